@@ -1,0 +1,195 @@
+"""Everything that sendit raises on purpose.
+
+::
+
+    SenditError
+    ├── ConfigurationInvalid     the files say something impossible; every problem is listed
+    ├── UsageError               a command was asked for something that cannot be
+    ├── KeyProblem               a key is missing, changed or unreadable
+    ├── ImageError               one file cannot go on; carries a ``terms.Reason``
+    │   ├── Unreadable           it is not DICOM, truncated, malformed…
+    │   ├── Excluded             a filter of the project leaves it out
+    │   ├── Held                 a person must decide
+    │   └── Rejected             it may not leave
+    ├── StageError               one stage of one batch failed
+    │   ├── BatchStopped         it cannot go on without a person
+    │   ├── LeaseLost            somebody else has taken over; write nothing
+    │   ├── DeadlineExceeded     the stage took longer than it may      (retryable)
+    │   ├── VolumeMissing        a working volume is not mounted        (retryable)
+    │   └── DiskFull             no room left on a working volume       (retryable)
+    ├── IdentityError            the identity service's answer cannot be used
+    │   └── IdentityUnavailable  it did not answer                      (retryable)
+    └── TargetError              a target refused
+        ├── TargetUnavailable    it did not answer, or answered 5xx     (retryable)
+        ├── TargetFull           it has no room                         (retryable)
+        ├── TargetConflict       other content stands under the name
+        ├── VerificationFailed   it does not hold what was sent
+        └── NotYetProven         it cannot say yet                      (retryable)
+
+``retryable`` answers the only question the runner asks: can trying again later help?
+Messages never hold a value from a header or a name from an inbox.
+"""
+
+from typing import ClassVar
+
+from sendit.terms import Reason
+
+
+class SenditError(Exception):
+    """Base class; ``code`` is the word that ``errors`` in ``status --json`` shows."""
+
+    retryable: ClassVar[bool] = False
+    code: ClassVar[str] = "ERROR"
+
+
+class ConfigurationInvalid(SenditError):
+    """The configuration cannot be used; the message holds one problem a line."""
+
+    code = "CONFIGURATION"
+
+
+class UsageError(SenditError):
+    """The request does not fit the state of things (unknown batch, nothing to retry…)."""
+
+    code = "USAGE"
+
+
+class KeyProblem(SenditError):
+    """A key file is missing, unreadable, or not the one this installation has used so far."""
+
+    code = "KEY"
+
+
+class ImageError(SenditError):
+    """One file cannot go on.
+
+    Parameters
+    ----------
+    reason
+        The code of INTERFACES: one word that is safe to show.
+    detail
+        The tag or the rule concerned, never a value.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[Reason, str]]:
+        return type(self), (self.reason, self.detail)
+
+
+class Unreadable(ImageError):
+    """The file cannot be read as a DICOM instance."""
+
+    code = "UNREADABLE"
+
+
+class Excluded(ImageError):
+    """A filter of the project leaves the instance out; not an error."""
+
+    code = "EXCLUDED"
+
+
+class Held(ImageError):
+    """The instance waits for a person; it has no result."""
+
+    code = "HELD"
+
+
+class Rejected(ImageError):
+    """The instance may not leave."""
+
+    code = "REJECTED"
+
+
+class StageError(SenditError):
+    """One stage of one batch failed."""
+
+    code = "STAGE"
+
+
+class BatchStopped(StageError):
+    """The batch cannot go on without a person."""
+
+    code = "STOPPED"
+
+
+class LeaseLost(StageError):
+    """The claim has lapsed and somebody else may be at work; nothing may be written."""
+
+    code = "LEASE_LOST"
+
+
+class DeadlineExceeded(StageError):
+    """The stage took longer than it may."""
+
+    retryable = True
+    code = "DEADLINE"
+
+
+class VolumeMissing(StageError):
+    """A working volume is not mounted: its sentinel file is not there."""
+
+    retryable = True
+    code = "VOLUME_MISSING"
+
+
+class DiskFull(StageError):
+    """There is no room left on a working volume."""
+
+    retryable = True
+    code = "DISK_FULL"
+
+
+class IdentityError(SenditError):
+    """The identity service's answer cannot be used."""
+
+    code = "IDENTITY"
+
+
+class IdentityUnavailable(IdentityError):
+    """The identity service did not answer."""
+
+    retryable = True
+    code = "IDENTITY_UNAVAILABLE"
+
+
+class TargetError(SenditError):
+    """A target refused the package."""
+
+    code = "TARGET"
+
+
+class TargetUnavailable(TargetError):
+    """The target did not answer, or answered 429 or 5xx."""
+
+    retryable = True
+    code = "TARGET_UNAVAILABLE"
+
+
+class TargetFull(TargetError):
+    """The target has no room."""
+
+    retryable = True
+    code = "TARGET_FULL"
+
+
+class TargetConflict(TargetError):
+    """Other content stands at the target under a name that the package needs."""
+
+    code = "TARGET_CONFLICT"
+
+
+class VerificationFailed(TargetError):
+    """The target does not hold what was sent."""
+
+    code = "VERIFICATION_FAILED"
+
+
+class NotYetProven(TargetError):
+    """The target cannot say yet whether it holds the package."""
+
+    retryable = True
+    code = "NOT_YET_PROVEN"
