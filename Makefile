@@ -1,0 +1,53 @@
+# Each target brings what it needs: a virtual environment in .venv with the pinned packages.
+# uv is used when it is there, plain pip otherwise.  PYTHON=… names another interpreter.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help demo test check bench serve docs audit
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 8
+
+demo: $(VENV)/.run  ## take real studies through the whole pipeline, into ./sendit-demo
+	$(BIN)/sendit demo
+
+serve: $(VENV)/.run  ## run watcher, workers and status page here, until interrupted
+	$(BIN)/sendit serve
+
+check: $(VENV)/.dev  ## format, lint, types, imports, spelling; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+test: check  ## check, then the whole test suite (installs missing servers when it may)
+	$(BIN)/python -m tests.support.system
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(TESTS)
+
+bench: $(VENV)/.dev  ## measure cp, the engine and the pipeline side by side (BENCH="--quick")
+	$(BIN)/python -m benchmarks $(BENCH)
+
+audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
+	$(BIN)/python -m benchmarks.audit $(AUDIT)
+
+docs: $(VENV)/.dev  ## check the links of the documentation and run its examples
+	$(BIN)/python -m pytest tests/docs
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+$(VENV)/.run $(VENV)/.dev:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sendit needs Python 3.11 or newer")'
+ifdef UV
+	test -d $(VENV) || $(UV) venv -q --python $(PYTHON) $(VENV)
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r $<
+	$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r $<
+	$(BIN)/python -m pip install -q --no-deps -e .
+endif
+	@touch $@
