@@ -1,0 +1,68 @@
+"""A column whose value is ciphertext in the database and JSON in Python.
+
+What may identify (a batch's uid, a file's path, the identity service's answer) is stored
+only through this field.  Such a column cannot be searched: a lookup goes by a keyed
+digest in a column of its own, made by ``keyed_digest``.
+
+The key is the installation's field key file; several keys may stand in it, the first
+encrypts, all decrypt, so a key can be rotated.
+"""
+
+import hashlib
+import hmac
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any  # JSON values have no narrower type
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from sendit.errors import KeyProblem
+
+
+@cache
+def _keys(key_file: Path) -> tuple[bytes, ...]:
+    lines = tuple(key_file.read_bytes().split())
+    if not lines:
+        raise KeyProblem("The field key file is empty; put the right file back.")
+    return lines
+
+
+@cache
+def _cipher(key_file: Path) -> MultiFernet:
+    return MultiFernet([Fernet(line) for line in _keys(key_file)])
+
+
+def keyed_digest(value: str) -> str:
+    """Return the digest by which an encrypted value is found again (HMAC-SHA256, 64 hex digits).
+
+    Keyed with the oldest field key (the last line), so that adding a new one keeps the digests.
+    """
+    key = hashlib.sha256(b"sendit keyed digest\0" + _keys(settings.SENDIT_FIELD_KEY_FILE)[-1])
+    return hmac.new(
+        key.digest(), value.encode("utf-8", "surrogateescape"), hashlib.sha256
+    ).hexdigest()
+
+
+class EncryptedField(models.BinaryField[Any, Any]):
+    """A JSON value, encrypted at rest with the installation's field key."""
+
+    def get_prep_value(self, value: Any) -> bytes | None:
+        if value is None:
+            return None
+        return _cipher(settings.SENDIT_FIELD_KEY_FILE).encrypt(json.dumps(value).encode())
+
+    def from_db_value(
+        self, value: bytes | memoryview | None, expression: object, connection: BaseDatabaseWrapper
+    ) -> Any:
+        if value is None:
+            return None
+        try:
+            return json.loads(_cipher(settings.SENDIT_FIELD_KEY_FILE).decrypt(bytes(value)))
+        except InvalidToken:
+            raise KeyProblem(
+                "A stored value cannot be decrypted with the field key; put the right key back."
+            ) from None

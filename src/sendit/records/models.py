@@ -1,0 +1,288 @@
+"""The tables: what is known of every Batch and Image, and what was done to them.
+
+``status``, ``stage``, ``held``, leases and tries are written by ``pipeline/machine.py``
+alone.  What may identify a patient is an ``EncryptedField``; nothing else may hold it.
+"""
+
+from typing import ClassVar
+
+from django.db import models
+
+from sendit.records.encrypted import EncryptedField
+from sendit.records.queries import BatchQuerySet, ImageQuerySet
+from sendit.terms import DeliveryState, Stage, Status, Verdict
+
+
+def _choices(words: type[Status | Stage | Verdict | DeliveryState]) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in words]
+
+
+class Installation(models.Model):
+    """The one row (id 1) that says which keys this database belongs to."""
+
+    site_key_fingerprint = models.CharField(max_length=80)
+    field_key_fingerprint = models.CharField(max_length=80)
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"installation of {self.created:%Y-%m-%d}"
+
+
+class Profile(models.Model):
+    """A project file as it was when a batch was registered, stored once by its content."""
+
+    digest = models.CharField(max_length=80, primary_key=True)
+    project = models.CharField(max_length=63)
+    content = models.JSONField()
+    """The project without secrets, as ``Project.snapshot`` gives it."""
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.digest[:19]}"
+
+
+class Batch(models.Model):
+    """One study folder on its way."""
+
+    uid = EncryptedField()
+    """The folder's name, printable; often an accession number, so never shown without a login."""
+    uid_digest = models.CharField(max_length=64, unique=True)
+    folder = EncryptedField()
+    """The folder's name in its inbox, in the file system's own bytes (``os.fsdecode``)."""
+    folder_key = models.CharField(max_length=64)
+    """Device and inode of the folder when it was registered."""
+    inbox = models.TextField()
+    project = models.CharField(max_length=63)
+    profile = models.ForeignKey(Profile, on_delete=models.PROTECT)
+    priority = models.IntegerField(default=0)
+
+    status = models.CharField(max_length=16, choices=_choices(Status), editable=False)
+    stage = models.CharField(max_length=16, choices=_choices(Stage), editable=False, default="")
+    """The stage that runs next; empty when nothing is left to do."""
+    held = models.TextField(blank=True, default="", editable=False)
+    """Why the batch waits for a person; empty when it does not."""
+    lease_token = models.CharField(max_length=120, null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    retry_at = models.DateTimeField(null=True, editable=False)
+    """When a failed stage is tried again."""
+    due_at = models.DateTimeField(null=True, editable=False)
+    """When retention allows the next removal."""
+
+    has_error = models.BooleanField(default=False, editable=False)
+    errors = models.JSONField(default=list, editable=False)
+    """Entries without file names; those stand, encrypted, in the Finding that each names."""
+    alerts = models.JSONField(default=list, editable=False)
+    unreadable = models.PositiveIntegerField(default=0, editable=False)
+    bytes = models.PositiveBigIntegerField(default=0)
+    """Size of the accepted originals."""
+    accept_bad = models.BooleanField(default=False, editable=False)
+    """A person has accepted the batch without its bad files."""
+    turned_down = models.BooleanField(default=False, editable=False)
+    """A person has rejected the batch: its originals go back."""
+
+    created = models.DateTimeField(auto_now_add=True)
+    modified = models.DateTimeField(auto_now=True)
+    started = models.DateTimeField(null=True, editable=False)
+    finished = models.DateTimeField(null=True, editable=False)
+    cleaned_at = models.DateTimeField(null=True, editable=False)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "batches"
+        indexes: ClassVar = [
+            models.Index(fields=["stage", "status"], name="batch_stage_status"),
+            models.Index(fields=["status", "id"], name="batch_status_id"),
+            models.Index(fields=["lease_until"], name="batch_lease_until"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="batch_status_fits_stage",
+                condition=models.Q(status=Status.ERROR)
+                | models.Q(stage=Stage.IMPORT, status__in=[Status.QUEUE, Status.NEW])
+                | models.Q(
+                    stage__in=[Stage.IDENTIFY, Stage.DEIDENTIFY], status=Status.PROCESSING
+                )
+                | models.Q(stage__in=[Stage.SEND, Stage.VERIFY], status=Status.DONEPROCESSING)
+                | models.Q(
+                    stage=Stage.CLEAN_UP,
+                    status__in=[Status.DONEPROCESSING, Status.DONE, Status.EMPTY],
+                )
+                | models.Q(stage="", status__in=[Status.DONE, Status.EMPTY]),
+            ),
+            models.CheckConstraint(
+                name="batch_lease_is_whole",
+                condition=models.Q(lease_token=None, lease_until=None)
+                | models.Q(lease_token__isnull=False, lease_until__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.pk}"
+
+
+class Image(models.Model):
+    """One instance of a batch: a file that could be read."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="images")
+    nr = models.PositiveIntegerField()
+    """Order of import; the original's name in the working area."""
+    verdict = models.CharField(
+        max_length=16, choices=_choices(Verdict), default=Verdict.ACCEPTED.value
+    )
+    reason = models.CharField(max_length=32, blank=True, default="")
+    detail = models.TextField(blank=True, default="")
+    status = models.CharField(
+        max_length=16, choices=_choices(Status), default=Status.NEW.value, editable=False
+    )
+    lease_token = models.CharField(max_length=120, null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+
+    source = EncryptedField(null=True)
+    """Path in the batch's folder (``os.fsdecode``)."""
+    sop_digest = models.CharField(max_length=64, null=True)
+    """Keyed digest of the original SOP Instance UID; null for a second file with the same UID."""
+    modality = models.CharField(max_length=16, blank=True, default="")
+    size = models.PositiveBigIntegerField(default=0)
+
+    sop_instance_uid = models.CharField(max_length=64, blank=True, default="")
+    series_instance_uid = models.CharField(max_length=64, blank=True, default="")
+    study_instance_uid = models.CharField(max_length=64, blank=True, default="")
+    patient_id = models.CharField(max_length=64, blank=True, default="")
+    study_pseudonym = models.CharField(max_length=64, blank=True, default="")
+    study_date = models.CharField(max_length=8, blank=True, default="")
+    """All new values; so is every column from ``sop_instance_uid`` on."""
+    file = models.TextField(blank=True, default="")
+    """Path of the result below the batch's results folder."""
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    result_size = models.PositiveBigIntegerField(default=0)
+    report = models.JSONField(default=dict)
+    """What was done: actions and rules with counts, never values."""
+
+    created = models.DateTimeField(auto_now_add=True)
+    modified = models.DateTimeField(auto_now=True)
+
+    objects = ImageQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["batch", "verdict", "status"], name="image_batch_verdict_status"),
+            models.Index(fields=["status", "id"], name="image_status_id"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["batch", "nr"], name="image_nr_unique"),
+            models.UniqueConstraint(fields=["batch", "sop_digest"], name="image_sop_unique"),
+            models.CheckConstraint(
+                name="image_status_known",
+                condition=models.Q(
+                    status__in=[
+                        Status.NEW,
+                        Status.PROCESSING,
+                        Status.DONEPROCESSING,
+                        Status.SENT,
+                        Status.DONE,
+                    ]
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"image {self.nr} of batch {self.batch_id}"
+
+
+class BatchIdentifiers(models.Model):
+    """The identity service's answer for one batch."""
+
+    batch = models.OneToOneField(Batch, on_delete=models.CASCADE, related_name="identifiers")
+    answers = EncryptedField()
+    """A list of [patient id, Study Instance UID, patient pseudonym, study pseudonym, days]."""
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"identifiers of batch {self.batch_id}"
+
+
+class Delivery(models.Model):
+    """One batch at one target."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="deliveries")
+    target = models.CharField(max_length=63)
+    kind = models.CharField(max_length=63)
+    required = models.BooleanField(default=True)
+    state = models.CharField(
+        max_length=16,
+        choices=_choices(DeliveryState),
+        default=DeliveryState.PENDING.value,
+        editable=False,
+    )
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    receipt = models.JSONField(null=True)
+    """What the target told us, as ``Receipt.as_json`` gives it; new identifiers only."""
+    error = models.JSONField(null=True)
+    """``code`` and ``message`` of the last failure, or null."""
+    created = models.DateTimeField(auto_now_add=True)
+    modified = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["batch", "target"], name="delivery_target_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_id} at {self.target}"
+
+
+class StageRun(models.Model):
+    """One claim of one stage: the audit trail and the source of all timings."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="runs")
+    stage = models.CharField(max_length=16, choices=_choices(Stage))
+    worker = models.CharField(max_length=80)
+    attempt = models.PositiveIntegerField()
+    images = models.PositiveIntegerField(default=0)
+    started = models.DateTimeField()
+    ended = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, blank=True, default="")
+    """``done``, ``failed``, ``lost`` (the claim lapsed), or empty while it runs."""
+    code = models.CharField(max_length=32, blank=True, default="")
+    """Why it failed."""
+    elements = models.JSONField(default=list)
+    """De-identify: ``[path, action, rule, count]`` over the images of this run."""
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["batch", "stage"], name="stagerun_batch_stage")]
+
+    def __str__(self) -> str:
+        return f"{self.stage} of batch {self.batch_id}"
+
+
+class Finding(models.Model):
+    """Something that went wrong with a batch, or that somebody should know."""
+
+    ERROR = "error"
+    ALERT = "alert"
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="findings")
+    image = models.ForeignKey(Image, null=True, on_delete=models.CASCADE, related_name="findings")
+    severity = models.CharField(max_length=8, choices=[(ERROR, ERROR), (ALERT, ALERT)])
+    stage = models.CharField(max_length=16)
+    code = models.CharField(max_length=32)
+    message = models.TextField()
+    """Never a value, never a name."""
+    file = EncryptedField(null=True)
+    """Path in the batch's folder (``os.fsdecode``)."""
+    nr = models.PositiveIntegerField(null=True)
+    """Running number of an unreadable file among all files of the batch."""
+    target = models.CharField(max_length=63, blank=True, default="")
+    time = models.DateTimeField()
+    resolved = models.TextField(null=True)
+    """How it was settled; null while it is open."""
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["batch", "severity"], name="finding_batch")]
+
+    def __str__(self) -> str:
+        return f"{self.code} in batch {self.batch_id}"

@@ -1,0 +1,133 @@
+"""Named questions about batches and images.
+
+Each is one query on SQLite and PostgreSQL alike.  Nothing is written here.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Value, When
+
+from sendit.terms import Stage, Status, Verdict
+
+if TYPE_CHECKING:
+    from sendit.records.models import Batch, Image
+
+AT_REST = (Status.DONE, Status.EMPTY, Status.ERROR)
+"""A batch in one of these is not worked on; its folder's name may come again."""
+
+_STAGE_ORDER = (
+    Stage.CLEAN_UP,
+    Stage.VERIFY,
+    Stage.SEND,
+    Stage.DEIDENTIFY,
+    Stage.IDENTIFY,
+    Stage.IMPORT,
+)
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    """Questions about batches."""
+
+    def admitted(self) -> Self:
+        """Let in and not yet at rest: these count against ``batches_at_once``."""
+        return self.filter(
+            Q(status__in=[Status.NEW, Status.PROCESSING])
+            | Q(status=Status.DONEPROCESSING, stage__in=[Stage.SEND, Stage.VERIFY])
+        ).filter(held="")
+
+    def queued(self) -> Self:
+        """Waiting to be let in, first the urgent, then the old."""
+        return self.filter(status=Status.QUEUE).order_by("-priority", "pk")
+
+    def actionable(self) -> Self:
+        """With a stage that something or someone could run, now or later."""
+        return (
+            self.exclude(stage="")
+            .exclude(status=Status.QUEUE)
+            .filter(held="")
+            .filter(
+                ~Q(status=Status.ERROR) | Q(turned_down=True, stage=Stage.CLEAN_UP),
+            )
+        )
+
+    def due(self, now: datetime) -> Self:
+        """Actionable and neither put off nor waiting for its retention."""
+        return self.actionable().filter(
+            Q(retry_at=None) | Q(retry_at__lte=now), Q(due_at=None) | Q(due_at__lte=now)
+        )
+
+    def claimable(self, now: datetime) -> Self:
+        """Due and in nobody's hands; what is furthest on its way comes first."""
+        from_model = self.model._meta.get_field("images").related_model
+        open_images = from_model.objects.claimable(now).filter(batch=OuterRef("pk"))  # type: ignore[union-attr]
+        return (
+            self.due(now)
+            .filter(Q(lease_token=None) | Q(lease_until__lt=now))
+            .annotate(
+                order=Case(
+                    *(
+                        When(stage=stage, then=Value(rank))
+                        for rank, stage in enumerate(_STAGE_ORDER)
+                    ),
+                    output_field=IntegerField(),
+                )
+            )
+            .filter(~Q(stage=Stage.DEIDENTIFY) | Exists(open_images) | ~Exists(self._open_images()))
+            .order_by("-priority", "order", "pk")
+        )
+
+    def in_hand(self, now: datetime) -> Self:
+        """Due and claimed, or with claimed images: somebody is on it."""
+        return self.due(now).filter(
+            Q(lease_token__isnull=False, lease_until__gte=now)
+            | Q(
+                stage=Stage.DEIDENTIFY,
+                images__status=Status.PROCESSING,
+                images__lease_until__gte=now,
+            )
+        )
+
+    def _open_images(self) -> "models.QuerySet[Image]":
+        from_model = self.model._meta.get_field("images").related_model
+        return from_model.objects.open().filter(batch=OuterRef("pk"))  # type: ignore[union-attr]
+
+
+class ImageQuerySet(models.QuerySet["Image"]):
+    """Questions about images."""
+
+    def accepted(self) -> Self:
+        """Images that may leave once they are processed."""
+        return self.filter(verdict=Verdict.ACCEPTED)
+
+    def open(self) -> Self:
+        """Accepted and not yet processed."""
+        return self.accepted().filter(status__in=[Status.NEW, Status.PROCESSING])
+
+    def claimable(self, now: datetime) -> Self:
+        """Open and in nobody's hands."""
+        return self.open().filter(
+            Q(status=Status.NEW) | Q(lease_until=None) | Q(lease_until__lt=now)
+        )
+
+    def counts_by_status(self) -> dict[str, int]:
+        """Return how many accepted images stand in each image state."""
+        found = dict(
+            self.accepted().values_list("status").annotate(n=Count("pk")).order_by("status")
+        )
+        return {
+            word.value: found.get(word.value, 0)
+            for word in (
+                Status.NEW,
+                Status.PROCESSING,
+                Status.DONEPROCESSING,
+                Status.SENT,
+                Status.DONE,
+            )
+        }
+
+    def counts_by_verdict(self) -> dict[str, int]:
+        """Return how many images have each verdict."""
+        found = dict(self.values_list("verdict").annotate(n=Count("pk")).order_by("verdict"))
+        return {word.value: found.get(word.value, 0) for word in Verdict}
