@@ -13,7 +13,7 @@ import hmac
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any  # JSON values have no narrower type
+from typing import TYPE_CHECKING, Any  # JSON values have no narrower type
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -47,10 +47,17 @@ def keyed_digest(value: str) -> str:
     ).hexdigest()
 
 
-class EncryptedField(models.BinaryField[Any, Any]):
+if TYPE_CHECKING:
+    _Column = models.BinaryField[Any, Any]
+else:  # Django's fields take no type arguments at run time
+    _Column = models.BinaryField
+
+
+class EncryptedField(_Column):
     """A JSON value, encrypted at rest with the installation's field key."""
 
     def get_prep_value(self, value: Any) -> bytes | None:
+        """Encrypt."""
         if value is None:
             return None
         return _cipher(settings.SENDIT_FIELD_KEY_FILE).encrypt(json.dumps(value).encode())
@@ -58,6 +65,7 @@ class EncryptedField(models.BinaryField[Any, Any]):
     def from_db_value(
         self, value: bytes | memoryview | None, expression: object, connection: BaseDatabaseWrapper
     ) -> Any:
+        """Decrypt."""
         if value is None:
             return None
         try:

@@ -61,7 +61,7 @@ class Batch(models.Model):
     """The stage that runs next; empty when nothing is left to do."""
     held = models.TextField(blank=True, default="", editable=False)
     """Why the batch waits for a person; empty when it does not."""
-    lease_token = models.CharField(max_length=120, null=True, editable=False)
+    lease_token = models.CharField(max_length=120, blank=True, default="", editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, editable=False)
@@ -101,9 +101,7 @@ class Batch(models.Model):
                 name="batch_status_fits_stage",
                 condition=models.Q(status=Status.ERROR)
                 | models.Q(stage=Stage.IMPORT, status__in=[Status.QUEUE, Status.NEW])
-                | models.Q(
-                    stage__in=[Stage.IDENTIFY, Stage.DEIDENTIFY], status=Status.PROCESSING
-                )
+                | models.Q(stage__in=[Stage.IDENTIFY, Stage.DEIDENTIFY], status=Status.PROCESSING)
                 | models.Q(stage__in=[Stage.SEND, Stage.VERIFY], status=Status.DONEPROCESSING)
                 | models.Q(
                     stage=Stage.CLEAN_UP,
@@ -113,8 +111,8 @@ class Batch(models.Model):
             ),
             models.CheckConstraint(
                 name="batch_lease_is_whole",
-                condition=models.Q(lease_token=None, lease_until=None)
-                | models.Q(lease_token__isnull=False, lease_until__isnull=False),
+                condition=models.Q(lease_token="", lease_until=None)
+                | (~models.Q(lease_token="") & models.Q(lease_until__isnull=False)),
             ),
         ]
 
@@ -136,14 +134,14 @@ class Image(models.Model):
     status = models.CharField(
         max_length=16, choices=_choices(Status), default=Status.NEW.value, editable=False
     )
-    lease_token = models.CharField(max_length=120, null=True, editable=False)
+    lease_token = models.CharField(max_length=120, blank=True, default="", editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
 
     source = EncryptedField(null=True)
     """Path in the batch's folder (``os.fsdecode``)."""
-    sop_digest = models.CharField(max_length=64, null=True)
-    """Keyed digest of the original SOP Instance UID; null for a second file with the same UID."""
+    sop_digest = models.CharField(max_length=64, blank=True, default="")
+    """Keyed digest of the original SOP Instance UID; empty for a second file with the same UID."""
     modality = models.CharField(max_length=16, blank=True, default="")
     size = models.PositiveBigIntegerField(default=0)
 
@@ -173,7 +171,11 @@ class Image(models.Model):
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "nr"], name="image_nr_unique"),
-            models.UniqueConstraint(fields=["batch", "sop_digest"], name="image_sop_unique"),
+            models.UniqueConstraint(
+                fields=["batch", "sop_digest"],
+                condition=~models.Q(sop_digest=""),
+                name="image_sop_unique",
+            ),
             models.CheckConstraint(
                 name="image_status_known",
                 condition=models.Q(
@@ -278,8 +280,8 @@ class Finding(models.Model):
     """Running number of an unreadable file among all files of the batch."""
     target = models.CharField(max_length=63, blank=True, default="")
     time = models.DateTimeField()
-    resolved = models.TextField(null=True)
-    """How it was settled; null while it is open."""
+    resolved = models.TextField(blank=True, default="")
+    """How it was settled; empty while it is open."""
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["batch", "severity"], name="finding_batch")]

@@ -12,7 +12,7 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Val
 from sendit.terms import Stage, Status, Verdict
 
 if TYPE_CHECKING:
-    from sendit.records.models import Batch, Image
+    from sendit.records.models import Image
 
 AT_REST = (Status.DONE, Status.EMPTY, Status.ERROR)
 """A batch in one of these is not worked on; its folder's name may come again."""
@@ -31,18 +31,18 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     """Questions about batches."""
 
     def admitted(self) -> Self:
-        """Let in and not yet at rest: these count against ``batches_at_once``."""
+        """Return those let in and not yet at rest: they count against ``batches_at_once``."""
         return self.filter(
             Q(status__in=[Status.NEW, Status.PROCESSING])
             | Q(status=Status.DONEPROCESSING, stage__in=[Stage.SEND, Stage.VERIFY])
         ).filter(held="")
 
     def queued(self) -> Self:
-        """Waiting to be let in, first the urgent, then the old."""
+        """Return those waiting to be let in, first the urgent, then the old."""
         return self.filter(status=Status.QUEUE).order_by("-priority", "pk")
 
     def actionable(self) -> Self:
-        """With a stage that something or someone could run, now or later."""
+        """Return those with a stage that a worker may run, now or later."""
         return (
             self.exclude(stage="")
             .exclude(status=Status.QUEUE)
@@ -53,18 +53,18 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         )
 
     def due(self, now: datetime) -> Self:
-        """Actionable and neither put off nor waiting for its retention."""
+        """Return those actionable, neither put off nor waiting for their retention."""
         return self.actionable().filter(
             Q(retry_at=None) | Q(retry_at__lte=now), Q(due_at=None) | Q(due_at__lte=now)
         )
 
     def claimable(self, now: datetime) -> Self:
-        """Due and in nobody's hands; what is furthest on its way comes first."""
+        """Return those due and in nobody's hands; what is furthest on its way comes first."""
         from_model = self.model._meta.get_field("images").related_model
         open_images = from_model.objects.claimable(now).filter(batch=OuterRef("pk"))  # type: ignore[union-attr]
         return (
             self.due(now)
-            .filter(Q(lease_token=None) | Q(lease_until__lt=now))
+            .filter(Q(lease_token="") | Q(lease_until__lt=now))
             .annotate(
                 order=Case(
                     *(
@@ -79,9 +79,9 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         )
 
     def in_hand(self, now: datetime) -> Self:
-        """Due and claimed, or with claimed images: somebody is on it."""
+        """Return those due and claimed, whole or by image: somebody is on them."""
         return self.due(now).filter(
-            Q(lease_token__isnull=False, lease_until__gte=now)
+            Q(lease_until__gte=now)
             | Q(
                 stage=Stage.DEIDENTIFY,
                 images__status=Status.PROCESSING,
@@ -98,15 +98,15 @@ class ImageQuerySet(models.QuerySet["Image"]):
     """Questions about images."""
 
     def accepted(self) -> Self:
-        """Images that may leave once they are processed."""
+        """Return the images that may leave once they are processed."""
         return self.filter(verdict=Verdict.ACCEPTED)
 
     def open(self) -> Self:
-        """Accepted and not yet processed."""
+        """Return those accepted and not yet processed."""
         return self.accepted().filter(status__in=[Status.NEW, Status.PROCESSING])
 
     def claimable(self, now: datetime) -> Self:
-        """Open and in nobody's hands."""
+        """Return those open and in nobody's hands."""
         return self.open().filter(
             Q(status=Status.NEW) | Q(lease_until=None) | Q(lease_until__lt=now)
         )

@@ -61,9 +61,7 @@ MOVES: tuple[Move, ...] = (
     Move(Stage.DEIDENTIFY, Event.EMPTIED, Stage.CLEAN_UP, Status.EMPTY),
     Move(Stage.SEND, Event.DELIVERED, Stage.VERIFY, Status.DONEPROCESSING),
     Move(Stage.VERIFY, Event.PROVEN, Stage.CLEAN_UP, Status.DONE, Status.DONE),
-    Move(
-        Stage.VERIFY, Event.PROVEN_IN_PART, Stage.CLEAN_UP, Status.DONEPROCESSING, Status.SENT
-    ),
+    Move(Stage.VERIFY, Event.PROVEN_IN_PART, Stage.CLEAN_UP, Status.DONEPROCESSING, Status.SENT),
     Move(Stage.CLEAN_UP, Event.ACCEPTED, Stage.CLEAN_UP, Status.DONE, Status.DONE),
     *(Move(stage, Event.TURNED_DOWN, Stage.CLEAN_UP, Status.ERROR) for stage in Stage),
     Move(Stage.CLEAN_UP, Event.CLEANED, None, None),

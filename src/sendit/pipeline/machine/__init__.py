@@ -1,0 +1,55 @@
+"""The only writer of states: every move of a Batch or an Image is made here.
+
+``status``, ``stage``, ``held``, leases, tries and the error list are written by this
+package and nothing else (a test reads the syntax tree of the product to keep it so).
+Each change is one conditional ``UPDATE`` whose row count decides who won; a worker that
+lost its lease writes nothing.  The table of moves is in ``table.py``.
+
+Why a move happens is the caller's matter; nothing here touches a file or a network.
+"""
+
+from sendit.pipeline.machine.claims import claim, fail, move, put_off, release_claims, renew
+from sendit.pipeline.machine.decisions import (
+    accept,
+    admit,
+    register,
+    rerun,
+    retry,
+    turn_down,
+    upload_finished,
+)
+from sendit.pipeline.machine.deliveries import delivery_moved, mark_sent
+from sendit.pipeline.machine.findings import NewFinding, note
+from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
+from sendit.pipeline.machine.steps import Claim
+from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
+
+__all__ = [
+    "BY_EVENT",
+    "MOVES",
+    "SHARED",
+    "Claim",
+    "Event",
+    "ImageResult",
+    "Move",
+    "NewFinding",
+    "accept",
+    "admit",
+    "claim",
+    "claim_images",
+    "delivery_moved",
+    "fail",
+    "finish_images",
+    "mark_sent",
+    "move",
+    "note",
+    "put_off",
+    "register",
+    "release_claims",
+    "renew",
+    "rerun",
+    "retry",
+    "settle",
+    "turn_down",
+    "upload_finished",
+]

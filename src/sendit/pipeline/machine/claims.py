@@ -1,0 +1,147 @@
+"""Claims: the right to run a stage, taken, lengthened, ended or lost.
+
+A try is counted at the claim, so a batch that kills its worker also runs out of tries.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from sendit.errors import DiskFull, LeaseLost, SenditError, VolumeMissing
+from sendit.pipeline.machine.findings import NewFinding, note
+from sendit.pipeline.machine.steps import Claim, end_run, give_up, locked, lost, make_move, write
+from sendit.pipeline.machine.table import Event
+from sendit.records.models import Batch, Image, StageRun
+from sendit.terms import Reason, Stage, Status
+
+FIRST_DELAY = timedelta(seconds=10)
+LONGEST_DELAY = timedelta(hours=1)
+
+
+def claim(
+    batch_id: int, stage: Stage, *, worker: str, lease: timedelta, tries: int, now: datetime
+) -> Claim | None:
+    """Take the exclusive stage of a batch; None when somebody else has it or nothing is due.
+
+    The try is counted here, so a batch that kills its worker also runs out of tries.
+    """
+    token = f"{worker}:{uuid.uuid4().hex}"
+    with transaction.atomic():
+        mine = Batch.objects.due(now).filter(
+            Q(lease_token="") | Q(lease_until__lt=now), pk=batch_id, stage=stage
+        )
+        if not mine.update(
+            lease_token=token,
+            lease_until=now + lease,
+            attempts=F("attempts") + 1,
+            retry_at=None,
+            modified=now,
+        ):
+            return None
+        StageRun.objects.filter(batch=batch_id, ended=None).update(ended=now, outcome="lost")
+        attempt = Batch.objects.values_list("attempts", flat=True).get(pk=batch_id)
+        run = StageRun.objects.create(
+            batch_id=batch_id, stage=stage, worker=worker, attempt=attempt, started=now
+        )
+        made = Claim(batch_id, stage, token, lease, run.pk)
+        if attempt > tries:
+            give_up(made, Reason.CRASHED, _crashed(stage, tries), now=now)
+            return None
+    return made
+
+
+def renew(claim: Claim, *, now: datetime) -> None:
+    """Lengthen the lease of a claim; called on progress.
+
+    Raises
+    ------
+    LeaseLost
+        When the lease lapsed and somebody else took over.
+    """
+    until = now + claim.lease
+    if claim.image_ids:
+        mine = Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token)
+        held = mine.update(lease_until=until)
+    else:
+        held = Batch.objects.filter(pk=claim.batch_id, lease_token=claim.token).update(
+            lease_until=until
+        )
+    if held != max(1, len(claim.image_ids)):
+        raise LeaseLost(lost(claim))
+
+
+def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFinding] = ()) -> None:
+    """End an exclusive stage: take the batch to where the event leads.
+
+    Raises
+    ------
+    LeaseLost
+        When the claim is no longer held; nothing is written then.
+    """
+    with transaction.atomic():
+        note(claim.batch_id, findings, now=now)
+        make_move(claim.batch_id, claim.stage, event, now=now, token=claim.token)
+        end_run(claim, "done", now=now)
+
+
+def put_off(claim: Claim, until: datetime | None, *, now: datetime) -> None:
+    """End a run of ``clean_up`` that has more to remove later; None: nothing more, ever."""
+    if until is None:
+        move(claim, Event.CLEANED, now=now)
+        return
+    with transaction.atomic():
+        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, due_at=until)
+        end_run(claim, "done", now=now)
+
+
+def fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None:
+    """End a claim with an error: try again later, or give up.
+
+    A missing volume and a full disk are not the batch's fault and do not use up its tries.
+    """
+    if isinstance(error, LeaseLost):
+        end_run(claim, "lost", now=now, code=error.code)
+        return
+    blameless = isinstance(error, DiskFull | VolumeMissing)
+    with transaction.atomic():
+        _let_go_of_images(claim, attempts=F("attempts") - 1)
+        batch = locked(claim.batch_id)
+        attempts = batch.attempts + (1 if claim.image_ids else 0)
+        if not error.retryable or (attempts >= tries and not blameless):
+            give_up(claim, getattr(error, "reason", error.code), str(error), now=now)
+            return
+        spent = max(attempts - 1, 0) if blameless else attempts
+        changes = {"attempts": spent, "retry_at": now + _delay(attempts)}
+        token = "" if claim.image_ids else claim.token
+        write(claim.batch_id, claim.stage, token, now=now, **changes)
+        end_run(claim, "failed", now=now, code=error.code)
+
+
+def release_claims(worker: str, *, now: datetime) -> None:
+    """Let go of everything that a worker held; only for one that is known to be dead.
+
+    ``worker`` is the whole name, as in its claims' tokens.
+    """
+    lapsed = now - timedelta(microseconds=1)
+    for model in (Batch, Image):
+        model.objects.filter(lease_token__startswith=f"{worker}:").update(lease_until=lapsed)
+
+
+def _let_go_of_images(claim: Claim, *, attempts: object) -> None:
+    Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token).update(
+        lease_token="", lease_until=None, status=Status.NEW, attempts=attempts
+    )
+
+
+def _delay(attempts: int) -> timedelta:
+    return min(FIRST_DELAY * 4 ** max(attempts - 1, 0), LONGEST_DELAY)
+
+
+def _crashed(stage: Stage, tries: int) -> str:
+    return (
+        f"The worker died or was stopped each time it ran {stage} ({tries} tries). "
+        'Find the cause in the log, then run "sendit retry".'
+    )

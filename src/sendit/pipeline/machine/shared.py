@@ -1,0 +1,189 @@
+"""The shared stage: many workers on one batch, each with a chunk of its images.
+
+Whoever finishes last moves the batch on, and exactly one does.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from sendit.errors import LeaseLost
+from sendit.pipeline.machine.findings import NewFinding, note
+from sendit.pipeline.machine.steps import Claim, locked, lost, make_move, write
+from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, SHARED, Event
+from sendit.records.models import Batch, Image, StageRun
+from sendit.terms import Reason, Status, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """What became of one claimed image."""
+
+    image_id: int
+    verdict: Verdict
+    reason: str = ""
+    detail: str = ""
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""
+    study_instance_uid: str = ""
+    patient_id: str = ""
+    study_pseudonym: str = ""
+    study_date: str = ""
+    file: str = ""
+    sha256: str = ""
+    result_size: int = 0
+    report: dict[str, object] = field(default_factory=dict)
+
+
+_RESULT_COLUMNS = (
+    "verdict",
+    "reason",
+    "detail",
+    "sop_instance_uid",
+    "series_instance_uid",
+    "study_instance_uid",
+    "patient_id",
+    "study_pseudonym",
+    "study_date",
+    "file",
+    "sha256",
+    "result_size",
+)
+
+
+def claim_images(
+    batch_id: int, *, worker: str, chunk: int, lease: timedelta, tries: int, now: datetime
+) -> Claim | None:
+    """Take the next images of a batch; None when all are taken or done.
+
+    An image that was claimed before (its worker died) is claimed alone, so that one
+    that kills its worker uses up nobody else's tries; after its last try it is rejected.
+    """
+    token = f"{worker}:{uuid.uuid4().hex}"
+    with transaction.atomic():
+        if not Batch.objects.due(now).filter(pk=batch_id, stage=SHARED).exists():
+            return None
+        free = Image.objects.claimable(now).filter(batch=batch_id).order_by("nr")
+        if connection.features.has_select_for_update_skip_locked:
+            free = free.select_for_update(skip_locked=True)
+        _reject_crashed(batch_id, list(free.filter(attempts__gte=tries)[:chunk]), now=now)
+        image_ids = list(free.filter(attempts=0).values_list("pk", flat=True)[:chunk])
+        if not image_ids:
+            image_ids = list(free.filter(attempts__lt=tries).values_list("pk", flat=True)[:1])
+        if not image_ids:
+            return None
+        Image.objects.filter(pk__in=image_ids).update(
+            status=Status.PROCESSING,
+            lease_token=token,
+            lease_until=now + lease,
+            attempts=F("attempts") + 1,
+            modified=now,
+        )
+        run = StageRun.objects.create(
+            batch_id=batch_id,
+            stage=SHARED,
+            worker=worker,
+            attempt=1,
+            images=len(image_ids),
+            started=now,
+        )
+    return Claim(batch_id, SHARED, token, lease, run.pk, tuple(image_ids))
+
+
+def finish_images(
+    claim: Claim,
+    results: Sequence[ImageResult],
+    *,
+    elements: list[list[object]],
+    findings: Sequence[NewFinding],
+    now: datetime,
+) -> None:
+    """Write down the results of a claimed chunk, all or nothing.
+
+    Raises
+    ------
+    LeaseLost
+        When any of the images is no longer held.
+    """
+    columns = (*_RESULT_COLUMNS, "report", "status", "lease_token", "lease_until", "modified")
+    table = connection.ops.quote_name(Image._meta.db_table)
+    stamp = connection.ops.adapt_datetimefield_value(now)
+    rows = [
+        (
+            *(getattr(result, column) for column in _RESULT_COLUMNS),
+            json.dumps(result.report),
+            Status.DONEPROCESSING if result.verdict == Verdict.ACCEPTED else Status.PROCESSING,
+            "",
+            None,
+            stamp,
+            result.image_id,
+            claim.token,
+        )
+        for result in results
+    ]
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # One statement for the chunk: a model update for each image costs more than its header.
+            cursor.executemany(
+                f"UPDATE {table} SET {', '.join(f'{c} = %s' for c in columns)} "  # noqa: S608
+                "WHERE id = %s AND lease_token = %s",
+                rows,
+            )
+            if cursor.rowcount != len(rows):
+                raise LeaseLost(lost(claim))
+        note(claim.batch_id, findings, now=now)
+        StageRun.objects.filter(pk=claim.run_id).update(
+            ended=now, outcome="done", elements=elements
+        )
+
+
+def settle(batch_id: int, *, stop_on_bad: bool, now: datetime) -> bool:
+    """Move a batch whose last image is done on from the shared stage; True for the one mover."""
+    images = Image.objects.filter(batch=batch_id)
+    with transaction.atomic():
+        batch = locked(batch_id)
+        if batch.stage != SHARED or batch.status != Status.PROCESSING or batch.held:
+            return False
+        if images.open().exists():
+            return False
+        if stop_on_bad and batch.has_error and not batch.accept_bad:
+            _stop_on_bad(batch, now=now)
+        elif images.accepted().exists():
+            make_move(batch_id, SHARED, Event.DEIDENTIFIED, now=now)
+        elif images.filter(verdict=Verdict.HELD).exists():
+            write(batch_id, SHARED, "", now=now, held=HELD_PERSON, attempts=0)
+        else:
+            make_move(batch_id, SHARED, Event.EMPTIED, now=now)
+    return True
+
+
+def _stop_on_bad(batch: Batch, *, now: datetime) -> None:
+    step = BY_EVENT[SHARED, Event.GIVEN_UP]
+    write(batch.pk, SHARED, "", now=now, status=step.status, finished=now)
+
+
+def _reject_crashed(batch_id: int, images: Sequence[Image], *, now: datetime) -> None:
+    for image in images:
+        Image.objects.filter(pk=image.pk).update(
+            verdict=Verdict.REJECTED, reason=Reason.CRASHED, lease_token="", lease_until=None
+        )
+    note(
+        batch_id,
+        [
+            NewFinding(
+                Reason.CRASHED,
+                "The worker died or was stopped each time it processed this image; "
+                "the image is kept and was not sent.",
+                SHARED,
+                file=image.source,
+                image_id=image.pk,
+            )
+            for image in images
+        ],
+        now=now,
+    )

@@ -1,0 +1,102 @@
+"""What every move is made of: one conditional ``UPDATE`` whose row count decides who won."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sendit.errors import LeaseLost
+from sendit.pipeline.machine.findings import NewFinding, note, open_errors
+from sendit.pipeline.machine.table import (
+    BY_EVENT,
+    HELD_MANUAL,
+    HELD_PERSON,
+    HELD_STATIC,
+    Event,
+)
+from sendit.records.models import Batch, Image, StageRun
+from sendit.terms import Stage, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one exclusive stage of one batch, or a chunk of a shared one."""
+
+    batch_id: int
+    stage: Stage
+    token: str
+    lease: timedelta
+    run_id: int
+    image_ids: tuple[int, ...] = ()
+    """The claimed images; empty for an exclusive stage."""
+
+
+def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token: str = "") -> None:
+    """Take a batch from a stage to where the event leads; the claim, if any, ends with it."""
+    step = BY_EVENT[stage, event]
+    changes: dict[str, object] = {
+        "stage": step.to_stage or "",
+        "attempts": 0,
+        "retry_at": None,
+        "due_at": None,
+        "held": _hold(batch_id, step.to_stage, event),
+    }
+    if step.status is not None:
+        changes["status"] = step.status
+    if step.status in (Status.DONE, Status.EMPTY):
+        changes["finished"] = now
+    if step.to_stage is None:
+        changes["cleaned_at"] = now
+    write(batch_id, stage, token, now=now, **changes)
+    if step.images is not None:
+        Image.objects.accepted().filter(batch=batch_id).update(status=step.images, modified=now)
+
+
+def write(batch_id: int, stage: Stage, token: str, *, now: datetime, **changes: object) -> None:
+    """Change a batch that stands at a stage under a claim (empty: under none), and end the claim.
+
+    Raises
+    ------
+    LeaseLost
+        When it does not stand there any more.
+    """
+    moved = Batch.objects.filter(pk=batch_id, stage=stage, lease_token=token).update(
+        lease_token="", lease_until=None, modified=now, **changes
+    )
+    if not moved:
+        raise LeaseLost(f"Batch {batch_id}: somebody else took over {stage}.")
+
+
+def give_up(claim: Claim, code: str, message: str, *, now: datetime) -> None:
+    """Set a batch ``ERROR`` at its stage, with the finding that says why."""
+    token = "" if claim.image_ids else claim.token
+    step = BY_EVENT[claim.stage, Event.GIVEN_UP]
+    write(claim.batch_id, claim.stage, token, now=now, status=step.status, finished=now)
+    note(claim.batch_id, [NewFinding(code, message, claim.stage)], now=now)
+    end_run(claim, "failed", now=now, code=code)
+
+
+def end_run(claim: Claim, outcome: str, *, now: datetime, code: str = "") -> None:
+    """Write the end of a claim into the audit trail."""
+    StageRun.objects.filter(pk=claim.run_id).update(ended=now, outcome=outcome, code=code)
+
+
+def locked(batch_id: int) -> Batch:
+    """Return a batch, locked until the transaction ends."""
+    return Batch.objects.select_for_update().select_related(None).get(pk=batch_id)
+
+
+def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:
+    if stage == Stage.SEND:
+        batch = Batch.objects.select_related("profile").get(pk=batch_id)
+        if not batch.profile.content["targets"]:
+            return HELD_STATIC
+        return HELD_MANUAL if batch.profile.content["send"] == "manual" else ""
+    if event == Event.PROVEN_IN_PART:
+        return HELD_PERSON
+    if event == Event.EMPTIED and open_errors(batch_id).exists():
+        return HELD_PERSON
+    return ""
+
+
+def lost(claim: Claim) -> str:
+    """Return the message of a lost lease."""
+    return f"Batch {claim.batch_id}: the lease on {claim.stage} lapsed and was taken over."
