@@ -23,3 +23,5 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SENDIT_FIELD_KEY_FILE = Path("sendit-data/keys/field.key")

@@ -1,0 +1,55 @@
+"""Run one command and say what it cost, all its children included."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class RunFailed(Exception):
+    """A measured command failed, so there is nothing to report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run took."""
+
+    wall_s: float
+    cpu_s: float
+    """User and system time of the process and of every descendant that it waited for."""
+    peak_bytes: int
+    """Resident memory of the largest single process of the run."""
+
+
+def measure(command: Sequence[str], *, log: Path, environ: Mapping[str, str] | None = None) -> Cost:
+    """Run a command to its end; what it prints goes to ``log``.
+
+    Raises
+    ------
+    RunFailed
+        When the command exits with anything but 0; the message ends with what it printed.
+    """
+    os.sync()  # what an earlier run left dirty is not this one's cost
+    with log.open("wb") as output:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=dict(environ or os.environ)
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        tail = log.read_text(errors="replace")[-2000:]
+        raise RunFailed(f"{' '.join(command)} exited with {process.returncode}:\n{tail}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def warm(folder: Path) -> None:
+    """Read every file once, so that no run pays for a cold page cache."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass

@@ -1,0 +1,110 @@
+"""The ways of getting the corpus from here to there that are compared.
+
+A way prepares a folder (not measured), names one command (measured), and proves afterwards
+that every image arrived.  A further one is one more entry in ``WAYS``.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import RunFailed
+
+SENDIT = (sys.executable, "-m", "sendit")
+
+PROJECT = """\
+title = "Benchmark"
+[accept]
+modalities = ["CT", "MR"]
+[deid]
+preset = "research"
+defacing = "off"
+[[targets]]
+name = "out"
+kind = "folder"
+path = "../out"
+"""
+
+INSTALLATION = """\
+mode = "pool"
+work_dir = "work"
+log_level = "warning"
+[workers]
+processes = {processes}
+[ingest]
+settle = "0.1 s"
+scan = "0.1 s"
+[[inboxes]]
+path = "inbox"
+project = "bench"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way; ``prepare`` gets (corpus, empty folder, processes) and returns the command."""
+
+    name: str
+    prepare: Callable[[Path, Path, int], Sequence[str]]
+    arrived: Callable[[Path], int]
+    """How many images stand in the folder after the run, in their final place."""
+
+
+def copy_files(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+    """``cp -r``: what writing the bytes a second time costs at least."""
+    return ("cp", "-r", str(corpus), str(folder / "out"))
+
+
+def engine_alone(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+    """``sendit deid``: headers, release check and digest, without a database."""
+    project = _write(folder / "bench.toml", PROJECT)
+    options = ("--project", str(project), "--jobs", str(processes))
+    return (*SENDIT, "deid", str(corpus), str(folder / "out"), *options)
+
+
+def whole_pipeline(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+    """``sendit run --once``: from finished folders in an inbox to a verified folder target."""
+    shutil.copytree(corpus, folder / "inbox")
+    _write(folder / "projects" / "bench.toml", PROJECT)
+    config = _write(folder / "sendit.toml", INSTALLATION.format(processes=processes))
+    return (*SENDIT, "run", "--once", "--strict", "--config", str(config))
+
+
+def files_in_out(folder: Path) -> int:
+    """Count the files below ``out``."""
+    return sum(path.is_file() for path in (folder / "out").rglob("*"))
+
+
+def images_done(folder: Path) -> int:
+    """Count the images that ``sendit status`` calls done, if as many files are at the target."""
+    config = str(folder / "sendit.toml")
+    listed = subprocess.run(
+        [*SENDIT, "status", "--json", "--config", config], capture_output=True, check=True
+    )
+    done = sum(batch["images"]["DONE"] for batch in json.loads(listed.stdout))
+    if done != files_in_out(folder):
+        raise RunFailed(f"{done} images are done, but {files_in_out(folder)} files arrived")
+    return done
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment of this process without settings of another installation."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SENDIT_")}
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+WAYS: Mapping[str, Way] = {
+    "cp": Way("cp -r", copy_files, files_in_out),
+    "engine": Way("engine alone", engine_alone, files_in_out),
+    "pipeline": Way("whole pipeline", whole_pipeline, images_done),
+}

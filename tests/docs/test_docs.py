@@ -1,0 +1,101 @@
+"""The documentation is true: links lead somewhere, files parse, examples run."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)[ \t]*([\w ]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+EXTERNAL = ("https://", "http://", "mailto:")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block: ```` ```language words ````."""
+
+    line: int
+    language: str
+    words: str
+    text: str
+
+
+def blocks_of(page: Path, language: str, *, word: str = "") -> Iterator[Block]:
+    text = page.read_text()
+    for match in FENCE.finditer(text):
+        block = Block(text.count("\n", 0, match.start()) + 1, *match.groups())
+        if block.language == language and word in block.words:
+            yield block
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(FENCE.sub("", page.read_text())):
+        path, _, anchor = target.partition("#")
+        file = page if not path else (page.parent / path).resolve()
+        if target.startswith(EXTERNAL):
+            continue
+        if not file.exists() or (anchor and anchor not in _anchors(file)):
+            broken.append(target)
+
+    assert broken == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that headings get: lower case, words joined by hyphens."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in HEADING.findall(page.read_text())
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_toml_example_parses(page: Path) -> None:
+    for block in blocks_of(page, "toml"):
+        tomllib.loads(block.text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_python_example_runs(page: Path, tmp_path: Path) -> None:
+    for block in blocks_of(page, "python"):
+        done = run("-c", block.text, folder=tmp_path)
+        assert done.returncode == 0, f"line {block.line}: {done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_console_example_exits_with_0(page: Path, tmp_path: Path) -> None:
+    """Blocks that begin with ```` ```console run ```` are run line by line in one empty folder."""
+    for block in blocks_of(page, "console", word="run"):
+        for line in block.text.splitlines():
+            if line.startswith("$ sendit "):
+                words = shlex.split(line.removeprefix("$ sendit "), comments=True)
+                done = run("-m", "sendit", *words, folder=tmp_path)
+                assert done.returncode == 0, f"line {block.line}: {line}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z]+)", page.read_text()))
+
+    assert named <= targets
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
