@@ -24,4 +24,4 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-SENDIT_FIELD_KEY_FILE = Path("sendit-data/keys/field.key")
+SENDIT_FIELD_KEY_FILE: Path = Path("sendit-data/keys/field.key")

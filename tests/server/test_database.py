@@ -1,0 +1,32 @@
+from django.db.utils import ConnectionHandler
+from pytest_django import DjangoDbBlocker
+
+from sendit.server.database import SQLITE_OPTIONS, database_from_url
+
+
+def test_sqlite_address_is_a_file_with_careful_options() -> None:
+    entry = database_from_url("sqlite:////srv/sendit/sendit.sqlite3")
+
+    assert entry["NAME"] == "/srv/sendit/sendit.sqlite3"
+    assert entry["OPTIONS"] == SQLITE_OPTIONS
+
+
+def test_postgresql_address_is_taken_apart() -> None:
+    entry = database_from_url("postgresql://s%40x:p%2Fw@db.example.org:5433/sendit?sslmode=require")
+
+    assert (entry["USER"], entry["PASSWORD"]) == ("s@x", "p/w")
+    assert (entry["HOST"], entry["PORT"], entry["NAME"]) == ("db.example.org", "5433", "sendit")
+    assert entry["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_address_opens_a_real_postgresql(
+    postgresql_url: str, django_db_blocker: DjangoDbBlocker
+) -> None:
+    connections = ConnectionHandler({"default": database_from_url(postgresql_url)})
+
+    with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        found = cursor.fetchone()
+    connections.close_all()
+
+    assert found == ("postgres",)
