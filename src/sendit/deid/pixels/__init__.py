@@ -1,0 +1,1 @@
+"""Pixels of an instance: drawn for a preview."""

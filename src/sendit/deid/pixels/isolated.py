@@ -1,0 +1,115 @@
+"""Draw instances in a child process, so that a codec that crashes or hangs ends only itself.
+
+One child draws a whole list, since starting it costs more than a picture.  When an instance
+ends the child, the next child goes on behind it.  Paths go by stdin: a command line can be
+read by every user of the machine.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import sendit
+from sendit.deid.pixels.frame import NoPicture, draw
+
+_MAX_MEMORY = 4 << 30
+_START = timedelta(seconds=30)
+"""How long a child may take to start, on a machine that is very busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG, or why there is none."""
+
+    png: bytes | None
+    reason: str = ""
+
+
+def draw_quietly(source: Path) -> Picture:
+    """Draw the middle frame of one instance in this process."""
+    try:
+        with warnings.catch_warnings():
+            # What pydicom says about odd values may quote them, so it goes nowhere.
+            warnings.simplefilter("ignore")
+            return Picture(draw(source))
+    except NoPicture as error:
+        return Picture(None, str(error))
+    except Exception:  # noqa: BLE001 - the boundary of one image: pydicom raises anything
+        return Picture(None, "the pixels cannot be decoded")
+
+
+def draw_isolated(sources: Sequence[Path], *, time_limit: timedelta) -> list[Picture]:
+    """Draw the middle frame of each instance in a child process; ``time_limit`` is for each."""
+    pictures: list[Picture] = []
+    while len(pictures) < len(sources):
+        rest = sources[len(pictures) :]
+        drawn, end = _run_child(rest, time_limit=time_limit)
+        pictures += drawn
+        if len(drawn) < len(rest):
+            slow = end == -signal.SIGALRM
+            reason = "the decoder took too long" if slow else "the decoder crashed"
+            pictures.append(Picture(None, reason))
+    return pictures
+
+
+def _run_child(sources: Sequence[Path], *, time_limit: timedelta) -> tuple[list[Picture], int]:
+    wanted = {"seconds": time_limit.total_seconds(), "sources": [str(path) for path in sources]}
+    # The product may run from a source tree that only this process knows of.
+    product = str(Path(sendit.__file__).parents[1])
+    python_path = os.pathsep.join(filter(None, (product, os.environ.get("PYTHONPATH"))))
+    with subprocess.Popen(
+        [sys.executable, "-m", "sendit.deid.pixels.isolated"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": python_path},
+    ) as child:
+        try:
+            output, _ = child.communicate(
+                json.dumps(wanted).encode(),
+                timeout=(_START + time_limit * len(sources)).total_seconds(),
+            )
+        except subprocess.TimeoutExpired:
+            child.kill()
+            output, _ = child.communicate()
+    return _parse(output), child.returncode
+
+
+def _parse(output: bytes) -> list[Picture]:
+    pictures = []
+    while b"\n" in output:
+        line, _, output = output.partition(b"\n")
+        size, reason = json.loads(line)
+        if len(output) < size:
+            break
+        pictures.append(Picture(output[:size] or None, reason))
+        output = output[size:]
+    return pictures
+
+
+def main() -> None:
+    """Draw what stdin names; stdout gets for each a line ``[bytes, reason]`` and the PNG."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold pixels
+    # The default action ends the process even while C code runs; a handler would wait for it.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    wanted = json.load(sys.stdin)
+    for source in wanted["sources"]:
+        signal.setitimer(signal.ITIMER_REAL, wanted["seconds"])
+        picture = draw_quietly(Path(source))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        data = picture.png or b""
+        sys.stdout.buffer.write(json.dumps([len(data), picture.reason]).encode() + b"\n" + data)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
