@@ -1,0 +1,79 @@
+"""The rules about skips, about packages, and about what the repository may hold."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)", re.MULTILINE)
+SKIPPING_TEST = """
+import pytest
+
+def test_that_needs_something():
+    pytest.skip("no server here")
+"""
+
+
+@pytest.mark.parametrize(("require_all", "code"), [("1", 1), ("", 0)], ids=["required", "free"])
+def test_skip_is_a_failure_where_everything_is_required(
+    tmp_path: Path, require_all: str, code: int
+) -> None:
+    (tmp_path / "test_skip.py").write_text(SKIPPING_TEST)
+
+    done = run_pytest(tmp_path, require_all=require_all)
+
+    assert done.returncode == code, done.stdout
+    assert "no server here" in done.stdout
+
+
+def test_module_that_skips_itself_is_a_failure_too(tmp_path: Path) -> None:
+    (tmp_path / "test_skip.py").write_text(
+        'import pytest\npytest.skip("no server here", allow_module_level=True)\n'
+    )
+
+    done = run_pytest(tmp_path, require_all="1")
+
+    assert done.returncode != 0
+    assert "no server here" in done.stdout
+
+
+def test_run_without_a_test_is_a_failure(tmp_path: Path) -> None:
+    assert run_pytest(tmp_path, require_all="1").returncode == 5
+
+
+def test_development_list_holds_the_run_list_with_the_same_pins() -> None:
+    run, dev = (dict(PIN.findall(text)) for text in requirement_lists())
+
+    assert run.items() <= dev.items()
+
+
+def test_requirement_lists_name_no_address_and_no_folder() -> None:
+    for text in requirement_lists():
+        assert not re.search(r"https?:|file:|index-url|find-links|(^|\s)/", text)
+
+
+def requirement_lists() -> tuple[str, str]:
+    folder = ROOT / "requirements"
+    return (folder / "run.txt").read_text(), (folder / "dev.txt").read_text()
+
+
+def run_pytest(folder: Path, *, require_all: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "SENDIT_"))}
+    environ = {
+        **inherited,
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "SENDIT_TEST_REQUIRE_ALL": require_all,
+    }
+    options = ("-p", "tests.conftest", "-p", "no:django", "-p", "no:cacheprovider", "-rA")
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(folder), str(folder)],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
