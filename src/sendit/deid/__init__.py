@@ -1,0 +1,28 @@
+"""The engine: de-identifies DICOM instances; usable alone, without Django or a database.
+
+What comes out is told by the recipe, who becomes whom by ``Identities``; ``Engine`` is the
+worker's form of it, ``deidentify_file`` and ``deidentify_dataset`` the plain functions.
+"""
+
+from sendit.deid.engine import Engine
+from sendit.deid.identities import Identities, Identity, normal_id
+from sendit.deid.one import deidentify_dataset, deidentify_file
+from sendit.deid.recipe import Recipe
+from sendit.deid.report import Report, Totals
+from sendit.deid.screen import Accept, Header, read_header, screen
+
+__all__ = [
+    "Accept",
+    "Engine",
+    "Header",
+    "Identities",
+    "Identity",
+    "Recipe",
+    "Report",
+    "Totals",
+    "deidentify_dataset",
+    "deidentify_file",
+    "normal_id",
+    "read_header",
+    "screen",
+]

@@ -1,0 +1,159 @@
+"""What each action does to the bytes of one element.
+
+A ``Rule`` is one attribute at one place under one recipe: it knows its action and turns the
+bytes of a value into the bytes of a whole new element.  The answer depends on the value and
+on the ``Context`` (who the patient becomes) alone, so the engine remembers it.
+
+======  =====================================================================
+X       removed
+Z       emptied
+D       replaced by a dummy of the same VR
+U       UIDs replaced
+K       kept, because an option says so
+shift   dates moved
+======  =====================================================================
+
+DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from sendit.deid import dummies
+from sendit.deid.dates import shift_values
+from sendit.deid.identities import Identity
+from sendit.deid.uids import NewUids
+from sendit.deid.walk import Syntax
+
+
+class Note(NamedTuple):
+    """What was done, for the report: a path of tags, an action, a rule."""
+
+    path: str
+    action: str
+    rule: str
+
+
+Result: TypeAlias = tuple[bytes | None, Note | None]
+"""The whole new element (None: as it was, empty: gone) and what to say about it."""
+
+UNCHANGED: Final[Result] = (None, None)
+MAX_REMEMBERED: Final = 20_000
+
+
+class Act(Protocol):
+    """How an action turns a value into a result."""
+
+    def __call__(self, rule: "Rule", value: bytes, context: "Context", /) -> Result:
+        """Return what becomes of the element."""
+
+
+@dataclass(slots=True)
+class Context:
+    """Who one patient's Study becomes, and the answers given so far (identifying)."""
+
+    identity: Identity
+    uids: NewUids
+    memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
+    """By the index of a rule: value → result."""
+
+
+@dataclass(slots=True, eq=False)
+class Rule:
+    """One attribute at one place."""
+
+    index: int
+    tag: int
+    vr: bytes
+    syntax: Syntax
+    charset: bytes
+    """Value of Specific Character Set in force."""
+    note: Note
+    act: "Act"
+    fixed: Result | None = None
+    """The result, when it is the same for every value."""
+    role: str = ""
+    """What the engine itself needs the value for."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether the element goes, whatever it holds."""
+        return self.fixed is not None and self.fixed[0] == b""
+
+    def element(self, value: bytes) -> bytes:
+        """Return the element with another value."""
+        return self.syntax.element(self.tag, self.vr, value)
+
+
+def keep(rule: Rule, value: bytes, context: Context) -> Result:
+    """Leave the element as it is."""
+    del rule, value, context
+    return UNCHANGED
+
+
+def keep_noted(rule: Rule, value: bytes, context: Context) -> Result:
+    """Leave the element as it is because an option says so."""
+    del value, context
+    return None, rule.note
+
+
+def empty(rule: Rule, value: bytes, context: Context) -> Result:
+    """Leave the element without a value (Z)."""
+    del context
+    return (rule.element(b""), rule.note) if value else UNCHANGED
+
+
+def replace_by_dummy(rule: Rule, value: bytes, context: Context) -> Result:
+    """Replace the value by a dummy (D); what was empty stays so."""
+    if not value.strip(b" \0"):
+        return UNCHANGED
+    if rule.vr == b"UI":
+        return empty(rule, value, context)
+    return rule.element(dummies.dummy(rule.vr)), rule.note
+
+
+def replace_uids(rule: Rule, value: bytes, context: Context) -> Result:
+    """Replace each UID (U)."""
+    new = context.uids.of_values(value)
+    return (rule.element(new), rule.note) if new != value else UNCHANGED
+
+
+def shift_dates(rule: Rule, value: bytes, context: Context) -> Result:
+    """Move each date; one that cannot be read becomes empty."""
+    text = value.decode("ascii", "replace")
+    if not text.strip(" \0\\"):
+        return UNCHANGED
+    with_time = rule.vr == b"DT" or rule.role == "datetime"
+    new = shift_values(text, days=context.identity.shift_days, with_time=with_time).encode("ascii")
+    return rule.element(new + b" " if len(new) & 1 else new), rule.note
+
+
+def patient_pseudonym(rule: Rule, value: bytes, context: Context) -> Result:
+    """Write the patient's new name."""
+    del value
+    return rule.element(_text(context.identity.patient_pseudonym)), rule.note
+
+
+def study_pseudonym(rule: Rule, value: bytes, context: Context) -> Result:
+    """Write the Study's new name."""
+    del value
+    return rule.element(_text(context.identity.study_pseudonym)), rule.note
+
+
+def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep an age up to 89 years; call everybody older 90 (45 CFR 164.514(b)(2)(i)(C))."""
+    del context
+    text = value.strip(b" \0")
+    if not text:
+        return UNCHANGED
+    if len(text) == 4 and text[:3].isdigit() and text[3:] in (b"D", b"W", b"M", b"Y"):
+        days = int(text[:3]) * {b"D": 1, b"W": 7, b"M": 30, b"Y": 365}[text[3:]]
+        if days < 90 * 365:
+            return None, rule.note
+        return rule.element(b"090Y"), rule.note
+    return rule.element(b""), rule.note
+
+
+def _text(value: str) -> bytes:
+    data = value.encode("ascii", "replace")
+    return data + b" " if len(data) & 1 else data

@@ -1,0 +1,328 @@
+"""One instance, top to bottom.
+
+::
+
+    frame     where the data set begins, how it is encoded            part10.py
+    walk      what matters in it, at every depth                      segments.py, walk.py
+    identity  who the patient becomes                                 identities.py
+    rewrite   each attribute by its rule                              plans.py, actions.py
+    pixels    cut to their length, otherwise as they are              pixels/
+    stamp     what was done                                           stamp.py
+    write     beside its place, checked, renamed into it              files.py
+
+An engine serves one process and one batch: it remembers decisions and answers, never from
+one patient's Study to another's, and what it makes of a file depends on nothing but the
+file, the recipe, the identities and the names given at the start.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Final
+
+from sendit.deid.actions import Context, Note, Rule
+from sendit.deid.dates import shift_date
+from sendit.deid.files import FileSource, Piece, Range, Source, part_path, write_pieces
+from sendit.deid.identities import Identities, normal_id
+from sendit.deid.part10 import DIRECTORY, Frame, build_meta, read_frame
+from sendit.deid.plans import Plans
+from sendit.deid.recipe import Recipe
+from sendit.deid.report import Report, count_notes
+from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
+from sendit.deid.screen import decode
+from sendit.deid.segments import Scan, Segment, scan
+from sendit.deid.stamp import stamps
+from sendit.deid.uids import NewUids
+from sendit.deid.walk import Syntax
+from sendit.errors import Excluded, Rejected, Unreadable
+from sendit.terms import Outcome, Reason
+
+MAX_CONTEXTS: Final = 64
+UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+ACCESSION_NUMBER: Final = 0x00080050
+
+
+@dataclass(slots=True)
+class _Instance:
+    """An instance on its way through the engine (identifying)."""
+
+    frame: Frame
+    scan: Scan
+    plans: Plans
+    values: dict[str, bytes]
+    """Raw values by role."""
+    charset: bytes
+
+    def text(self, role: str) -> str:
+        return decode(self.values.get(role, b""), self.charset)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What stands at the destination."""
+
+    file: str | None
+    sha256: str
+    length: int
+
+
+class Engine:
+    """De-identifies instances of one batch in one process.
+
+    Parameters
+    ----------
+    recipe
+        What is done.
+    identities
+        Who replaces whom, for every Study that will come.
+    extra_known
+        Names of the folders and files that the batch came in; they may identify.
+    """
+
+    def __init__(
+        self, recipe: Recipe, identities: Identities, *, extra_known: Sequence[str] = ()
+    ) -> None:
+        self._recipe = recipe
+        self._identities = identities
+        self._extra_known = tuple(extra_known)
+        self._uids = NewUids(identities.uid_key)
+        self._plans: dict[str, Plans] = {}
+        self._contexts: dict[tuple[str, str, str], Context] = {}
+
+    def deidentify_to(self, source: Path, destination: Path) -> Report:
+        """Write the de-identified instance to ``destination``, whose folder is there.
+
+        Raises
+        ------
+        sendit.errors.ImageError
+            ``Unreadable``, ``Excluded``, ``Held`` or ``Rejected``; no file is left behind.
+        """
+        with FileSource(source) as opened:
+            return self._write(opened, self._instance(opened), source, destination, None)
+
+    def deidentify_into(self, source: Path, root: Path) -> Report:
+        """Write to ``root/<PatientID>/<Study>/<Series>/<SOP>.dcm``, all new values.
+
+        ``Report.file`` is that path, relative to ``root``. Raises as ``deidentify_to`` does.
+        """
+        with FileSource(source) as opened:
+            instance = self._instance(opened)
+            relative = self._place(instance)
+            destination = root / relative
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            return self._write(opened, instance, source, destination, relative.as_posix())
+
+    def _instance(self, source: Source) -> _Instance:
+        """Read and walk one file."""
+        frame = read_frame(source)
+        guess = frame.media_sop_class_uid
+        instance = self._walk(frame, guess)
+        actual = instance.text("sop_class")
+        if actual == DIRECTORY:
+            raise Excluded(Reason.DICOMDIR)
+        if not actual or not instance.text("sop_instance"):
+            raise Unreadable(Reason.NOT_DICOM, "has no SOP Class UID or no SOP Instance UID")
+        if actual != guess:
+            instance = self._walk(frame, actual)
+        return instance
+
+    def _walk(self, frame: Frame, sop_class_uid: str) -> _Instance:
+        plans = self._plans.get(sop_class_uid)
+        if plans is None or plans.overgrown:
+            plans = self._plans[sop_class_uid] = Plans(self._recipe, sop_class_uid)
+            self._contexts.clear()
+        found = scan(frame.source, frame.start, plans.root(frame.syntax), drops=_drops)
+        if any(segment.found.disorder >= 0 for segment in found.segments):
+            raise Unreadable(Reason.MALFORMED, "attributes are out of order")
+        values: dict[str, bytes] = {}
+        charset = b""
+        for segment in found.segments:
+            data = segment.data
+            for rule, _pos, start, stop in segment.found.events:
+                if type(rule) is Rule and rule.role:
+                    values[rule.role] = data[start:stop]
+                    charset = rule.charset
+        return _Instance(frame, found, plans, values, charset)
+
+    def _context(self, instance: _Instance) -> Context:
+        patient = instance.text("patient_id")
+        study = instance.text("study")
+        if not patient:
+            raise Rejected(Reason.NO_IDENTITY, "(0010,0020) is empty or missing")
+        key = (instance.text("sop_class"), normal_id(patient), study)
+        context = self._contexts.get(key)
+        if context is None:
+            if len(self._contexts) >= MAX_CONTEXTS:
+                self._contexts.clear()
+            identity = self._identities.of(patient, study)
+            context = self._contexts[key] = Context(identity, self._uids)
+        return context
+
+    def _place(self, instance: _Instance) -> Path:
+        identity = self._context(instance).identity
+        patient = UNSAFE.sub("_", identity.patient_pseudonym)
+        if patient.strip(".") == "":
+            raise Rejected(Reason.NO_IDENTITY, "the patient's new name cannot name a folder")
+        parts = (instance.values.get(role, b"") for role in ("study", "series", "sop_instance"))
+        study, series, sop = (self._new_uid(part) or "0" for part in parts)
+        return Path(patient, study, series, f"{sop}.dcm")
+
+    def _new_uid(self, value: bytes) -> str:
+        if "retain-uids" in self._recipe.options:
+            return value.decode("ascii", "replace").strip("\0 ")
+        return self._uids.of(value).decode("ascii")
+
+    def deidentify_bytes(self, source: Source) -> tuple[bytes, Report]:
+        """De-identify an instance in memory; raises as ``deidentify_to`` does."""
+        instance = self._instance(source)
+        context = self._context(instance)
+        header, bodies, notes = self._result(instance, context)
+        read = instance.frame.source.read
+        parts = [
+            read(body.offset, body.length) if isinstance(body, Range) else body for body in bodies
+        ]
+        result = b"".join((*header, *parts))
+        written = Written(None, hashlib.sha256(result).hexdigest(), len(result))
+        return result, self._report(instance, context, source.size, written, notes)
+
+    def _write(
+        self,
+        source: FileSource,
+        instance: _Instance,
+        original: Path,
+        destination: Path,
+        relative: str | None,
+    ) -> Report:
+        context = self._context(instance)
+        header, bodies, notes = self._result(instance, context)
+        part = part_path(destination)
+        digest, length = write_pieces(part, header, bodies, instance.frame.source)
+        part.replace(destination)
+        written = Written(relative, digest, length)
+        return self._report(instance, context, source.size, written, notes)
+
+    def _report(
+        self,
+        instance: _Instance,
+        context: Context,
+        bytes_in: int,
+        written: Written,
+        notes: Sequence[Note],
+    ) -> Report:
+        actions, rules, elements = count_notes(notes)
+        return Report(
+            Outcome.WRITTEN,
+            sop_instance_uid=self._new_uid(instance.values["sop_instance"]),
+            series_instance_uid=self._new_uid(instance.values.get("series", b"")),
+            study_instance_uid=self._new_uid(instance.values.get("study", b"")),
+            patient_id=context.identity.patient_pseudonym,
+            study_pseudonym=context.identity.study_pseudonym,
+            study_date=self._study_date(instance, context),
+            modality=instance.text("modality"),
+            sop_class_uid=instance.text("sop_class"),
+            file=written.file,
+            sha256=written.sha256,
+            bytes_in=bytes_in,
+            bytes_out=written.length,
+            actions=actions,
+            rules=rules,
+            elements=elements,
+        )
+
+    def _study_date(self, instance: _Instance, context: Context) -> str:
+        date = instance.text("study_date")
+        if self._recipe.dates == "MODIFIED":
+            return shift_date(date, days=context.identity.shift_days)
+        return date if self._recipe.dates == "UNMODIFIED" else ""
+
+    def _result(
+        self, instance: _Instance, context: Context
+    ) -> tuple[list[bytes | memoryview], list[Piece], list[Note]]:
+        """Return the new bytes: header, what follows it, and what to report."""
+        syntax = instance.frame.syntax
+        additions = self._additions(instance, context, syntax)
+        meta = build_meta(
+            sop_class_uid=instance.text("sop_class"),
+            sop_instance_uid=self._new_uid(instance.values["sop_instance"]),
+            transfer_syntax_uid=instance.frame.output_transfer_syntax_uid,
+        )
+        head: list[bytes | memoryview] = [meta]
+        bodies: list[Piece] = []
+        notes = [Note("", "", f"repair:{name}") for name in _repairs(instance)]
+        for segment in instance.scan.segments:
+            edits, found = edits_of(segment, instance.plans.rules, syntax, context)
+            notes += found
+            is_last = segment is instance.scan.segments[-1]
+            additions = _insert(edits, additions, segment, syntax, is_last=is_last)
+            pieces = assemble(segment.data, edits)
+            if bodies:
+                bodies.append(b"".join(pieces))
+            else:
+                head += pieces
+            bodies += _bulk(segment)
+        return head, bodies, notes
+
+    def _additions(
+        self, instance: _Instance, context: Context, syntax: Syntax
+    ) -> list[tuple[int, bytes]]:
+        """Return the elements that every result has, whether the original had them or not."""
+        present = {
+            syntax.tag_at(segment.data, top)
+            for segment in instance.scan.segments
+            for top in segment.found.tops
+        }
+        identity = context.identity
+        additions = list(stamps(self._recipe, syntax))
+        for tag, vr, name in (
+            (ACCESSION_NUMBER, b"SH", identity.study_pseudonym),
+            (0x00100010, b"PN", identity.patient_pseudonym),
+            (0x00100020, b"LO", identity.patient_pseudonym),
+        ):
+            if tag not in present:
+                value = name.encode("ascii", "replace")
+                additions.append((tag, syntax.element(tag, vr, value + b" " * (len(value) & 1))))
+        additions.sort()
+        return additions
+
+
+def _insert(
+    edits: list[Edit],
+    additions: list[tuple[int, bytes]],
+    segment: Segment,
+    syntax: Syntax,
+    *,
+    is_last: bool,
+) -> list[tuple[int, bytes]]:
+    """Add what belongs into this segment to its edits; return what belongs further behind."""
+    left = []
+    for tag, content in additions:
+        position = top_position(segment, tag, syntax)
+        if position < 0 and is_last and segment.bulk is None:
+            position = len(segment.data)
+        if position < 0:
+            left.append((tag, content))
+        else:
+            edits.append(insertion(position, content))
+    edits.sort(key=itemgetter(0, 1))
+    return left
+
+
+def _bulk(segment: Segment) -> list[Piece]:
+    bulk = segment.bulk
+    if bulk is None or _drops(bulk.slot.rule):
+        return []
+    body: list[Piece] = [Range(bulk.offset, bulk.length)]
+    if bulk.length & 1 and bulk.fragments is None:
+        body.append(b"\0")
+    return body
+
+
+def _drops(rule: object) -> bool:
+    return type(rule) is Rule and rule.drops
+
+
+def _repairs(instance: _Instance) -> tuple[str, ...]:
+    return (*instance.frame.repairs, *instance.scan.repairs)

@@ -1,0 +1,172 @@
+"""Where bytes come from and go to: sources, results with their digest, and folders of files.
+
+A result is written beside its place under a name that ends in ``.part`` and renamed when it
+is complete and checked, so nobody ever sees half a file.  Pixels travel from descriptor to
+descriptor in blocks: memory stays flat whatever the file's size.  Making files durable
+(fsync) is the caller's matter.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeAlias
+
+from sendit.errors import Unreadable
+from sendit.terms import Reason
+
+BLOCK: Final = 1 << 20
+IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+
+
+class Source(Protocol):
+    """Bytes that can be read at any offset."""
+
+    size: int
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        """Return ``length`` bytes from ``offset``, fewer only at the end."""
+
+
+class MemorySource:
+    """Bytes that are in memory already (an inflated or repaired data set)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        """Return ``length`` bytes from ``offset``, fewer only at the end."""
+        return self._data[offset : offset + length]
+
+
+class FileSource:
+    """An open file; a context manager that closes it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # A named pipe must not stop us: open it without waiting, then look what it is.
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except PermissionError:
+            raise Unreadable(Reason.NO_PERMISSION, "may not be opened") from None
+        except OSError:
+            raise Unreadable(Reason.NOT_DICOM, "cannot be opened as a file") from None
+        status = os.fstat(self.descriptor)
+        self.size = status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self.descriptor)
+            raise Unreadable(Reason.NOT_DICOM, "is not a regular file")
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        """Return ``length`` bytes from ``offset``, fewer only at the end."""
+        data = os.pread(self.descriptor, length, offset)
+        if len(data) == length or not data:
+            return data
+        parts = [data]
+        missing = length - len(data)
+        while missing and (data := os.pread(self.descriptor, missing, offset + length - missing)):
+            parts.append(data)
+            missing -= len(data)
+        return b"".join(parts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of the source that goes into the result as it is."""
+
+    offset: int
+    length: int
+
+
+Piece: TypeAlias = bytes | Range
+
+
+def write_pieces(
+    path: Path, header: Sequence[bytes | memoryview], bodies: Sequence[Piece], source: Source
+) -> tuple[str, int]:
+    """Write header and bodies to a new file and return its SHA-256 (hex) and length.
+
+    Raises
+    ------
+    OSError
+        Whatever the file system says; what was written is removed.
+    """
+    digest = hashlib.sha256()
+    head = b"".join(header)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        total = _write(descriptor, head, digest)
+        for body in bodies:
+            if isinstance(body, Range):
+                total += _copy(descriptor, source, body, digest)
+            else:
+                total += _write(descriptor, body, digest)
+    except BaseException:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+        raise
+    os.close(descriptor)
+    return digest.hexdigest(), total
+
+
+def _write(descriptor: int, data: bytes, digest: "hashlib._Hash") -> int:
+    digest.update(data)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return len(data)
+
+
+def _copy(descriptor: int, source: Source, body: Range, digest: "hashlib._Hash") -> int:
+    """Copy a range block by block; each block is read once, for the digest and for the file."""
+    offset, end = body.offset, body.offset + body.length
+    while offset < end:
+        block = source.read(offset, min(BLOCK, end - offset))
+        if not block:
+            raise Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
+        _write(descriptor, block, digest)
+        offset += len(block)
+    return body.length
+
+
+def part_path(destination: Path) -> Path:
+    """Return the name under which a result is written before it is complete."""
+    return destination.with_name(f"{destination.name}.part")
+
+
+def files_under(root: Path) -> Iterator[Path]:
+    """Yield every file below a folder in path order, links included, never following one.
+
+    Files that a desktop leaves behind (``.DS_Store`` and the like) are passed over.
+    """
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            yield from files_under(path)
+        elif entry.name not in IGNORED_NAMES:
+            yield path
+
+
+def same_bytes(first: Path, second: Path) -> bool:
+    """Return whether two files hold the same bytes."""
+    with FileSource(first) as one, FileSource(second) as other:
+        if one.size != other.size:
+            return False
+        for offset in range(0, one.size, BLOCK):
+            if one.read(offset, BLOCK) != other.read(offset, BLOCK):
+                return False
+    return True

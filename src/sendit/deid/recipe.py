@@ -1,0 +1,139 @@
+"""The recipe: one frozen value that says everything about how a project is de-identified.
+
+It is made of a preset (a name for a set of options), the project's own options, the policy for
+pixels and the rules of the site.  Two recipes with the same digest give the same bytes for
+the same input and key.
+
+What an option means for an attribute is told in ``profile.py``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, OPTION_CODES, edition
+from sendit.errors import ConfigurationInvalid
+
+DEFAULT_OPTIONS: Final = (MODIFIED_DATES,)
+PRESETS: Final[Mapping[str, tuple[str, ...]]] = {
+    "basic": (),
+    "research": (
+        "retain-patient-characteristics",
+        "retain-longitudinal-modified-dates",
+        "retain-device-identity",
+        "retain-safe-private",
+        "clean-descriptors",
+    ),
+    "tcia": (
+        "retain-patient-characteristics",
+        "retain-longitudinal-modified-dates",
+        "retain-device-identity",
+        "retain-safe-private",
+        "clean-descriptors",
+        "clean-structured-content",
+        "clean-graphics",
+    ),
+    "keep-everything-safe": (
+        "retain-patient-characteristics",
+        "retain-longitudinal-modified-dates",
+        "retain-device-identity",
+        "retain-institution-identity",
+        "retain-safe-private",
+        "clean-descriptors",
+        "clean-structured-content",
+        "clean-graphics",
+    ),
+}
+"""What each preset adds to the Basic Profile; ``docs/conformance.md`` tells what it keeps."""
+
+PIXEL_POLICIES: Final = frozenset({"reject", "clean", "clean-all-text", "off"})
+WITHOUT_ENGINE_PART: Final = frozenset({"clean-pixel-data", "clean-recognizable-visual-features"})
+"""Declared options that nothing here carries out yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How instances are de-identified; make one with ``resolve``."""
+
+    preset: str
+    options: tuple[str, ...]
+    """The preset's and the project's, sorted."""
+    pixels: str | None = None
+    """None: by SOP Class."""
+    pixels_off_reason: str = ""
+    digest: str = ""
+    edition: str = ""
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        preset: str = "basic",
+        options: Sequence[str] = DEFAULT_OPTIONS,
+        pixels: str | None = None,
+        pixels_off_reason: str = "",
+    ) -> "Recipe":
+        """Check the parts against each other and return the recipe.
+
+        Raises
+        ------
+        sendit.errors.ConfigurationInvalid
+            Listing every problem, one a line.
+        """
+        problems = _problems(preset, options, pixels, pixels_off_reason)
+        if problems:
+            raise ConfigurationInvalid("\n".join(problems))
+        every = tuple(sorted({*PRESETS[preset], *options}))
+        content = {
+            "preset": preset,
+            "options": every,
+            "pixels": pixels,
+            "pixels_off_reason": pixels_off_reason,
+            "edition": edition(),
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        return cls(preset, every, pixels, pixels_off_reason, digest, edition())
+
+    @property
+    def dates(self) -> str:
+        """Return what Longitudinal Temporal Information Modified (0028,0303) has to say."""
+        if FULL_DATES in self.options:
+            return "UNMODIFIED"
+        return "MODIFIED" if MODIFIED_DATES in self.options else "REMOVED"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a report says about the recipe."""
+        return {
+            "preset": self.preset,
+            "options": list(self.options),
+            "digest": self.digest,
+            "edition": self.edition,
+        }
+
+
+def _problems(
+    preset: str, options: Sequence[str], pixels: str | None, pixels_off_reason: str
+) -> list[str]:
+    problems = []
+    if preset not in PRESETS:
+        problems.append(f'preset: there is no "{preset}"; allowed: {", ".join(PRESETS)}')
+    for option in options:
+        if option not in OPTION_CODES:
+            problems.append(f'options: there is no "{option}"; allowed: {", ".join(OPTION_CODES)}')
+        elif option in WITHOUT_ENGINE_PART:
+            problems.append(f'options: "{option}" is not available in this version; leave it out')
+    every = {*PRESETS.get(preset, ()), *options}
+    if {FULL_DATES, MODIFIED_DATES} <= every:
+        problems.append(f'options: "{FULL_DATES}" and "{MODIFIED_DATES}" exclude each other')
+    if pixels is not None and pixels not in PIXEL_POLICIES:
+        problems.append(
+            f'pixels: there is no "{pixels}"; allowed: {", ".join(sorted(PIXEL_POLICIES))}'
+        )
+    if pixels == "off" and not pixels_off_reason.strip():
+        problems.append(
+            'pixels: "off" needs pixels_off_reason, which says why no text is burned in'
+        )
+    return problems

@@ -1,0 +1,133 @@
+"""New header bytes from rules and unchanged slices.
+
+The walk says where elements that matter stand; here each one's rule is asked (or its
+remembered answer taken), changes are collected as edits, the lengths of the sequences and
+items around them corrected, and everything between two edits is copied as one slice.
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from sendit.deid.actions import MAX_REMEMBERED, Context, Note, Rule
+from sendit.deid.segments import Segment
+from sendit.deid.walk import CLOSE, OPEN, Mark, Syntax
+from sendit.errors import Unreadable
+from sendit.terms import Reason
+
+MAX_REMEMBERED_VALUE: Final = 4096
+ODD_LENGTH: Final = Note("", "", "repair:odd-length")
+PADDED_WITH_NUL: Final = frozenset((b"UI", b"OB", b"UN", b""))
+
+Edit: TypeAlias = tuple[int, int, bytes]
+"""(start, stop, what stands there instead)."""
+
+
+def edits_of(
+    segment: Segment, rules: Sequence[Rule], syntax: Syntax, context: Context
+) -> tuple[list[Edit], list[Note]]:
+    """Apply the rules of one segment.
+
+    Returns
+    -------
+    tuple
+        The edits in order of position, and what to report.
+    """
+    data = segment.data
+    edits: list[Edit] = []
+    notes: list[Note] = []
+    memos = context.memos
+    while len(memos) < len(rules):
+        memos.append({})
+    open_containers: list[tuple[int, int, int]] = []  # length's position, length, growth outside
+    growth = 0
+    new: bytes | None
+    note: Note | None
+    for rule, pos, start, stop in segment.found.events:
+        if type(rule) is Mark:
+            if rule is OPEN:
+                open_containers.append((pos, start, growth))
+                growth = 0
+            elif rule is CLOSE:
+                where, length, outside = open_containers.pop()
+                if growth:
+                    new_length = (length + growth).to_bytes(4, "little" if syntax.little else "big")
+                    edits.append((where, where + 4, new_length))
+                growth += outside
+            continue
+        if rule is None:
+            new, note = _padded(data, pos, start, stop, syntax), ODD_LENGTH
+        elif rule.fixed is not None:
+            new, note = rule.fixed
+        else:
+            value = data[start:stop]
+            memo = memos[rule.index]
+            result = memo.get(value)
+            if result is None:
+                result = rule.act(rule, value, context)
+                if len(value) <= MAX_REMEMBERED_VALUE:
+                    if len(memo) >= MAX_REMEMBERED:
+                        memo.clear()
+                    memo[value] = result
+            new, note = result
+        if new is None and stop - start & 1:
+            new = _padded(data, pos, start, stop, rule.syntax)
+            notes.append(ODD_LENGTH)
+        if new is not None:
+            edits.append((pos, stop, new))
+            growth += len(new) - (stop - pos)
+        if note is not None:
+            notes.append(note)
+    edits.sort(key=_position)
+    return edits, notes
+
+
+def assemble(data: bytes, edits: Sequence[Edit]) -> list[bytes | memoryview]:
+    """Return the new header as a list of slices and replacements."""
+    view = memoryview(data)
+    pieces: list[bytes | memoryview] = []
+    done = 0
+    for start, stop, new in edits:
+        if start > done:
+            pieces.append(view[done:start])
+        if new:
+            pieces.append(new)
+        done = stop
+    if done < len(data):
+        pieces.append(view[done:])
+    return pieces
+
+
+def insertion(position: int, content: bytes) -> Edit:
+    """Return an edit that adds elements before ``position``."""
+    return position, position, content
+
+
+def _position(edit: Edit) -> tuple[int, int]:
+    return edit[0], edit[1]
+
+
+def _padded(data: bytes, pos: int, start: int, stop: int, syntax: Syntax) -> bytes:
+    """Return the element with one byte more, since lengths must be even (PS3.5 7.1.1)."""
+    length = stop - start + 1
+    vr = data[pos + 4 : pos + 6] if syntax.explicit else b""
+    pad = b"\0" if vr in PADDED_WITH_NUL else b" "
+    if syntax.explicit and start - pos == 8:
+        if length > 0xFFFF:
+            raise Unreadable(Reason.MALFORMED, "a value of odd length cannot be made even")
+        head = data[pos : pos + 6] + length.to_bytes(2, "little" if syntax.little else "big")
+    else:
+        head = data[pos : start - 4] + length.to_bytes(4, "little" if syntax.little else "big")
+    return head + data[start:stop] + pad
+
+
+def top_position(segment: Segment, tag: int, syntax: Syntax) -> int:
+    """Return where an element of the outermost level has to be inserted, -1 if further behind."""
+    tops, data = segment.found.tops, segment.data
+    low, high = 0, len(tops)
+    while low < high:
+        middle = (low + high) // 2
+        if syntax.tag_at(data, tops[middle]) < tag:
+            low = middle + 1
+        else:
+            high = middle
+    return tops[low] if low < len(tops) else -1

@@ -1,0 +1,179 @@
+"""What import needs to know of a file, and whether a project takes it.
+
+``read_header`` walks the outermost elements to the end of the file, so a truncated file or a
+length that lies is found without reading pixels; ``screen`` applies the project's filters.
+Nothing is changed here, and what is read may identify.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import keyword_dict
+
+from sendit.deid.files import FileSource, Source
+from sendit.deid.part10 import DIRECTORY, read_frame
+from sendit.deid.plans import PIXEL_TAGS, DiscardPlan
+from sendit.deid.segments import scan
+from sendit.deid.walk import BULK, KEEP, REPORT, Plan, Syntax
+from sendit.errors import Excluded, Unreadable
+from sendit.terms import Reason
+
+IDENTITY_FIELDS: Final = ("PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate")
+MAX_BYTES: Final = 20_000_000_000
+CHARSET_TAG: Final = 0x00080005
+DELIMITERS: Final = set(b"\\^=\r\n\t\f")
+"""Where a character set in force ends (PS3.5 6.1.2.5.3)."""
+OWN_FIELDS: Final = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("Modality", "BurnedInAnnotation"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What import and identify need to know of one instance."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    modality: str
+    burned_in_annotation: str
+    sop_instance_uid: str = field(repr=False)
+    study_instance_uid: str = field(repr=False)
+    series_instance_uid: str = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
+    """Decoded values of the keywords asked for; "" when absent or empty."""
+    size: int
+    repairs: tuple[str, ...]
+    """What was mended in reading, such as ``no-preamble``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Which instances a project takes; an empty list takes all."""
+
+    modalities: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] = ()
+    burned_in: str = "reject"
+    """``reject``: Burned In Annotation must be absent or NO; ``clean``: the pixels decide."""
+
+
+def read_header(
+    path: Path, *, fields: Sequence[str] = IDENTITY_FIELDS, max_bytes: int = MAX_BYTES
+) -> Header:
+    """Read the header of one file.
+
+    Parameters
+    ----------
+    fields
+        Keywords of attributes of the outermost level to return in ``values``.
+    max_bytes
+        A larger file is not read.
+
+    Raises
+    ------
+    sendit.errors.Unreadable
+        ``EMPTY_FILE NOT_DICOM TRUNCATED MALFORMED TOO_LARGE NO_PERMISSION``.
+    sendit.errors.Excluded
+        ``DICOMDIR``.
+    """
+    with FileSource(path) as source:
+        if source.size > max_bytes:
+            raise Unreadable(Reason.TOO_LARGE, "is larger than max_instance allows")
+        return header_of(source, fields=tuple(fields))
+
+
+def header_of(source: Source, *, fields: tuple[str, ...]) -> Header:
+    """Read the header of one source; see ``read_header``."""
+    frame = read_frame(source)
+    found = scan(frame.source, frame.start, _plan(frame.syntax, fields))
+    raw: dict[int, bytes] = {}
+    for segment in found.segments:
+        for tag, _pos, start, stop in segment.found.events:
+            if type(tag) is int:
+                raw.setdefault(tag, segment.data[start:stop])
+    charset = raw.get(CHARSET_TAG, b"")
+    values = {
+        keyword: decode(raw.get(keyword_dict[keyword], b""), charset)
+        for keyword in (*OWN_FIELDS, *fields)
+    }
+    if frame.media_sop_class_uid == DIRECTORY or values["SOPClassUID"] == DIRECTORY:
+        raise Excluded(Reason.DICOMDIR)
+    if not values["SOPClassUID"] or not values["SOPInstanceUID"]:
+        raise Unreadable(Reason.NOT_DICOM, "has no SOP Class UID or no SOP Instance UID")
+    return Header(
+        sop_class_uid=values["SOPClassUID"],
+        transfer_syntax_uid=frame.transfer_syntax_uid,
+        modality=values["Modality"],
+        burned_in_annotation=values["BurnedInAnnotation"],
+        sop_instance_uid=values["SOPInstanceUID"],
+        study_instance_uid=values["StudyInstanceUID"],
+        series_instance_uid=values["SeriesInstanceUID"],
+        values={keyword: values[keyword] for keyword in fields},
+        size=source.size,
+        repairs=(*frame.repairs, *found.repairs),
+    )
+
+
+def screen(header: Header, *, accept: Accept) -> None:
+    """Return if the project takes the instance.
+
+    Raises
+    ------
+    sendit.errors.Excluded
+        ``MODALITY``, ``SOP_CLASS`` or ``BURNED_IN``.
+    """
+    if accept.modalities and header.modality not in accept.modalities:
+        raise Excluded(Reason.MODALITY, "(0008,0060)")
+    if accept.sop_classes and header.sop_class_uid not in accept.sop_classes:
+        raise Excluded(Reason.SOP_CLASS, "(0008,0016)")
+    if accept.burned_in == "reject" and header.burned_in_annotation not in ("", "NO"):
+        raise Excluded(Reason.BURNED_IN, "(0028,0301)")
+
+
+def decode(value: bytes, charset: bytes) -> str:
+    """Return a value as text, without padding, in the character set that was declared.
+
+    What the declared set cannot hold is read as Latin-1, so that every byte stays one.
+    """
+    text = value.strip(b" \0")
+    if text.isascii() and b"\x1b" not in text:
+        return text.decode("ascii")
+    try:
+        return str(decode_bytes(text, _encodings(charset), DELIMITERS))
+    except (LookupError, UnicodeError):
+        return text.decode("latin-1")
+
+
+@lru_cache(maxsize=64)
+def _encodings(charset: bytes) -> list[str]:
+    names = charset.decode("ascii", "replace").strip(" \0").split("\\")
+    try:
+        return convert_encodings([name.strip() for name in names])
+    except (LookupError, ValueError):
+        return ["iso8859"]
+
+
+class _HeaderPlan(Plan):
+    """Reports the wanted attributes of the outermost level, and nothing else."""
+
+    def __init__(self, syntax: Syntax, wanted: frozenset[int]) -> None:
+        super().__init__(syntax)
+        self._wanted = wanted
+        self._inside = DiscardPlan(syntax)
+
+    def slot_for(self, tag: int, vr: bytes) -> tuple[int, int, Plan | None]:
+        """Report what is wanted, stop at pixels, keep the rest."""
+        if tag in PIXEL_TAGS:
+            return BULK, tag, self._inside.child(b"OB")
+        kind = REPORT if tag in self._wanted else KEEP
+        return kind, tag, self._inside.child(vr)
+
+
+@lru_cache(maxsize=32)
+def _plan(syntax: Syntax, fields: tuple[str, ...]) -> _HeaderPlan:
+    wanted = {keyword_dict[keyword] for keyword in (*OWN_FIELDS, *fields)} | {CHARSET_TAG}
+    return _HeaderPlan(syntax, frozenset(wanted))

@@ -1,0 +1,415 @@
+"""Walk the bytes of a data set, element by element, at every depth, without building a Dataset.
+
+The walk decides nothing.  A ``Plan`` says for each attribute whether it is kept as it is,
+reported, or entered; what comes back is the list of what was reported, with offsets.  The
+same loop reads explicit and implicit VR in either byte order; deflated data sets are
+inflated before.  Nesting is kept on a list, so depth costs memory, not the stack.
+
+Whoever calls owns the buffer: when an element reaches beyond it, the walk says so and the
+caller reads on (``segments.py``).
+
+DICOM: PS3.5 7.1 (data elements), 7.5 (sequences), 6.2.2 (UN with sequences inside).
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sendit.errors import Unreadable
+from sendit.terms import Reason
+
+UNDEFINED: Final = 0xFFFFFFFF
+MAX_DEPTH: Final = 100
+"""Sequences inside sequences; structured reports of real life stay under 20."""
+MAX_EVENTS: Final = 4_000_000
+"""Reported elements of one data set; bounds memory for adversarial files."""
+
+LONG_VRS: Final = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+SHORT_VRS: Final = frozenset(
+    (
+        *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"),
+        *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+    )
+)
+
+SHORT_FORM, LONG_FORM, IMPLICIT_FORM = 0, 1, 2
+
+
+class Kind(IntEnum):
+    """What the walk does at an element."""
+
+    KEEP = 0
+    REPORT = 1
+    ENTER = 2
+    BULK = 3
+    """Pixels: the walk stops here, and the caller goes on behind them."""
+    CHARSET = 4
+    """Specific Character Set: reported, and the plan changes for what follows."""
+    DELIMITER = 5
+
+
+KEEP, REPORT, ENTER, BULK, CHARSET, DELIMITER = (int(kind) for kind in Kind)
+
+
+class Syntax(NamedTuple):
+    """How elements are encoded."""
+
+    explicit: bool
+    little: bool
+    key_width: int
+    """Bytes that tell a plan which element it is: tag and, if explicit, VR."""
+    u16: Callable[..., tuple[int]]
+    u32: Callable[..., tuple[int]]
+
+    @property
+    def order(self) -> str:
+        """Return the ``struct`` sign of the byte order."""
+        return "<" if self.little else ">"
+
+    def tag_bytes(self, tag: int) -> bytes:
+        """Return the four bytes of a tag."""
+        return struct.pack(self.order + "HH", tag >> 16, tag & 0xFFFF)
+
+    def tag_at(self, data: bytes, pos: int) -> int:
+        """Return the tag that stands at ``pos``."""
+        return self.u16(data, pos)[0] << 16 | self.u16(data, pos + 2)[0]
+
+    def element(self, tag: int, vr: bytes, value: bytes) -> bytes:
+        """Return one encoded element; ``value`` is already padded to even length."""
+        head = self.tag_bytes(tag)
+        if not self.explicit:
+            return head + struct.pack(self.order + "I", len(value)) + value
+        if vr in LONG_VRS:
+            return head + vr + b"\0\0" + struct.pack(self.order + "I", len(value)) + value
+        return head + vr + struct.pack(self.order + "H", len(value)) + value
+
+
+def _syntax(*, explicit: bool, little: bool) -> Syntax:
+    order = "<" if little else ">"
+    return Syntax(
+        explicit,
+        little,
+        6 if explicit else 4,
+        struct.Struct(order + "H").unpack_from,
+        struct.Struct(order + "I").unpack_from,
+    )
+
+
+EXPLICIT_LITTLE: Final = _syntax(explicit=True, little=True)
+IMPLICIT_LITTLE: Final = _syntax(explicit=False, little=True)
+EXPLICIT_BIG: Final = _syntax(explicit=True, little=False)
+
+
+class Slot(NamedTuple):
+    """What a plan says about one attribute."""
+
+    tag: int
+    kind: int
+    form: int
+    rule: Any  # the caller's own object; the walk only hands it back
+    child: "Plan | None" = None
+    """Plan for the items, when entered."""
+
+
+class Plan(dict[bytes, Slot]):
+    """Slots by the bytes that begin an element; made on first sight by ``slot_for``.
+
+    Subclasses say what happens to an attribute.  A plan belongs to one syntax, one path of
+    sequences and one character set.
+    """
+
+    opaque = False
+    """Whether items are bytes and not elements (fragments of pixel data)."""
+
+    def __init__(self, syntax: Syntax) -> None:
+        super().__init__()
+        self.syntax = syntax
+
+    def slot_for(self, tag: int, vr: bytes) -> tuple[int, Any, "Plan | None"]:
+        """Return kind, rule and child for an attribute; ``vr`` is empty if implicit."""
+        raise NotImplementedError
+
+    def with_charset(self, value: bytes) -> "Plan":
+        """Return the plan for what follows a Specific Character Set of ``value``."""
+        del value
+        return self
+
+    def __missing__(self, key: bytes) -> Slot:
+        syntax = self.syntax
+        if len(key) < syntax.key_width:
+            raise _Short
+        tag = syntax.tag_at(key, 0)
+        if tag == 0xFFFEE00D:
+            slot = Slot(tag, DELIMITER, IMPLICIT_FORM, None)
+        elif tag >> 16 == 0xFFFE:
+            raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} outside a sequence")
+        elif not syntax.explicit:
+            slot = self._slot(tag, b"", IMPLICIT_FORM)
+        else:
+            vr = key[4:6]
+            slot = self._slot(tag, vr, _form_of(tag, vr))
+        self[key] = slot
+        return slot
+
+    def _slot(self, tag: int, vr: bytes, form: int) -> Slot:
+        kind, rule, child = self.slot_for(tag, vr)
+        return Slot(tag, kind, form, rule, child)
+
+
+def _form_of(tag: int, vr: bytes) -> int:
+    if vr in SHORT_VRS:
+        return SHORT_FORM
+    if vr in LONG_VRS:
+        return LONG_FORM
+    if vr.isalpha() and vr.isupper():
+        # PS3.5 7.1.2: a VR that is added in the future has a 32-bit length.
+        return LONG_FORM
+    raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no valid VR")
+
+
+def tag_text(tag: int) -> str:
+    """Return a tag as it is printed, ``(gggg,eeee)``."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+class _Short(LookupError):
+    """The buffer ends inside an element header."""
+
+
+class Mark(IntEnum):
+    """In the place of a rule: a container with a defined length begins or ends."""
+
+    OPEN = 1
+    CLOSE = 2
+    SKIP = 3
+    """Reported because its length is odd, but inside something that goes."""
+
+
+OPEN, CLOSE = Mark.OPEN, Mark.CLOSE
+
+Event: TypeAlias = tuple[Any, int, int, int]
+"""(rule, position of the element, start and stop of its value); for ``OPEN`` (mark, position of
+the length field, length, 0)."""
+
+
+@dataclass(slots=True)
+class Walked:
+    """Where a walk ended and what it reported."""
+
+    events: list[Event] = field(default_factory=list)
+    tops: list[int] = field(default_factory=list)
+    """Positions of the elements of the outermost data set."""
+    stopped_at: tuple[Slot, int, int, int] | None = None
+    """The element at which the walk stopped: slot, position, start of the value, length."""
+    wants: int = 0
+    """Bytes that the buffer must at least hold; 0 when it was enough."""
+    plan: Plan | None = None
+    """The plan in force at the end (the character set may have changed it)."""
+    last: int = -1
+    disorder: int = -1
+    """First tag that is not above its forerunner, or -1."""
+    odd: int = 0
+
+
+class _Frame(NamedTuple):
+    """What is put aside while the items of a sequence are walked."""
+
+    end: int
+    open_ended: bool
+    plan: Plan
+    last: int
+    sequence_end: int
+    sequence_open_ended: bool
+    child: Plan | None
+    after: Event | None
+
+
+def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Walked:
+    """Walk a data set from ``pos`` on.
+
+    Parameters
+    ----------
+    data
+        The buffer; it may end before the data set does.
+    limit
+        Where the data set ends, in the buffer's offsets; may lie beyond the buffer.
+    plan
+        What to do at each element.
+    last
+        Tag before ``pos``, when the walk goes on behind pixels.
+
+    Raises
+    ------
+    sendit.errors.Unreadable
+        ``TRUNCATED`` when an element of the outermost level reaches beyond ``limit``,
+        ``MALFORMED`` for everything else that cannot be.
+    """
+    # One long function on purpose: a call per element would double the cost of the engine.
+    found = Walked()
+    events, tops = found.events, found.tops
+    have = len(data)
+    stack: list[_Frame] = []
+    pending: list[tuple[int, Event]] = []  # containers not announced yet: depth, event
+    announced: list[bool] = []  # for each open container with a defined length
+    explicit_key, u16, u32 = plan.syntax.key_width, plan.syntax.u16, plan.syntax.u32
+    end, wall = limit, min(limit, have)
+    item_open_ended = False
+    sequence_end, sequence_open_ended, child, after = 0, False, None, None
+
+    def announce() -> None:
+        for index, event in pending:
+            events.append(event)
+            announced[index] = True
+        pending.clear()
+
+    try:
+        while True:
+            entered = False
+            while pos < end:
+                slot = plan[data[pos : pos + explicit_key]]
+                tag, kind, form, rule, inner = slot
+                if form == SHORT_FORM:
+                    length = u16(data, pos + 6)[0]
+                    start = pos + 8
+                elif form == LONG_FORM:
+                    length = u32(data, pos + 8)[0]
+                    start = pos + 12
+                else:
+                    length = u32(data, pos + 4)[0]
+                    start = pos + 8
+                if tag <= last and kind != DELIMITER and found.disorder < 0:
+                    found.disorder = tag
+                last = tag
+                stop = start + length
+                if not stack:
+                    tops.append(pos)
+                    if kind == BULK:
+                        found.stopped_at = (slot, pos, start, length)
+                        found.plan, found.last = plan, last
+                        return found
+                if length & 1 and length != UNDEFINED:
+                    found.odd += 1
+                if kind == DELIMITER:
+                    if not item_open_ended:
+                        raise Unreadable(Reason.MALFORMED, "an item ends that was not begun")
+                    pos = start
+                    break
+                if kind == ENTER or length == UNDEFINED:
+                    if inner is None:
+                        raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no length")
+                    if length != UNDEFINED and stop > end:
+                        raise _beyond(tag, nested=bool(stack))
+                    if len(stack) >= MAX_DEPTH:
+                        raise Unreadable(Reason.MALFORMED, f"more than {MAX_DEPTH} levels deep")
+                    if not stack and length != UNDEFINED and stop > have:
+                        found.stopped_at = (slot, pos, start, length)
+                        found.plan, found.last, found.wants = plan, last, stop
+                        return found
+                    outer = _Frame(
+                        *(end, item_open_ended, plan, last),
+                        *(sequence_end, sequence_open_ended, child, after),
+                    )
+                    stack.append(outer)
+                    after = None if rule is None else (rule, pos, start, 0)
+                    child = inner
+                    sequence_open_ended = length == UNDEFINED
+                    sequence_end = end if sequence_open_ended else stop
+                    if not sequence_open_ended:
+                        pending.append((len(announced), (OPEN, start - 4, length, 0)))
+                        announced.append(False)
+                    pos = start
+                    entered = True
+                    break
+                if stop > wall:
+                    if stop > end:
+                        raise _beyond(tag, nested=bool(stack))
+                    found.wants = stop
+                    if not stack:
+                        found.stopped_at = (slot, pos, start, length)
+                        found.plan, found.last = plan, last
+                    return found
+                if kind:
+                    if pending:
+                        announce()
+                    events.append((rule, pos, start, stop))
+                    if kind == CHARSET:
+                        plan = plan.with_charset(data[start:stop])
+                elif length & 1:
+                    if pending:
+                        announce()
+                    events.append((rule, pos, start, stop))
+                pos = stop
+            else:
+                if item_open_ended:
+                    raise Unreadable(Reason.MALFORMED, "an item has no end")
+                if not stack:
+                    found.plan, found.last = plan, last
+                    return found
+            if not entered:
+                # An item is over.
+                if not item_open_ended:
+                    _close(events, pending, announced)
+                if len(events) > MAX_EVENTS:
+                    raise Unreadable(Reason.MALFORMED, "too many elements")
+            # Between items: the next one begins, or the sequence is over.
+            if pos >= sequence_end and not sequence_open_ended:
+                if pos > sequence_end:
+                    raise Unreadable(Reason.MALFORMED, "an item is longer than its sequence")
+                _close(events, pending, announced)
+                over = True
+            else:
+                if pos + 8 > sequence_end:
+                    raise _beyond(stack[-1].last, nested=True)
+                marker = u16(data, pos)[0] << 16 | u16(data, pos + 2)[0]
+                length = u32(data, pos + 4)[0]
+                start = pos + 8
+                over = marker == 0xFFFEE0DD and sequence_open_ended
+                if over:
+                    pos = start
+                elif marker != 0xFFFEE000:
+                    raise Unreadable(Reason.MALFORMED, f"{tag_text(stack[-1].last)} has no item")
+            if over:
+                if after is not None:
+                    if pending:
+                        announce()
+                    events.append((after[0], after[1], after[2], pos))
+                frame = stack.pop()
+                end, item_open_ended, plan, last = frame[:4]
+                sequence_end, sequence_open_ended, child, after = frame[4:]
+            else:
+                assert child is not None  # noqa: S101 - set on entering
+                item_open_ended = length == UNDEFINED
+                end = sequence_end if item_open_ended else start + length
+                if end > sequence_end:
+                    raise _beyond(stack[-1].last, nested=True)
+                if not item_open_ended:
+                    pending.append((len(announced), (OPEN, pos + 4, length, 0)))
+                    announced.append(False)
+                plan, last = child, -1
+                pos = end if child.opaque else start
+            wall = min(end, have)
+            explicit_key, u16, u32 = plan.syntax.key_width, plan.syntax.u16, plan.syntax.u32
+    except (_Short, struct.error):
+        if have >= limit:
+            raise Unreadable(Reason.TRUNCATED, "the file ends inside an element") from None
+        found.wants = have + 1
+        found.stopped_at = None
+        return found
+
+
+def _close(events: list[Event], pending: list[tuple[int, Event]], announced: list[bool]) -> None:
+    """Leave a container with a defined length; one that held nothing to report left no trace."""
+    if announced.pop():
+        events.append((CLOSE, 0, 0, 0))
+    else:
+        pending.pop()
+
+
+def _beyond(tag: int, *, nested: bool) -> Unreadable:
+    if nested:
+        return Unreadable(Reason.MALFORMED, f"{tag_text(tag)} is longer than what holds it")
+    return Unreadable(Reason.TRUNCATED, f"{tag_text(tag)} is longer than the file")

@@ -1,1 +1,0 @@
-"""The stages, one module each; their order is ``pipeline/flow.py``."""

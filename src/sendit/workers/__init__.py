@@ -1,1 +1,0 @@
-"""Who calls the runner: this process, a few local ones, or Celery's."""
