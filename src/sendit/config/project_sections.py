@@ -1,0 +1,189 @@
+"""The tables of a project file as types, one class a table.
+
+What they mean together is in ``rules``; the project that they make up is in ``project``.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    InstanceOf,
+    PlainValidator,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
+from pydicom.datadict import keyword_dict
+
+from sendit.config.quantities import Retention
+from sendit.config.section import Flag, Name, Section, Text
+from sendit.storage import Target
+from sendit.storage import registry as storage_registry
+
+Option = Literal[
+    "retain-safe-private",
+    "retain-uids",
+    "retain-device-identity",
+    "retain-institution-identity",
+    "retain-patient-characteristics",
+    "retain-longitudinal-full-dates",
+    "retain-longitudinal-modified-dates",
+    "clean-descriptors",
+    "clean-structured-content",
+    "clean-graphics",
+    "clean-pixel-data",
+    "clean-recognizable-visual-features",
+]
+_MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
+_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+
+PixelPolicy = Literal["reject", "clean", "clean-all-text", "off"]
+
+
+def _dicom_keyword(name: str) -> str:
+    if name not in keyword_dict:
+        near = get_close_matches(name, keyword_dict, n=1)
+        meant = f'; did you mean "{near[0]}"?' if near else ""
+        raise PydanticCustomError("keyword", "is not a DICOM keyword{meant}", {"meant": meant})
+    return name
+
+
+def _read_site_rules(value: object, info: ValidationInfo) -> object:
+    """Read the file that ``recipe`` names."""
+    if not isinstance(value, str):
+        return value
+    path = (info.context or {}).get("base", Path.cwd()) / Path(value).expanduser()
+    try:
+        return {"name": path.name, "text": path.read_text(encoding="utf-8")}
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise PydanticCustomError(
+            "site_rules", "cannot be read: {path} ({why})", {"path": str(path), "why": why}
+        ) from None
+
+
+def _modality(code: str) -> str:
+    if not _MODALITY.fullmatch(code):
+        raise PydanticCustomError(
+            "modality", "is not a modality; allowed: codes such as CT, MR, US"
+        )
+    return code
+
+
+def _uid(uid: str) -> str:
+    if len(uid) > 64 or not _UID.fullmatch(uid):
+        raise PydanticCustomError("uid", "is not a UID; allowed: numbers with points in between")
+    return uid
+
+
+def _pixel_policies(value: object) -> object:
+    for policy in value.values() if isinstance(value, dict) else [value]:
+        if policy not in (None, *get_args(PixelPolicy)):
+            allowed = ", ".join(get_args(PixelPolicy))
+            raise PydanticCustomError(
+                "pixels",
+                "is not a policy; allowed: {allowed}, or a table of these by modality",
+                {"allowed": allowed},
+            )
+    return value
+
+
+Keyword = Annotated[str, AfterValidator(_dicom_keyword)]
+Modality = Annotated[str, AfterValidator(_modality)]
+Uid = Annotated[str, AfterValidator(_uid)]
+
+
+class Accept(Section):
+    """`[accept]`: which images go on."""
+
+    modalities: tuple[Modality, ...] = ()
+    """Other modalities are excluded; none listed: all are accepted."""
+    sop_classes: tuple[Uid, ...] = ()
+    """Other SOP Classes are excluded; none listed: all are accepted."""
+    burned_in: Literal["reject", "clean"] = "reject"
+    """Burned In Annotation present and not `NO`: exclude, or let the pixel policy decide."""
+    on_bad_image: Literal["reject", "stop"] = "reject"
+    """An image that may not leave is left out, or stops its batch."""
+
+
+class IdentitySettings(Section):
+    """`[identity]`: under which names patients go on."""
+
+    kind: Text = "keyed"
+    """Which service answers."""
+    namespace: Text
+    """Same namespace, same site key: same pseudonyms, UIDs and shift; the project's name."""
+    entity_field: Keyword = "PatientID"
+    """Attribute that tells patients apart."""
+    item_field: Keyword = "AccessionNumber"
+    """Attribute that tells the studies of a patient apart."""
+    on_missing: Literal["stop", "derive"] = "stop"
+    """No item: stop the batch, or use the Study Instance UID instead."""
+    options: InstanceOf[BaseModel]
+
+
+class SiteRules(Section):
+    """What a ``.deid`` or ``.toml`` file of site rules says."""
+
+    name: Text
+    text: str
+
+
+class DeidSettings(Section):
+    """`[deid]`: how images are de-identified."""
+
+    preset: Literal["basic", "research", "tcia", "keep-everything-safe"] = "basic"
+    """Named set of options."""
+    options: tuple[Option, ...] = ("retain-longitudinal-modified-dates",)
+    """Options of PS3.15, added to the preset's."""
+    recipe: Annotated[SiteRules | None, BeforeValidator(_read_site_rules)] = None
+    """File of site rules, `.deid` or `.toml`."""
+    pixels: Annotated[
+        PixelPolicy | Mapping[str, PixelPolicy] | None, PlainValidator(_pixel_policies)
+    ] = None
+    """What is done about text in pictures; `off`: nothing. Also a table by modality."""
+    pixels_off_reason: Text | None = None
+    """Why nothing is done about it; needed with `off`."""
+    defacing: Literal["off", "hold"] | None = None
+    """What is done about faces in CT, MR and PT; `off`: nothing."""
+
+
+class TargetSettings(Section):
+    """`[[targets]]`: where results go."""
+
+    name: Name
+    """What messages and receipts call it; its kind unless given."""
+    kind: Text
+    """Which plug-in delivers."""
+    required: Flag = True
+    """A batch is done only when this target holds it."""
+    accepts_identified: Flag = False
+    """This target may get images that were not de-identified."""
+    options: InstanceOf[BaseModel]
+
+    def build(self) -> Target:
+        """Make the target."""
+        return storage_registry.create(self.kind, self.options)
+
+
+class RetentionSettings(Section):
+    """`[retention]`: how long things stay after `DONE`."""
+
+    originals: Retention = "remove"
+    """Original images, and pictures that show what they show."""
+    excluded: Retention = timedelta(days=30)
+    """Originals of excluded images and of `EMPTY` batches."""
+    results: Retention = "remove"
+    """De-identified files."""
+    identifiers: Retention = "remove"
+    """What links old and new names."""
+    rows: Retention = "keep"
+    """What the database says about batches and images."""
+    previews: Retention = "keep"
+    """Pictures of results."""

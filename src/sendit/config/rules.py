@@ -1,0 +1,235 @@
+"""What several values of a configuration decide together."""
+
+import ipaddress
+import os
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import combinations
+from pathlib import Path
+
+from sendit.config.mounts import is_network
+from sendit.config.problems import Problem, unknown
+from sendit.config.project import Project
+from sendit.config.project_sections import PixelPolicy
+from sendit.config.settings import Inbox, Settings
+from sendit.storage import registry as storage_registry
+
+_EXCLUDE_EACH_OTHER = (("retain-longitudinal-full-dates", "retain-longitudinal-modified-dates"),)
+
+
+def settings_problems(
+    settings: Settings, *, faulty: Set[str], file: str, mounts: Path
+) -> Iterator[Problem]:
+    """Find what is wrong with settings each of which is right by itself.
+
+    Parameters
+    ----------
+    settings
+        What was read.
+    faulty
+        Top-level keys that could not be read; what depends on them is not judged.
+    file
+        Where the settings come from.
+    mounts
+        The list of mounted file systems, see ``mounts``.
+    """
+    if not faulty & {"mode", "broker"}:
+        yield from _broker_problems(settings, file)
+    if "web" not in faulty:
+        yield from _web_problems(settings, file)
+    if "keys" not in faulty and settings.keys.site_file == settings.keys.field_file:
+        yield Problem(file, "keys.field_file", "is the site key's file; each key needs its own")
+    if not faulty & {"database", "work_dir"}:
+        yield from _database_problems(settings, file, mounts)
+
+
+def project_problems(project: Project, *, file: str) -> Iterator[Problem]:
+    """Find what is wrong with a project as a whole."""
+    yield from _target_name_problems(project, file)
+    yield from _identified_problems(project, file)
+    yield from _deid_problems(project, file)
+
+
+def inbox_problems(
+    settings: Settings, *, projects: Iterable[str], must_exist: bool, file: str
+) -> Iterator[Problem]:
+    """Find inboxes that cannot be used.
+
+    Parameters
+    ----------
+    settings
+        What was read; only inboxes and ``work_dir`` matter.
+    projects
+        The names of the projects.
+    must_exist
+        False in the embedded default, whose inbox is made by the commands that need it.
+    file
+        Where the inboxes are configured.
+    """
+    names = set(projects)
+    for number, inbox in _numbered(settings):
+        key = f"inboxes[{number}]"
+        if inbox.project not in names:
+            text = f'"{inbox.project}" {unknown(inbox.project, names)}'
+            yield Problem(file, f"{key}.project", text)
+        if must_exist and (text := _unusable(inbox.path)):
+            yield Problem(file, f"{key}.path", text)
+        if _contains(inbox.path, settings.work_dir):
+            yield Problem(
+                file,
+                f"{key}.path",
+                f"{inbox.path} holds work_dir; allowed: a folder that does not",
+            )
+    for (first, one), (second, other) in combinations(_numbered(settings), 2):
+        if _overlap(one.path, other.path):
+            yield Problem(
+                file,
+                f"inboxes[{second}].path",
+                f"nests with inboxes[{first}].path; allowed: folders apart from each other",
+            )
+
+
+def place_problems(
+    settings: Settings, projects: Mapping[str, Project], *, files: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Find folder targets that lie where sendit itself moves and removes files."""
+    ours = {
+        **{f"inboxes[{number}].path": inbox.path for number, inbox in _numbered(settings)},
+        **{f"{part} in work_dir": settings.work_dir / part for part in ("phi", "clean", "keys")},
+    }
+    for name, project in projects.items():
+        for number, target in enumerate(project.targets, start=1):
+            for key in type(target.options).model_fields:
+                path = getattr(target.options, key)
+                if not isinstance(path, Path):
+                    continue
+                for what, place in ours.items():
+                    if _overlap(path, place):
+                        yield Problem(
+                            files[name],
+                            f"targets[{number}].{key}",
+                            f"overlaps with {what} ({place}); allowed: a folder apart from it",
+                        )
+
+
+def _database_problems(settings: Settings, file: str, mounts: Path) -> Iterator[Problem]:
+    path = settings.database.sqlite_file
+    if path is not None and is_network(path, mounts=mounts):
+        yield Problem(
+            file,
+            "database.url",
+            "SQLite does not work on a network file system; "
+            "allowed: a file on a local disk, or postgresql://",
+        )
+
+
+def _broker_problems(settings: Settings, file: str) -> Iterator[Problem]:
+    if settings.mode == "celery" and settings.broker.url is None:
+        yield Problem(file, "broker.url", 'is missing; mode = "celery" needs redis://HOST/0')
+    if settings.mode != "celery" and settings.broker.url is not None:
+        yield Problem(
+            file,
+            "broker.url",
+            f'has no use with mode = "{settings.mode}"; allowed: only with mode = "celery"',
+        )
+
+
+def _web_problems(settings: Settings, file: str) -> Iterator[Problem]:
+    if _is_loopback(settings.web.host):
+        return
+    if not settings.web.allowed_hosts:
+        yield Problem(
+            file,
+            "web.allowed_hosts",
+            "is missing; another host than loopback needs the names that the pages are asked by",
+        )
+    if settings.web.secret_key is None:
+        yield Problem(
+            file,
+            "web.secret_key",
+            "is missing; another host than loopback needs 32 characters or more, best in "
+            "SENDIT_WEB_SECRET_KEY_FILE",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _unusable(path: Path) -> str:
+    """Say why originals cannot be moved out of a folder; empty when they can."""
+    if not path.is_dir():
+        return f"{path} is not a folder; make it, or mount its volume"
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return f"{path} cannot be written by this user; originals are moved out of it"
+    return ""
+
+
+def _numbered(settings: Settings) -> Iterator[tuple[int, Inbox]]:
+    return enumerate(settings.inboxes, start=1)
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return _contains(one, other) or _contains(other, one)
+
+
+def _contains(outer: Path, inner: Path) -> bool:
+    """Say whether the inner path is the outer one or lies in it, links followed."""
+    return inner.resolve().is_relative_to(outer.resolve())
+
+
+def _target_name_problems(project: Project, file: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, target in enumerate(project.targets, start=1):
+        key = f"targets[{number}].name"
+        if target.name in seen:
+            yield Problem(file, key, f'"{target.name}" is taken; give each target its own name')
+        if target.name == "identity":
+            yield Problem(file, key, '"identity" is reserved; choose another name')
+        seen.add(target.name)
+
+
+def _identified_problems(project: Project, file: str) -> Iterator[Problem]:
+    for number, target in enumerate(project.targets, start=1):
+        key = f"targets[{number}].accepts_identified"
+        if target.accepts_identified and not storage_registry.accepts_identified(target.kind):
+            yield Problem(file, key, f'is not possible with kind = "{target.kind}"; allowed: false')
+        if not project.anonymize and not target.accepts_identified:
+            yield Problem(
+                file,
+                key,
+                "must be true for every target of a project with anonymize = false, "
+                "since its images leave as they are",
+            )
+
+
+def _deid_problems(project: Project, file: str) -> Iterator[Problem]:
+    deid = project.deid
+    for pair in _EXCLUDE_EACH_OTHER:
+        if set(pair) <= set(deid.options):
+            yield Problem(file, "deid.options", f"{pair[0]} and {pair[1]} exclude each other")
+    policies = deid.pixels.values() if isinstance(deid.pixels, Mapping) else [deid.pixels]
+    yield from _pixel_problems(set(policies), reason=deid.pixels_off_reason, file=file)
+    if deid.defacing == "hold":
+        yield Problem(
+            file, "deid.defacing", '"hold" needs an engine part that finds faces; allowed: off'
+        )
+
+
+def _pixel_problems(
+    policies: set[PixelPolicy | None], *, reason: str | None, file: str
+) -> Iterator[Problem]:
+    for policy in sorted(policy for policy in policies if policy not in (None, "off")):
+        yield Problem(
+            file, "deid.pixels", f'"{policy}" needs an engine part that reads pixels; allowed: off'
+        )
+    if "off" in policies and reason is None:
+        yield Problem(
+            file, "deid.pixels_off_reason", 'is missing; pixels = "off" needs a line that says why'
+        )
+    if "off" not in policies and reason is not None:
+        yield Problem(file, "deid.pixels_off_reason", 'has no use without pixels = "off"')

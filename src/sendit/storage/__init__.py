@@ -1,0 +1,27 @@
+"""Plug-ins that keep the de-identified studies."""
+
+from sendit.storage.base import (
+    IdentifiedInstance,
+    IdentifiedPackage,
+    IdentifiedTarget,
+    Package,
+    PackagedInstance,
+    PackagedStudy,
+    Progress,
+    Receipt,
+    Target,
+    no_progress,
+)
+
+__all__ = [
+    "IdentifiedInstance",
+    "IdentifiedPackage",
+    "IdentifiedTarget",
+    "Package",
+    "PackagedInstance",
+    "PackagedStudy",
+    "Progress",
+    "Receipt",
+    "Target",
+    "no_progress",
+]
