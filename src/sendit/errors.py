@@ -14,6 +14,7 @@
     ├── StageError               one stage of one batch failed
     │   ├── BatchStopped         it cannot go on without a person
     │   ├── LeaseLost            somebody else has taken over; write nothing
+    │   ├── Interrupted          the worker was told to stop            (retryable)
     │   ├── DeadlineExceeded     the stage took longer than it may      (retryable)
     │   ├── VolumeMissing        a working volume is not mounted        (retryable)
     │   └── DiskFull             no room left on a working volume       (retryable)
@@ -120,6 +121,13 @@ class LeaseLost(StageError):
     """The claim has lapsed and somebody else may be at work; nothing may be written."""
 
     code = "LEASE_LOST"
+
+
+class Interrupted(StageError):
+    """The worker was told to stop; somebody else goes on."""
+
+    retryable = True
+    code = "INTERRUPTED"
 
 
 class DeadlineExceeded(StageError):

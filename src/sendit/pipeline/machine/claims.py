@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q
 
-from sendit.errors import DiskFull, LeaseLost, SenditError, VolumeMissing
+from sendit.errors import DiskFull, Interrupted, LeaseLost, SenditError, VolumeMissing
 from sendit.pipeline.machine.findings import NewFinding, note
 from sendit.pipeline.machine.steps import Claim, end_run, give_up, locked, lost, make_move, write
 from sendit.pipeline.machine.table import Event
@@ -100,12 +100,13 @@ def put_off(claim: Claim, until: datetime | None, *, now: datetime) -> None:
 def fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None:
     """End a claim with an error: try again later, or give up.
 
-    A missing volume and a full disk are not the batch's fault and do not use up its tries.
+    A missing volume, a full disk and an interruption are not the batch's fault and do not use
+    up its tries.
     """
     if isinstance(error, LeaseLost):
         end_run(claim, "lost", now=now, code=error.code)
         return
-    blameless = isinstance(error, DiskFull | VolumeMissing)
+    blameless = isinstance(error, DiskFull | VolumeMissing | Interrupted)
     with transaction.atomic():
         _let_go_of_images(claim, attempts=F("attempts") - 1)
         batch = locked(claim.batch_id)
@@ -114,7 +115,8 @@ def fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None
             give_up(claim, getattr(error, "reason", error.code), str(error), now=now)
             return
         spent = max(attempts - 1, 0) if blameless else attempts
-        changes = {"attempts": spent, "retry_at": now + _delay(attempts)}
+        again_at = None if isinstance(error, Interrupted) else now + _delay(attempts)
+        changes = {"attempts": spent, "retry_at": again_at}
         token = "" if claim.image_ids else claim.token
         write(claim.batch_id, claim.stage, token, now=now, **changes)
         end_run(claim, "failed", now=now, code=error.code)

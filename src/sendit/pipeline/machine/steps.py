@@ -50,7 +50,7 @@ def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token
         Image.objects.accepted().filter(batch=batch_id).update(status=step.images, modified=now)
 
 
-def write(batch_id: int, stage: Stage, token: str, *, now: datetime, **changes: object) -> None:
+def write(batch_id: int, at: Stage, token: str, *, now: datetime, **changes: object) -> None:
     """Change a batch that stands at a stage under a claim (empty: under none), and end the claim.
 
     Raises
@@ -58,11 +58,11 @@ def write(batch_id: int, stage: Stage, token: str, *, now: datetime, **changes: 
     LeaseLost
         When it does not stand there any more.
     """
-    moved = Batch.objects.filter(pk=batch_id, stage=stage, lease_token=token).update(
+    moved = Batch.objects.filter(pk=batch_id, stage=at, lease_token=token).update(
         lease_token="", lease_until=None, modified=now, **changes
     )
     if not moved:
-        raise LeaseLost(f"Batch {batch_id}: somebody else took over {stage}.")
+        raise LeaseLost(f"Batch {batch_id}: somebody else took over {at}.")
 
 
 def give_up(claim: Claim, code: str, message: str, *, now: datetime) -> None:

@@ -1,0 +1,228 @@
+"""The release check: nothing leaves before this module has read it afresh and agreed.
+
+It fails closed.  It reads the written file and its original with its own reader, extracts the
+original's identifiers with its own code, and refuses when any of them, or anything that looks
+like one, is still there; when a marker is missing; when the object lost what its IOD needs; or
+when a value that science needs is another one than before.  With the engine it shares nothing
+but the vocabulary, the errors and the standard's tables.
+
+A :class:`Gate` lives as long as a batch: headers of one series are nearly the same, and what
+was judged once is not judged again.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sendit.deid.release_compare import Comparison
+from sendit.deid.release_known import Dossier, Known
+from sendit.deid.release_marks import (
+    PrivateElement,
+    check_frame,
+    check_markers,
+    check_private,
+    options_of,
+)
+from sendit.deid.release_pixels import check_pixels
+from sendit.deid.release_reader import Content, Key, Level, Reader, tag_name
+from sendit.deid.release_search import Searcher
+from sendit.deid.release_sources import Kind
+from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types
+from sendit.deid.release_words import dates_in
+from sendit.errors import Held, Rejected
+from sendit.terms import Reason
+
+_CHARSET, _PATIENT_ID, _STUDY, _SOP_CLASS = 0x00080005, 0x00100020, 0x0020000D, 0x00080016
+_TEXTS_WITH_DATES = frozenset(
+    int.from_bytes(vr, "big") for vr in (b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"PN")
+)
+_VERSIONS = frozenset((0x00181020, 0x00189316, 0x00080103, 0x00120063))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the recipe lets stand or change, beyond what the standard's table says."""
+
+    options: frozenset[str]
+    """The options of the profile, by the names of the project file."""
+    touched: frozenset[int] = frozenset()
+    """Attributes that site rules keep, remove or set; they are searched, not compared."""
+    private: frozenset[PrivateElement] = frozenset()
+    """Private elements that a site vouches for, beyond the standard's list."""
+    pixels_changed: bool = False
+    """Whether pixels may have been blanked."""
+
+    @property
+    def kinds(self) -> Kind:
+        """Return the kinds of identifiers that may stand."""
+        kinds = Kind(0)
+        if "retain-institution-identity" in self.options:
+            kinds |= Kind.INSTITUTION
+        if "retain-device-identity" in self.options:
+            kinds |= Kind.DEVICE
+        return kinds
+
+
+@dataclass(slots=True)
+class _Judge:
+    """What one Known says of values, and which it has found clean."""
+
+    known: Known
+    searcher: Searcher
+    clean: dict[bytes, set[tuple[Key, bytes]]] = field(default_factory=dict, repr=False)
+
+
+class Gate:
+    """The release check of one batch.
+
+    Parameters
+    ----------
+    allowance
+        What the recipe lets stand.  None: what each result's own markers say.
+    extra
+        Folder and file names of the batch; they may name somebody.
+    """
+
+    def __init__(self, allowance: Allowance | None = None, *, extra: Sequence[str] = ()) -> None:
+        self._allowance = allowance
+        self._extra = tuple(extra)
+        self._reader = Reader()
+        self._dossiers: dict[bytes, Dossier] = {}
+        self._judges: dict[tuple[int, Allowance], _Judge] = {}
+        self._comparisons: dict[Allowance, Comparison] = {}
+
+    def known_of(self, source: Path, *, extra: Sequence[str] = ()) -> Known:
+        """Return what an original, and the originals of its patient so far, know."""
+        content = self._reader.read(source)
+        dossier = self._dossiers.setdefault(_patient(content), Dossier())
+        if extra or self._extra:
+            dossier.learn_folders((*self._extra, *extra), content)
+        return dossier.learn(content)
+
+    def check(self, path: Path, *, known: Known, original: Path | None = None) -> None:
+        """Return when the result may leave.
+
+        Parameters
+        ----------
+        path
+            The result as it was written.
+        known
+            What ``known_of`` said of its original.
+        original
+            The original, to compare the pixels with.
+
+        Raises
+        ------
+        sendit.errors.Rejected
+            ``IDENTIFIER_LEFT``, ``MARKERS_MISSING``, ``VALUE_LOST`` or ``IOD_BROKEN``; the
+            detail names a tag or a rule.
+        sendit.errors.Held
+            ``NUMBER_HIT``: an identifier stands in a number or a code.
+        """
+        content = self._reader.read(path)
+        check_frame(content)
+        allowance = self._allowance or Allowance(options_of(content))
+        before = known.content
+        check_markers(content, before, allowance.options)
+        days = self._compare(content, before, allowance)
+        judge = self._judge(known, allowance)
+        self._search(content.level, b"", "", judge, allowance, days)
+        if original is not None and before is not None and not allowance.pixels_changed:
+            check_pixels(content, path, before, original)
+
+    def _compare(
+        self, content: Content, before: Content | None, allowance: Allowance
+    ) -> int | None:
+        if before is None or before.problem:
+            return None
+        comparison = self._comparisons.get(allowance)
+        if comparison is None:
+            comparison = self._comparisons[allowance] = Comparison(
+                Profile(allowance.options),
+                touched=allowance.touched,
+                pixels_changed=allowance.pixels_changed,
+            )
+        sop_class = _value(before, _SOP_CLASS).decode("latin-1").strip(" \0")
+        types = required_types(sop_class)
+        return comparison.compare(before.level, content.level, types=types).days
+
+    def _judge(self, known: Known, allowance: Allowance) -> _Judge:
+        place = id(known.words), allowance
+        judge = self._judges.get(place)
+        if judge is None or judge.known.version != known.version:
+            searcher = Searcher(
+                known, allowed=allowance.kinds, keeps_uids=RETAIN_UIDS in allowance.options
+            )
+            judge = self._judges[place] = _Judge(known, searcher)
+        return judge
+
+    def _search(
+        self,
+        level: Level,
+        charset: bytes,
+        path: str,
+        judge: _Judge,
+        allowance: Allowance,
+        days: int | None,
+    ) -> None:
+        check_private(level, allowance.options, allowance.private, path)
+        charset = next((v for k, v in level.leaves if k >> 16 == _CHARSET), charset)
+        clean = judge.clean.setdefault(charset, set())
+        for element in set(level.leaves) - clean:
+            key, value = element
+            hit = judge.searcher.find(key, value, charset)
+            if hit is not None:
+                kind, reason = (
+                    (Held, Reason.NUMBER_HIT)
+                    if hit.in_number
+                    else (Rejected, Reason.IDENTIFIER_LEFT)
+                )
+                raise kind(reason, f"{path}{tag_name(key >> 16)} {hit.rule}")
+            dates = _dates_of(key, value)
+            if not dates:
+                clean.add(element)
+            elif FULL_DATES not in allowance.options and _known_dates(dates, judge.known, days):
+                detail = f"{path}{tag_name(key >> 16)} pattern:date"
+                raise Rejected(Reason.IDENTIFIER_LEFT, detail)
+        for key, items in level.sequences:
+            for item in items:
+                deeper = f"{path}{tag_name(key >> 16)}/"
+                self._search(item, charset, deeper, judge, allowance, days)
+
+
+def known_of(source: Path, *, extra: Sequence[str] = ()) -> Known:
+    """Return what one original knows; ``extra`` are its folder and file names."""
+    return Gate().known_of(source, extra=extra)
+
+
+def check_release(
+    path: Path, *, known: Known, original: Path | None = None, allowance: Allowance | None = None
+) -> None:
+    """Return when the result at ``path`` may leave; see :meth:`Gate.check`."""
+    Gate(allowance).check(path, known=known, original=original)
+
+
+def _value(content: Content, tag: int) -> bytes:
+    return next((value for key, value in content.level.leaves if key >> 16 == tag), b"")
+
+
+def _patient(content: Content) -> bytes:
+    """Return what tells the patients of a batch apart."""
+    return _value(content, _PATIENT_ID).strip(b" \0") or _value(content, _STUDY)
+
+
+def _dates_of(key: Key, value: bytes) -> set[str]:
+    if key & 0xFFFF not in _TEXTS_WITH_DATES or key >> 16 in _VERSIONS:
+        return set()
+    return dates_in(value.decode("latin-1"))
+
+
+def _known_dates(dates: set[str], known: Known, days: int | None) -> bool:
+    """Return whether a date of the original stands there, and not by the shift of another."""
+    found = dates & known.dates
+    if not found or days is None:
+        return bool(found)
+    step = datetime.timedelta(days=days)
+    shifted = {f"{datetime.date.fromisoformat(date) + step:%Y%m%d}" for date in known.dates}
+    return not found <= shifted

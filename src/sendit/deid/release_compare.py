@@ -1,0 +1,246 @@
+"""Compare a result with its original: what had to change did, what may not change did not.
+
+Attribute by attribute, by path: a value that the profile changes must be another one; a value
+that the profile does not name must be the same (numbers, codes, geometry, item counts) or at
+least there (text); what the IOD requires must not be emptied or lost; all dates moved by one
+number of days; each UID of the original became one UID, everywhere.
+
+Values that stand unchanged in slice after slice are judged once: sets of elements are
+subtracted from each other, and only what is new is looked at.
+"""
+
+import datetime
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+from pydicom.datadict import dictionary_has_tag
+
+from sendit.deid.release_reader import Key, Level, tag_name, vr_of
+from sendit.deid.release_sources import CLASS_UIDS
+from sendit.deid.release_table import MODIFIED_DATES, RETAIN_UIDS, Profile
+from sendit.deid.release_text import TEXT_VRS
+from sendit.deid.release_words import dummies, squeeze
+from sendit.errors import Rejected
+from sendit.terms import Reason
+
+_OURS = frozenset((0x00080005, 0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303))
+_OF_PIXELS = frozenset(
+    (
+        *(0x00280002, 0x00280004, 0x00280006, 0x00280034, 0x00280106, 0x00280107),
+        *(0x00280108, 0x00280109, 0x00282110, 0x00282112, 0x00282114),
+    )
+)
+_SIGNATURES = frozenset((0xFFFAFFFA, 0xFFFCFFFC, 0x4FFE0001))
+_DATES_OF_USE = frozenset(
+    (0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A, 0x00181078, 0x00080031)
+)
+_LEAST_TELLING = 4
+
+
+@dataclass(slots=True)
+class Movement:
+    """What the result of one file shows about dates."""
+
+    days: int | None = None
+
+
+@dataclass(slots=True)
+class _Judged:
+    """Elements at one path that were judged before."""
+
+    may_stay: set[tuple[Key, bytes]] = field(default_factory=set, repr=False)
+    may_go: set[tuple[Key, bytes]] = field(default_factory=set, repr=False)
+
+
+class Comparison:
+    """Compares the files of one batch, one pair after another."""
+
+    def __init__(
+        self, profile: Profile, *, touched: Set[int], pixels_changed: bool, any_shift: bool = True
+    ) -> None:
+        self._profile = profile
+        self._touched = touched | _OURS | (_OF_PIXELS if pixels_changed else frozenset())
+        self._judged: dict[str, _Judged] = {}
+        self._uids: dict[bytes, bytes] = {}
+        self._back: dict[bytes, bytes] = {}
+        self._any_shift = any_shift
+
+    def compare(self, original: Level, result: Level, *, types: dict[str, str]) -> Movement:
+        """Refuse what changed and may not, and what stayed and may not.
+
+        Raises
+        ------
+        sendit.errors.Rejected
+            With ``IDENTIFIER_LEFT``, ``VALUE_LOST`` or ``IOD_BROKEN``.
+        """
+        movement = Movement()
+        self._level(original, result, "", types, movement)
+        return movement
+
+    def _level(
+        self, original: Level, result: Level, path: str, types: dict[str, str], moved: Movement
+    ) -> None:
+        judged = self._judged.setdefault(path, _Judged())
+        before, after = set(original.leaves), set(result.leaves)
+        for element in (before & after) - judged.may_stay:
+            self._check_staying(element, path)
+            judged.may_stay.add(element)
+        changed = before - after - judged.may_go
+        if changed:
+            by_tag = {key >> 16: (key, value) for key, value in result.leaves}
+            for key, value in changed:
+                now = by_tag.get(key >> 16)
+                if now is None and self._may_go(key, value, path, types):
+                    judged.may_go.add((key, value))
+                elif now is None:
+                    self._refuse_loss(key, path, types)
+                else:
+                    self._check_changed(key, value, now, path, types, moved)
+        if original.sequences:
+            self._sequences(original, result, path, types, moved)
+
+    def _check_staying(self, element: tuple[Key, bytes], path: str) -> None:
+        key, value = element
+        tag = key >> 16
+        if tag in self._touched or not self._profile.must_change(key) or not _tells(key, value):
+            return
+        raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
+
+    def _may_go(self, key: Key, value: bytes, path: str, types: dict[str, str]) -> bool:
+        tag = key >> 16
+        if tag >> 16 & 1 or tag & 0xFFFF == 0 or tag in self._touched or tag in _SIGNATURES:
+            return True
+        if tag >> 24 in (0x50, 0x60):
+            return True
+        kind = types.get(_plain(path, tag), "3")
+        if kind in ("1", "2") or (kind in ("1C", "2C") and value.strip(b" \0")):
+            return False
+        action = self._profile.action(tag)
+        if action == "":
+            return not value.strip(b" \0") or not dictionary_has_tag(tag) or vr_of(key) == "UN"
+        if action == "K":
+            return not value.strip(b" \0")
+        return tag not in _DATES_OF_USE or action != "C" or not value.strip(b" \0")
+
+    def _refuse_loss(self, key: Key, path: str, types: dict[str, str]) -> None:
+        tag = key >> 16
+        broken = types.get(_plain(path, tag), "3")[0] in "12"
+        reason = Reason.IOD_BROKEN if broken else Reason.VALUE_LOST
+        raise Rejected(reason, f"{path}{tag_name(tag)} missing")
+
+    def _check_changed(
+        self,
+        key: Key,
+        value: bytes,
+        now: tuple[Key, bytes],
+        path: str,
+        types: dict[str, str],
+        moved: Movement,
+    ) -> None:
+        tag, vr = key >> 16, vr_of(now[0])
+        old, new = value.strip(b" \0"), now[1].strip(b" \0")
+        if old == new:
+            return self._check_staying((now[0], value), path)
+        if tag in self._touched or tag & 0xFFFF == 0:
+            return None
+        if not new and types.get(_plain(path, tag)) in ("1", "1C"):
+            raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
+        action = self._profile.action(tag)
+        if vr == "UI" and tag not in CLASS_UIDS and RETAIN_UIDS not in self._profile.options:
+            return self._check_uids(old, new, path, tag)
+        if vr in ("DA", "DT") and action in ("C", "") and self._any_shift:
+            return self._check_dates(old, new, path, tag, moved)
+        cleanable = vr in TEXT_VRS or vr in ("CS", "AS") or "UN" in (vr, vr_of(key))
+        if action in ("", "K") and not cleanable:
+            raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} changed")
+        return None
+
+    def _check_uids(self, old: bytes, new: bytes, path: str, tag: int) -> None:
+        before, after = old.split(b"\\"), new.split(b"\\")
+        if len(before) != len(after):
+            return
+        for one, other in zip(before, after, strict=True):
+            one, other = one.strip(b" \0"), other.strip(b" \0")
+            if not one or not other or one == other:
+                continue
+            if self._uids.setdefault(one, other) != other:
+                raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} reference broken")
+            if self._back.setdefault(other, one) != one:
+                raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} reference shared")
+
+    def _check_dates(self, old: bytes, new: bytes, path: str, tag: int, moved: Movement) -> None:
+        if MODIFIED_DATES not in self._profile.options:
+            return
+        for one, other in zip(old.split(b"\\"), new.split(b"\\"), strict=False):
+            before, after = _date(one), _date(other)
+            if before is None or after is None:
+                continue
+            days = (after - before).days
+            if days == 0:
+                raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
+            if moved.days is None:
+                moved.days = days
+            elif moved.days != days:
+                raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} interval changed")
+
+    def _sequences(
+        self, original: Level, result: Level, path: str, types: dict[str, str], moved: Movement
+    ) -> None:
+        by_tag = {key >> 16: items for key, items in result.sequences}
+        for key, items in original.sequences:
+            tag = key >> 16
+            now = by_tag.get(tag)
+            action = self._profile.action(tag)
+            if now is None or (not now and items):
+                self._check_lost_sequence(tag, items, action, path, types)
+            elif len(now) != len(items):
+                if action in ("", "K", "C") and not tag >> 16 & 1 and tag not in self._touched:
+                    raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} items")
+            else:
+                deeper = f"{path}{tag_name(tag)}/"
+                for one, other in zip(items, now, strict=True):
+                    self._level(one, other, deeper, types, moved)
+
+    def _check_lost_sequence(
+        self, tag: int, items: list[Level], action: str, path: str, types: dict[str, str]
+    ) -> None:
+        if tag >> 16 & 1 or tag in self._touched or tag in _SIGNATURES or not items:
+            return
+        if types.get(_plain(path, tag)) in ("1", "1C"):
+            raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} missing")
+        if action in ("", "K") and dictionary_has_tag(tag):
+            raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} missing")
+
+
+def _tells(key: Key, value: bytes) -> bool:
+    """Return whether a value says something about somebody, and is no dummy."""
+    plain = value.strip(b" \0")
+    vr = vr_of(key)
+    if vr == "UI":
+        return (
+            key >> 16 not in CLASS_UIDS and not plain.startswith(b"1.2.840.10008.") and bool(plain)
+        )
+    if vr in ("DA", "DT"):
+        return _date(plain) is not None
+    if vr in ("TM", "DS", "IS", "CS", "AS", "US", "SS", "UL", "SL", "FL", "FD"):
+        return False
+    word = squeeze(plain.decode("latin-1"))
+    return len(word) >= _LEAST_TELLING and word not in dummies() and not word.isdigit()
+
+
+def _plain(path: str, tag: int) -> str:
+    """Return a path as the table of types writes it."""
+    return path.translate(_BARE) + f"{tag:08X}"
+
+
+_BARE = str.maketrans("", "", "(),")
+
+
+def _date(value: bytes) -> datetime.date | None:
+    text = value.strip(b" \0")[:8]
+    if len(text) < 8 or not text.isdigit():
+        return None
+    try:
+        return datetime.date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return None

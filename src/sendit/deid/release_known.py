@@ -1,0 +1,303 @@
+"""What an original knows: every identifier in its headers, found with the gate's own code.
+
+The engine's extraction is not asked, so a name that it fails to see does not blind the gate.
+Names come from every PN value at every depth, and from strings elsewhere that are written
+like one; numbers, addresses, institutions and devices from the attributes that hold them
+(``release_sources``); UIDs and dates from everywhere; phones, mails and numbers with a label
+from free text.
+
+Where these may not stand in a result is decided by ``release_search``.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sendit.deid.release_reader import Content, Key, Level, vr_of
+from sendit.deid.release_sources import (
+    CLASS_UIDS,
+    DESCRIPTIONS,
+    KIND_OF_TAG,
+    PATIENT_NUMBERS,
+    STEPS,
+    Kind,
+    identifiers_of_item,
+    names_somebody,
+)
+from sendit.deid.release_text import CODE_VRS, NUMBER_VRS, TEXT_VRS, readings, text_in
+from sendit.deid.release_words import (
+    CARET_NAME,
+    LABELLED_ID,
+    MAIL,
+    NATIONAL_ID,
+    PHONE,
+    dates_in,
+    dummies,
+    field_words,
+    is_ideographic,
+    parts_of,
+    squeeze,
+    words_of,
+)
+
+_LEAST_LETTERS = 4
+_LEAST_DIGITS = 5
+_LONG = 7
+_STANDARD_UIDS = b"1.2.840.10008."
+_UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
+_SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
+_CHARSET = 0x00080005
+_UNTOLD_WORDS = (
+    "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
+    "mme mlle dra sra dott van von der den de la le du di da del dos the and und"
+)
+_UNTOLD = frozenset(_UNTOLD_WORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Every identifier of the originals of one patient so far, in folded form.
+
+    The sets are shared and grow while a batch goes on; ``content`` is of one original.
+    """
+
+    words: dict[str, Kind] = field(default_factory=dict, repr=False)
+    """What may not stand as a word or as neighbouring words."""
+    long: dict[str, Kind] = field(default_factory=dict, repr=False)
+    """What may not stand even among other letters."""
+    numbers: dict[str, Kind] = field(default_factory=dict, repr=False)
+    """Digits only, five or more."""
+    short: set[str] = field(default_factory=set, repr=False)
+    """The patient's own short numbers; they count as a whole word of a text only."""
+    raw: set[bytes] = field(default_factory=set, repr=False)
+    """Names as the file writes them, where that is not ASCII."""
+    uids: set[bytes] = field(default_factory=set, repr=False)
+    dates: set[str] = field(default_factory=set, repr=False)
+    content: Content | None = field(default=None, repr=False)
+    """The original itself, to compare the result with."""
+    version: int = 0
+    """Counts the names and numbers learned; what was judged before may look new now."""
+
+
+class Dossier:
+    """Gathers what the originals of one patient know; each value is looked at once."""
+
+    def __init__(self) -> None:
+        self._known = Known()
+        self._seen: dict[bytes, set[tuple[Key, bytes]]] = {}
+        self._version = 0
+
+    def learn(self, content: Content) -> Known:
+        """Add what one file knows, and return everything known so far."""
+        before = self._size()
+        self._elements(b"", content.meta)
+        self._level(content.level, b"")
+        if content.rest:
+            self._free_text(text_in(content.rest))
+        if self._size() != before:
+            self._version += 1
+        return replace(self._known, content=content, version=self._version)
+
+    def learn_folders(self, names: Iterable[str], content: Content) -> None:
+        """Add the names of folders and files, but for the words that describe the series."""
+        described: set[str] = set()
+        for key, value in content.level.leaves:
+            if key >> 16 in DESCRIPTIONS:
+                described.update(parts_of(value.decode("latin-1")))
+        before = self._size()
+        for name in names:
+            self._folder(name, described)
+        if self._size() != before:
+            self._version += 1
+
+    def _size(self) -> int:
+        known = self._known
+        return sum(map(len, (known.words, known.long, known.numbers, known.short, known.raw)))
+
+    def _level(self, level: Level, charset: bytes) -> None:
+        charset = next((v for k, v in level.leaves if k >> 16 == _CHARSET), charset)
+        self._elements(charset, level.leaves)
+        for key, items in level.sequences:
+            for item in items:
+                self._level(item, charset)
+                for kind, value in identifiers_of_item(key >> 16, item):
+                    for text in readings(value, charset):
+                        if kind & Kind.NAME:
+                            self._name(text)
+                        self._identifier(text, kind)
+
+    def _elements(self, charset: bytes, leaves: list[tuple[Key, bytes]]) -> None:
+        seen = self._seen.setdefault(charset, set())
+        new = set(leaves) - seen
+        if not new:
+            return
+        creators = _creators(leaves)
+        for key, value in new:
+            self._leaf(key, value, charset, creators)
+        seen |= new
+
+    def _leaf(self, key: Key, value: bytes, charset: bytes, creators: dict[int, str]) -> None:
+        tag, vr = key >> 16, vr_of(key)
+        if vr == "UI":
+            if tag not in CLASS_UIDS:
+                self._uids(value)
+        elif vr in ("DA", "DT"):
+            self._known.dates.update(dates_in(value.decode("latin-1")))
+        elif vr in TEXT_VRS or tag in KIND_OF_TAG:
+            self._string(tag, vr, value, charset, creators)
+        elif vr not in CODE_VRS and vr not in NUMBER_VRS and len(value) >= _LONG:
+            text = text_in(value) if vr in ("UN", "OB", "OW") else ""
+            if text.strip():
+                self._free_text(text)
+                self._private(tag, (text,), creators)
+
+    def _string(
+        self, tag: int, vr: str, value: bytes, charset: bytes, creators: dict[int, str]
+    ) -> None:
+        texts = readings(value, charset)
+        kind = KIND_OF_TAG.get(tag)
+        if vr == "PN":
+            self._raw_names(value)
+        for text in texts:
+            if vr == "PN":
+                for name in text.split("\\"):
+                    self._name(name)
+            elif kind is not None:
+                for part in text.split("\\"):
+                    self._of_kind(part, kind, tag)
+            else:
+                self._free_text(text)
+        if tag >> 16 & 1:
+            self._private(tag, texts, creators)
+
+    def _of_kind(self, text: str, kind: Kind, tag: int) -> None:
+        if kind & (Kind.CONTACT | Kind.INSTITUTION):
+            self._place(text, kind)
+        else:
+            self._identifier(text, kind, patient=tag in PATIENT_NUMBERS, step=tag in STEPS)
+        self._free_text(text)
+
+    def _private(self, tag: int, texts: Iterable[str], creators: dict[int, str]) -> None:
+        creator = creators.get(tag >> 16 << 16 | (tag >> 8 & 0xFF), "")
+        told = bool(creator) and names_somebody(tag, creator)
+        for text in texts:
+            if told and len(text) < 200:
+                self._name(text.replace(",", "^"))
+                continue
+            for match in CARET_NAME.finditer(text[:4000]):
+                if not field_words().intersection(words_of(match.group())):
+                    self._name(match.group())
+
+    def _raw_names(self, value: bytes) -> None:
+        if value.isascii():
+            return
+        for part in re.split(rb"[\\^=\s]+", value):
+            if len(part) >= _LEAST_LETTERS and not part.isascii():
+                self._known.raw.add(part)
+
+    def _name(self, text: str) -> None:
+        for group in text.split("="):
+            components = group.split("^")[:3]
+            if squeeze(group) in dummies():
+                continue
+            told = [[word for word in words_of(part) if word not in _UNTOLD] for part in components]
+            flat = [word for words in told for word in words]
+            for word in flat:
+                self._name_word(word)
+            for words in told:
+                if len(words) > 1:
+                    self._known.words["".join(words)] = Kind.NAME
+            if len(flat) > 1:
+                for joined in ("".join(flat), "".join(reversed(flat))):
+                    keep = self._known.long if len(joined) >= _LONG else self._known.words
+                    keep[joined] = Kind.NAME
+
+    def _name_word(self, word: str) -> None:
+        known = self._known
+        if word.isdigit():
+            if len(word) >= _LEAST_DIGITS:
+                known.numbers[word] = Kind.NAME
+        elif is_ideographic(word):
+            if len(word) > 1:
+                known.long[word] = Kind.NAME
+        elif len(word) > 1 and word not in dummies():
+            known.words[word] = known.words.get(word, Kind(0)) | Kind.NAME
+            if len(word) >= _LONG and word not in field_words():
+                known.long[word] = Kind.NAME
+
+    def _identifier(
+        self, text: str, kind: Kind, *, patient: bool = False, step: bool = False
+    ) -> None:
+        word = squeeze(text)
+        known = self._known
+        if not word or word in dummies() or word in field_words():
+            return
+        if word.isdigit():
+            if len(word) >= _LEAST_DIGITS:
+                for digits in (word, word.lstrip("0")):
+                    if len(digits) >= _LEAST_DIGITS:
+                        known.numbers[digits] = known.numbers.get(digits, Kind(0)) | kind
+            elif patient:
+                known.short.add(word)
+        elif len(word) >= _LEAST_LETTERS:
+            known.words[word] = known.words.get(word, Kind(0)) | kind
+            if len(word) >= _LONG:
+                known.long[word] = known.long.get(word, Kind(0)) | kind
+        elif patient:
+            known.short.add(word)
+
+    def _place(self, text: str, kind: Kind) -> None:
+        known = self._known
+        whole = squeeze(text)
+        if whole in dummies() or whole in field_words():
+            return
+        for part in {text, *_SPLIT_CONTACT.split(text)}:
+            word = squeeze(part)
+            if len(word) < _LONG - 1 or word in field_words() or word in dummies():
+                continue
+            if word.isdigit():
+                known.numbers[word] = known.numbers.get(word, Kind(0)) | kind
+            elif kind & Kind.INSTITUTION or len(words_of(part)) > 1:
+                known.words[word] = known.words.get(word, Kind(0)) | kind
+                if len(word) > _LONG:
+                    known.long[word] = known.long.get(word, Kind(0)) | kind
+
+    def _free_text(self, text: str) -> None:
+        known = self._known
+        for pattern in (PHONE, NATIONAL_ID):
+            for match in pattern.finditer(text):
+                digits = re.sub(r"\D", "", match.group())
+                if len(digits) >= _LONG:
+                    known.numbers[digits] = Kind.CONTACT
+        for match in MAIL.finditer(text):
+            known.long[squeeze(match.group())] = Kind.CONTACT
+        for match in LABELLED_ID.finditer(text):
+            self._identifier(match.group("id"), Kind.ID)
+        known.dates.update(dates_in(text))
+        self._uids(text.encode("ascii", "replace"))
+
+    def _uids(self, value: bytes) -> None:
+        for uid in _UID.findall(value):
+            if not uid.startswith(_STANDARD_UIDS) and len(uid) >= 12:
+                self._known.uids.add(uid)
+
+    def _folder(self, name: str, described: set[str]) -> None:
+        self._uids(name.encode("ascii", "replace"))
+        known = self._known
+        for word in set(parts_of(name)) | set(words_of(name)):
+            if word in field_words() or word in dummies() or word in described:
+                continue
+            if word.isdigit():
+                if len(word) > _LEAST_DIGITS and not _UID.search(name.encode("ascii", "replace")):
+                    known.numbers.setdefault(word, Kind.FOLDER)
+            elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
+                known.words.setdefault(word, Kind.FOLDER)
+
+
+def _creators(leaves: list[tuple[Key, bytes]]) -> dict[int, str]:
+    """Return the private creators of one level, by group and block."""
+    return {
+        key >> 16: value.decode("latin-1").strip(" \0")
+        for key, value in leaves
+        if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
+    }

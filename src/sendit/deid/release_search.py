@@ -1,0 +1,240 @@
+"""Look for what an original knows in one value of a result.
+
+Words are compared in folded form: a known word counts where it stands as a word or as
+neighbouring words, a long one also among other letters, a number of five digits or more also
+across the signs that group digits.  A name that is also a word of the field (Head, Long, May)
+counts beside another part of the name, after a title, and as a whole person name; elsewhere
+it is taken for the word.  Short numbers of the patient count as a word of a text only.
+
+In numbers and codes nothing can be cleaned without changing what they say, so a find there is
+a ``NUMBER_HIT`` for a person to decide.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+
+from sendit.deid.release_known import Known
+from sendit.deid.release_reader import Key, vr_of
+from sendit.deid.release_sources import CODE_TEXTS, Kind
+from sendit.deid.release_text import (
+    CODE_VRS,
+    INTEGER_CODES,
+    NUMBER_VRS,
+    TEXT_VRS,
+    TIME_VRS,
+    readings,
+    text_in,
+)
+from sendit.deid.release_words import (
+    PATTERNS,
+    digit_runs,
+    field_words,
+    fold,
+    parts_of,
+    squeeze,
+    windows,
+    words_of,
+)
+
+_UID_IN_TEXT = re.compile(rb"\d+(?:\.\d+){3,}")
+_TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
+_TITLE_BEFORE = frozenset(
+    ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
+)
+_MANY_NUMBERS = 4096
+_SHORTEST_UID = 12
+# Attributes that name no one and are full of small numbers: versions, models, kernels, codes.
+_NO_SHORT = frozenset(
+    (
+        *(0x00080070, 0x00081090, 0x00181020, 0x00181210, 0x00080102, 0x00080103, 0x00080100),
+        *(0x00120063, 0x00080104, 0x00189316, 0x00180024, 0x00181250, 0x00181251, 0x00020013),
+    )
+)
+_LETTERS_IN_CODES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A find: by which rule, and whether it stands in a number or a code."""
+
+    rule: str
+    in_number: bool = False
+
+
+class Searcher:
+    """Searches values for what one :class:`Known` holds, but for the kinds that may stand."""
+
+    def __init__(self, known: Known, *, allowed: Kind, keeps_uids: bool) -> None:
+        self._allowed = ~allowed
+        self._words = self._counting(known.words)
+        self._long = tuple(self._counting(known.long))
+        self._numbers = self._counting(known.numbers)
+        self._values = {int(number) for number in self._numbers if len(number) < 19}
+        self._short = known.short
+        self._raw = tuple(known.raw)
+        self._uids = set[bytes]() if keeps_uids else known.uids
+        self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
+
+    def find(self, key: Key, value: bytes, charset: bytes) -> Hit | None:
+        """Return what of the original still stands in one value, or None."""
+        if not value:
+            return None
+        tag, vr = key >> 16, vr_of(key)
+        if vr == "UI":
+            return self._in_uid(value)
+        if tag in CODE_TEXTS or vr in CODE_VRS:
+            return self._in_code(value, charset)
+        if vr in TEXT_VRS:
+            return self._in_text(tag, vr, value, charset)
+        if vr in NUMBER_VRS:
+            return self._in_decimal(value)
+        if vr in TIME_VRS:
+            return None if _TIME_SIGNS.match(value) else self._in_text(tag, vr, value, charset)
+        if vr in INTEGER_CODES:
+            return self._in_binary_numbers(vr, value)
+        return self._in_bytes(value)
+
+    def find_in_bytes(self, value: bytes) -> Hit | None:
+        """Search bytes that are no element: a preamble, what follows the data set."""
+        return self._in_bytes(value)
+
+    def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
+        return {word: kind for word, kind in words.items() if kind & self._allowed}
+
+    def _in_uid(self, value: bytes) -> Hit | None:
+        for uid in value.split(b"\\"):
+            if uid.strip(b" \0") in self._uids:
+                return Hit("known-uid")
+        return None
+
+    def _in_text(self, tag: int, vr: str, value: bytes, charset: bytes) -> Hit | None:
+        if self._raw and any(name in value for name in self._raw):
+            return Hit("known-identifier")
+        for text in readings(value, charset):
+            hit = self._uid_in(text) or self._words_in(text, vr) or _pattern_in(text, tag)
+            if hit is not None:
+                return hit
+            if self._short and tag not in _NO_SHORT and self._short.intersection(words_of(text)):
+                return Hit("known-identifier")
+        return None
+
+    def _uid_in(self, text: str) -> Hit | None:
+        for found in _UID_IN_TEXT.findall(text.encode("ascii", "replace")):
+            while len(found) >= _SHORTEST_UID:
+                if found in self._uids:
+                    return Hit("known-uid")
+                found = found.rpartition(b".")[0]
+        return None
+
+    def _words_in(self, text: str, vr: str) -> Hit | None:
+        words = words_of(text)
+        parts = parts_of(text)
+        for run in (words, parts) if parts != words else (words,):
+            found = self._words.keys() & windows(run)
+            if found and any(self._counts(word, run, vr) for word in found):
+                return Hit("known-identifier")
+        squeezed = "".join(words)
+        if any(word in squeezed for word in self._long):
+            return Hit("known-identifier")
+        for word in words:
+            if len(word) > 5 and word not in field_words() and self._glued(word):
+                return Hit("known-identifier")
+        if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(text)):
+            return Hit("known-identifier")
+        return None
+
+    def _counts(self, word: str, words: list[str], vr: str) -> bool:
+        """Return whether a known word is a find here, or only the word of the field."""
+        if word not in field_words() or word not in words:
+            return True
+        if vr == "PN":
+            return True
+        for index, other in enumerate(words):
+            if other == word and self._beside_a_name(words, index):
+                return True
+        return False
+
+    def _beside_a_name(self, words: list[str], index: int) -> bool:
+        before = words[index - 1] if index else ""
+        after = words[index + 1] if index + 1 < len(words) else ""
+        if before in _TITLE_BEFORE:
+            return True
+        return any(
+            neighbour in self._words
+            and self._words[neighbour] & Kind.NAME
+            and neighbour not in field_words()
+            for neighbour in (before, after)
+        )
+
+    def _glued(self, word: str) -> bool:
+        """Return whether a name of five or six letters stands in a word with little else."""
+        for name in self._middle:
+            if name in word:
+                rest = word.replace(name, "", 1)
+                if len(rest) <= 2 or rest.isdigit() or rest in self._words:
+                    return True
+        return False
+
+    def _in_code(self, value: bytes, charset: bytes) -> Hit | None:
+        for text in readings(value, charset):
+            for part in text.split("\\"):
+                words = windows(words_of(part))
+                for word in self._words.keys() & words:
+                    if len(word) >= _LETTERS_IN_CODES and word not in field_words():
+                        return Hit("known-identifier", in_number=True)
+                if not self._numbers.keys().isdisjoint(words):
+                    return Hit("known-identifier", in_number=True)
+                squeezed = squeeze(part)
+                if any(word in squeezed for word in self._long):
+                    return Hit("known-identifier", in_number=True)
+        return None
+
+    def _in_decimal(self, value: bytes) -> Hit | None:
+        if not self._numbers:
+            return None
+        for part in value.decode("latin-1").split("\\"):
+            whole = part.strip(" \0+-").partition(".")[0]
+            if whole in self._numbers or whole.lstrip("0") in self._numbers:
+                return Hit("known-identifier", in_number=True)
+        return None
+
+    def _in_binary_numbers(self, vr: str, value: bytes) -> Hit | None:
+        if not self._values or len(value) > _MANY_NUMBERS:
+            return None
+        code = INTEGER_CODES[vr]
+        count = len(value) // struct.calcsize(code)
+        numbers = struct.unpack_from(f"<{count}{code}", value)
+        # A float compares equal to the whole number that it holds, NaN to nothing.
+        if self._values.isdisjoint(numbers):
+            return None
+        return Hit("known-identifier", in_number=True)
+
+    def _in_bytes(self, value: bytes) -> Hit | None:
+        if self._raw and any(name in value for name in self._raw):
+            return Hit("known-identifier")
+        text = text_in(value)
+        if not text.strip():
+            return None
+        hit = self._uid_in(text)
+        if hit is not None:
+            return hit
+        for line in text.split("\n"):
+            found = self._words.keys() & windows(words_of(line))
+            strong = [word for word in found if len(word) >= 4 and word not in field_words()]
+            squeezed = fold(line).replace(" ", "")
+            if strong or any(word in squeezed for word in self._long):
+                return Hit("known-identifier")
+            if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(line)):
+                return Hit("known-identifier")
+        return None
+
+
+def _pattern_in(text: str, tag: int) -> Hit | None:
+    """Return the rule by which a text looks like an identifier whatever it says."""
+    if tag in _NO_SHORT:
+        return None
+    for rule, pattern in PATTERNS.items():
+        if pattern.search(text):
+            return Hit(rule)
+    return None

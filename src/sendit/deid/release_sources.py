@@ -1,0 +1,124 @@
+"""Which attributes hold identifiers: the gate's own list, beside the one of the engine.
+
+A value of VR PN names a person, one of VR UI (but for classes) is a UID, one of VR DA or DT
+a date; those need no entry.  The list is made from the names of PS3.6, not from the table of
+PS3.15, so that an attribute which the table lacks can still stand here.
+"""
+
+import re
+from enum import IntFlag
+from functools import lru_cache
+
+from pydicom.datadict import private_dictionary_description, tag_for_keyword
+
+from sendit.deid.release_reader import Level
+
+
+class Kind(IntFlag):
+    """What sort of thing an identifier names; an option of the profile may let a sort stand."""
+
+    NAME = 1
+    ID = 2
+    CONTACT = 4
+    INSTITUTION = 8
+    DEVICE = 16
+    FOLDER = 32
+
+
+def _tags(keywords: str) -> frozenset[int]:
+    found = (tag_for_keyword(keyword) for keyword in keywords.split())
+    return frozenset(tag for tag in found if tag is not None)
+
+
+PATIENT_NUMBERS = _tags("PatientID OtherPatientIDs AccessionNumber")
+STEPS = _tags(
+    "StudyID RequestedProcedureID ScheduledProcedureStepID PerformedProcedureStepID StudyIDIssuer"
+)
+_IDS = _tags(
+    """MedicalRecordLocator AdmissionID ServiceEpisodeID InsurancePlanIdentification
+    PlacerOrderNumberImagingServiceRequest FillerOrderNumberImagingServiceRequest
+    PlacerOrderNumberProcedure FillerOrderNumberProcedure ClinicalTrialSubjectID
+    ClinicalTrialSubjectReadingID SpecimenAccessionNumber SpecimenIdentifier
+    ContainerIdentifier SlideIdentifier InterpretationID ResultsID BarcodeValue
+    PlacerOrderNumberImagingServiceRequestRetired FillerOrderNumberImagingServiceRequestRetired"""
+)
+_CONTACTS = _tags(
+    """PatientAddress PatientTelephoneNumbers PatientTelecomInformation PersonAddress
+    PersonTelephoneNumbers PersonTelecomInformation ReferringPhysicianAddress
+    ReferringPhysicianTelephoneNumbers OrderCallbackPhoneNumber OrderCallbackTelecomInformation
+    AddressTrial TelephoneNumberTrial DistributionAddress RetrieveURL RetrieveURI StorageURL"""
+)
+_INSTITUTIONS = _tags(
+    """InstitutionName InstitutionAddress InstitutionalDepartmentName ResponsibleOrganization
+    PatientInstitutionResidence ClinicalTrialSponsorName ClinicalTrialSiteName
+    ClinicalTrialSiteID ClinicalTrialCoordinatingCenterName HumanPerformerOrganization
+    VerifyingOrganization IssuerOfPatientID RequestingService CurrentPatientLocation
+    PerformedLocation ScheduledProcedureStepLocation"""
+)
+_DEVICES = _tags(
+    """StationName ScheduledStationName PerformedStationName TreatmentMachineName PlateID
+    DeviceSerialNumber GeneratorID CassetteID GantryID DetectorID XRaySourceID XRayDetectorID
+    UniqueDeviceIdentifier SecondaryCaptureDeviceID HardcopyCreationDeviceID ModifyingDeviceID
+    SourceSerialNumber LensSerialNumber CameraOwnerName DeviceAlternateIdentifier
+    ManufacturerDeviceIdentifier StationAETitle ScheduledStationAETitle PerformedStationAETitle
+    SourceApplicationEntityTitle SendingApplicationEntityTitle ReceivingApplicationEntityTitle"""
+)
+KIND_OF_TAG = {
+    **dict.fromkeys(_DEVICES, Kind.DEVICE),
+    **dict.fromkeys(_INSTITUTIONS, Kind.INSTITUTION),
+    **dict.fromkeys(_CONTACTS, Kind.CONTACT),
+    **dict.fromkeys(_IDS | STEPS | PATIENT_NUMBERS, Kind.ID),
+}
+CLASS_UIDS = _tags(
+    """SOPClassUID ReferencedSOPClassUID TransferSyntaxUID ImplementationClassUID ContextUID
+    MappingResourceUID CodingSchemeUID MediaStorageSOPClassUID ContextGroupExtensionCreatorUID
+    RelatedGeneralSOPClassUID OriginalSpecializedSOPClassUID SOPClassesInStudy
+    ReferencedSOPClassUIDInFile ReferencedTransferSyntaxUIDInFile SOPClassesSupported
+    ReferencedRelatedGeneralSOPClassUIDInFile AvailableTransferSyntaxUID
+    EncapsulatedTransferSyntaxUID"""
+)
+CODE_TEXTS = _tags("CodeValue CodeMeaning LongCodeValue URNCodeValue")
+DESCRIPTIONS = _tags("SeriesDescription StudyDescription ProtocolName SequenceName")
+
+_CODES_OF_PEOPLE = {
+    **dict.fromkeys(_tags("PersonIdentificationCodeSequence"), Kind.NAME | Kind.ID),
+    **dict.fromkeys(
+        _tags("InstitutionCodeSequence InstitutionalDepartmentTypeCodeSequence"), Kind.INSTITUTION
+    ),
+}
+_CONCEPT_NAME = 0x0040A043
+_TEXT_VALUE = 0x0040A160
+_CONCEPTS = {
+    **dict.fromkeys(("121008", "121029", "121036", "121114", "128774"), Kind.NAME),
+    **dict.fromkeys(("121022", "121030", "110190", "121018"), Kind.ID),
+    **dict.fromkeys(("121013", "121016", "121027"), Kind.DEVICE),
+    **dict.fromkeys(("121009", "121010"), Kind.INSTITUTION),
+}
+_NAME_WORDS = re.compile(
+    r"(patient|physician|operator|doctor|technolog|referr|radiologist|performer).*name", re.I
+)
+
+
+@lru_cache(maxsize=4096)
+def names_somebody(tag: int, creator: str) -> bool:
+    """Return whether a private element is known to hold a person's name."""
+    try:
+        description = private_dictionary_description(tag, creator)
+    except KeyError:
+        return False
+    return _NAME_WORDS.search(description) is not None
+
+
+def identifiers_of_item(sequence_tag: int, item: Level) -> list[tuple[Kind, bytes]]:
+    """Return what an item tells by its place: coded persons, SR answers to "who"."""
+    kind = _CODES_OF_PEOPLE.get(sequence_tag)
+    if kind is not None:
+        return [(kind, value) for key, value in item.leaves if key >> 16 in CODE_TEXTS]
+    concept = next((items for key, items in item.sequences if key >> 16 == _CONCEPT_NAME), None)
+    if not concept:
+        return []
+    codes = (value for key, value in concept[0].leaves if key >> 16 == 0x00080100)
+    kind = _CONCEPTS.get(next(codes, b"").decode("latin-1").strip(" \0"))
+    if kind is None:
+        return []
+    return [(kind, value) for key, value in item.leaves if key >> 16 == _TEXT_VALUE]

@@ -1,0 +1,115 @@
+"""The standard's tables as the gate reads them: what may stay, and what an object must have.
+
+The gate resolves PS3.15 Table E.1-1 and the attribute types of PS3.3 with its own few lines,
+not with the engine's profile.  It asks less than the engine does: not which action was right,
+only what no action may leave and what no object may lack.
+"""
+
+import json
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+from sendit.deid.release_reader import Key, vr_of
+
+RETAIN_UIDS = "retain-uids"
+FULL_DATES = "retain-longitudinal-full-dates"
+MODIFIED_DATES = "retain-longitudinal-modified-dates"
+SAFE_PRIVATE = "retain-safe-private"
+CLEAN_GRAPHICS = "clean-graphics"
+CLEAN_PIXELS = "clean-pixel-data"
+
+CODE_OF_OPTION = {
+    CLEAN_PIXELS: "113101",
+    "clean-recognizable-visual-features": "113102",
+    CLEAN_GRAPHICS: "113103",
+    "clean-structured-content": "113104",
+    "clean-descriptors": "113105",
+    FULL_DATES: "113106",
+    MODIFIED_DATES: "113107",
+    "retain-patient-characteristics": "113108",
+    "retain-device-identity": "113109",
+    RETAIN_UIDS: "113110",
+    SAFE_PRIVATE: "113111",
+    "retain-institution-identity": "113112",
+}
+BASIC_PROFILE = "113100"
+OPTION_OF_CODE = {code: option for option, code in CODE_OF_OPTION.items()}
+
+
+class Profile:
+    """Table E.1-1 under one set of options."""
+
+    def __init__(self, options: frozenset[str]) -> None:
+        self.options = options
+        self._actions: dict[int, str] = {}
+
+    def action(self, tag: int) -> str:
+        """Return ``K``, ``C``, the basic profile's code, or nothing when the tag is not listed."""
+        try:
+            return self._actions[tag]
+        except KeyError:
+            return self._actions.setdefault(tag, self._resolve(tag))
+
+    def _resolve(self, tag: int) -> str:
+        entry = _attributes().get(f"{tag:08X}") or _repeating(tag)
+        if entry is None:
+            return ""
+        chosen = {code for option, code in entry["options"].items() if option in self.options}
+        if "K" in chosen:
+            return "K"
+        return "C" if chosen else str(entry["basic"])
+
+    def must_change(self, key: Key) -> bool:
+        """Return whether the original value of this attribute may not stand in a result."""
+        action = self.action(key >> 16)
+        if action == "C":
+            # Cleaned dates are other dates; cleaned text may be what it was.
+            return vr_of(key) in ("DA", "DT") and MODIFIED_DATES in self.options
+        return action not in ("", "K")
+
+
+@lru_cache(maxsize=256)
+def required_types(sop_class_uid: str) -> dict[str, str]:
+    """Return the Type of each attribute of an IOD by path, from its mandatory modules."""
+    tables = _tables("iod_types.json")
+    iod = tables["sop_classes"].get(sop_class_uid)
+    types: dict[str, str] = {}
+    for module, usage in tables["iods"].get(iod, ()):
+        if usage != "M":
+            continue
+        for path, kind in tables["modules"].get(module, {}).items():
+            if kind < types.get(path, "9"):
+                types[path] = kind
+    return types
+
+
+@cache
+def safe_private() -> frozenset[tuple[int, str, int]]:
+    """Return the safe private elements: group, creator, last byte of the element."""
+    return frozenset(
+        (int(row["group"], 16), row["creator"], int(row["element"], 16))
+        for row in _tables("safe_private.json")["elements"]
+    )
+
+
+@cache
+def _attributes() -> dict[str, dict[str, Any]]:
+    table: dict[str, dict[str, Any]] = _tables("attributes.json")["attributes"]
+    return table
+
+
+def _repeating(tag: int) -> dict[str, Any] | None:
+    group, element = tag >> 16, tag & 0xFFFF
+    if group & 0xFF01 == 0x5000:
+        return _attributes()["50XXXXXX"]
+    if group & 0xFF01 == 0x6000:
+        return _attributes().get(f"60XX{element:04X}")
+    return None
+
+
+@cache
+def _tables(name: str) -> dict[str, Any]:  # JSON; each caller knows the shape of its own
+    text = (files("sendit.deid") / "data" / name).read_text("utf-8")
+    tables: dict[str, Any] = json.loads(text)
+    return tables

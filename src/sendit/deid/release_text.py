@@ -1,0 +1,59 @@
+"""Bytes to text for the release check, by declared character set and by what they look like.
+
+A character set may be declared wrongly, so text that is not ASCII is read in each way that
+makes sense of it: as declared, as UTF-8 if it is valid UTF-8, and as Latin-1.
+"""
+
+import re
+import warnings
+from functools import lru_cache
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+TEXT_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "UR", "AE"))
+CODE_VRS = frozenset(("CS", "AS"))
+NUMBER_VRS = frozenset(("DS", "IS"))
+TIME_VRS = frozenset(("DA", "DT", "TM"))
+INTEGER_CODES = {"UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+
+_PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
+_WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}")
+
+
+def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
+    """Return the texts that ``value`` may be; the declared character set comes first."""
+    if value.isascii() and b"\x1b" not in value:
+        return (value.decode("ascii").rstrip(" \0"),)
+    texts = [_declared(value, charset)]
+    try:
+        texts.append(value.decode("utf-8"))
+    except UnicodeDecodeError:
+        texts.append(value.decode("gb18030", "replace"))
+    texts.append(value.decode("latin-1"))
+    return tuple(dict.fromkeys(text.rstrip(" \0") for text in texts))
+
+
+def text_in(value: bytes) -> str:
+    """Return what a binary value holds of text, eight and sixteen bits wide, one run a line."""
+    plain = b"\n".join(_PLAIN_RUN.findall(value))
+    wide = b"\n".join(run[::2] for run in _WIDE_RUN.findall(value))
+    return (plain + b"\n" + wide).decode("latin-1")
+
+
+def _declared(value: bytes, charset: bytes) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return decode_bytes(value, _encodings(charset), TEXT_VR_DELIMS)
+        except (LookupError, UnicodeError, ValueError):
+            return value.decode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _encodings(charset: bytes) -> list[str]:
+    names = charset.decode("ascii", "replace").strip(" \0").split("\\")
+    try:
+        return list(convert_encodings([name.strip() for name in names] or [""]))
+    except (LookupError, UnicodeError, ValueError):
+        return ["latin-1"]

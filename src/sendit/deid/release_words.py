@@ -1,0 +1,183 @@
+"""Words as the release check compares them: one form for all spellings of a name.
+
+Case, accents, transliteration (Müller, Mueller, MULLER), separators and compatibility forms
+do not count.  The gate folds text with its own code, so that a spelling that the engine's
+folding overlooks is still seen here.
+
+Also here: which words are the field's own (anatomy, sequences, units) and the patterns of
+things that identify whatever they say: mail addresses, phones, numbers with a label, dates.
+"""
+
+import datetime
+import json
+import re
+import unicodedata
+from functools import cache, lru_cache
+from importlib.resources import files
+
+_WORD = re.compile(r"[^\W_]+")
+_SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+_DIGIT_GROUPS = re.compile(r"\d+(?:[-./ ]{1,2}\d+)*")
+_MARKS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
+)
+_APOSTROPHES = re.compile("['\u2018\u2019\u02bc`´]")
+_DIGRAPHS = re.compile("(?<=a)[ea]|(?<=[ou])e")
+_LONGEST_WINDOW = 5
+
+MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+LINK = re.compile(r"(?:https?|ftp)://\S+|\bwww\.[\w-]+\.\w+", re.IGNORECASE)
+PHONE = re.compile(
+    r"(?<![\w.])\+\d{1,3}[ (./-]{1,2}\d[\d ()/.-]{5,14}\d(?![\w.])"
+    r"|(?<![\w.-])\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}(?![\w.-])"
+    r"|\b(?:tel|phone|fax|mobile|telefon)\b[.:# ]{1,3}\+?\d[\d ()/.-]{4,}\d",
+    re.IGNORECASE,
+)
+NATIONAL_ID = re.compile(r"(?<![\w.-])\d{3}-\d{2}-\d{4}(?![\w.-])")
+LABELLED_ID = re.compile(
+    r"\b(?:MRN|SSN|NHS|PID|acc(?:ession)?|pat(?:ient)?s?)[ .]{0,2}(?:id|nr|no|num|number)?\b"
+    r"[ .:#=]{1,3}(?P<id>[A-Z]{0,4}[ -]?\d[\d-]{3,}\d)\b",
+    re.IGNORECASE,
+)
+CARET_NAME = re.compile(r"[^\W\d_][\w'’ .-]+\^[^\W\d_][\w'’ .^-]*")
+PATTERNS = {
+    "pattern:mail": MAIL,
+    "pattern:url": LINK,
+    "pattern:phone": PHONE,
+    "pattern:national-id": NATIONAL_ID,
+    "pattern:labelled-id": LABELLED_ID,
+}
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january januar janvier enero gennaio",
+            "feb february februar février febrero",
+            "mar march märz mars marzo mrz",
+            "apr april avril abril",
+            "may mai mayo maggio",
+            "jun june juni juin junio",
+            "jul july juli juillet julio",
+            "aug august août agosto",
+            "sep sept september septembre",
+            "oct october oktober okt octobre",
+            "nov november novembre",
+            "dec december dezember dez décembre",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_NUMERIC_DATE = re.compile(
+    r"(?<![\d.])(?:(\d{4})[-./ ](\d{1,2})[-./ ](\d{1,2})"
+    r"|(\d{1,2})[-./ ](\d{1,2})[-./ ](\d{4}|\d{2}))(?!\d)"
+)
+_COMPACT_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:\d{6})?(?!\d)")
+_WORDED_DATE = re.compile(
+    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}([^\W\d_]{3,9})[. ,-]{0,2}(\d{4}|\d{2})(?!\d)"
+    r"|\b([^\W\d_]{3,9})[. -]{1,2}(\d{1,2})(?:st|nd|rd|th)?,? {0,2}[-]?(\d{4})(?!\d)"
+)
+
+
+@lru_cache(maxsize=1 << 14)
+def fold(text: str) -> str:
+    """Return ``text`` in small letters without accents; separators stay."""
+    if text.isascii():
+        return _DIGRAPHS.sub("", _APOSTROPHES.sub("", text.lower()))
+    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_MARKS)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    return _DIGRAPHS.sub("", _APOSTROPHES.sub("", plain))
+
+
+def squeeze(text: str) -> str:
+    """Return the folded letters and digits of ``text``, without what separates them."""
+    return "".join(_WORD.findall(fold(text)))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the folded words of ``text``, in order."""
+    return _WORD.findall(fold(text))
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the folded words of ``text``, also cut where case or digits change."""
+    return _WORD.findall(fold(_SEAM.sub(" ", text)))
+
+
+def windows(words: list[str]) -> set[str]:
+    """Return every run of up to five neighbouring words, written together."""
+    found = set(words)
+    for start in range(len(words)):
+        joined = words[start]
+        for word in words[start + 1 : start + _LONGEST_WINDOW]:
+            joined += word
+            found.add(joined)
+    return found
+
+
+def digit_runs(text: str) -> set[str]:
+    """Return the numbers of ``text``, also read across the signs that group their digits."""
+    found: set[str] = set()
+    for match in _DIGIT_GROUPS.finditer(text):
+        groups = re.findall(r"\d+", match.group())[:12]
+        for run in windows(groups):
+            found.add(run)
+            found.add(run.lstrip("0"))
+    return found
+
+
+def dates_in(text: str) -> set[str]:
+    """Return every date that ``text`` may mean, as ``YYYYMMDD``, in any common notation."""
+    found: set[str] = set()
+    for match in _COMPACT_DATE.finditer(text):
+        _add(found, *match.groups())
+    for match in _NUMERIC_DATE.finditer(text):
+        year, month, day, first, second, last = match.groups()
+        _add(found, year, month, day) if year else _add_either(found, first, second, last)
+    for match in _WORDED_DATE.finditer(text):
+        day, name, year, name2, day2, year2 = match.groups()
+        month = _MONTHS.get((name or name2).lower()) or _MONTHS.get((name or name2).lower()[:3])
+        if month:
+            _add(found, year or year2, str(month), day or day2)
+    return found
+
+
+def is_ideographic(word: str) -> bool:
+    """Return whether the word is in a script that puts no spaces between words."""
+    return any("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3" for char in word)
+
+
+@cache
+def field_words() -> frozenset[str]:
+    """Return the words of the field, folded: anatomy, technique, clinic, default folders."""
+    lists = _word_lists()
+    return frozenset(fold(word) for name in lists if name != "dummies" for word in lists[name])
+
+
+@cache
+def dummies() -> frozenset[str]:
+    """Return what stands where an identifier was removed before, folded and squeezed."""
+    return frozenset(squeeze(word) for word in _word_lists()["dummies"])
+
+
+@cache
+def _word_lists() -> dict[str, list[str]]:
+    text = (files("sendit.deid") / "data" / "release_words.json").read_text("utf-8")
+    lists: dict[str, list[str]] = json.loads(text)["words"]
+    return lists
+
+
+def _add(found: set[str], year: str, month: str, day: str) -> None:
+    full = int(year)
+    if len(year) == 2:
+        full += 2000 if full < 50 else 1900
+    try:
+        found.add(f"{datetime.date(full, int(month), int(day)):%Y%m%d}")
+    except ValueError:
+        return
+
+
+def _add_either(found: set[str], first: str, second: str, year: str) -> None:
+    _add(found, year, first, second)
+    _add(found, year, second, first)

@@ -1,0 +1,283 @@
+"""Run one step of one batch: claim, do, write down the result.
+
+``Runner.advance`` is all that a worker calls, in every mode.  It never waits: when
+somebody else is on the batch it says ``IDLE``.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from sendit.config import Configuration, Project
+from sendit.deid import Engine
+from sendit.errors import (
+    DeadlineExceeded,
+    DiskFull,
+    Interrupted,
+    LeaseLost,
+    SenditError,
+    StageError,
+)
+from sendit.pipeline import machine
+from sendit.pipeline.flow import LONGEST, STAGES
+from sendit.pipeline.log_context import working_on
+from sendit.pipeline.machine import SHARED, Claim
+from sendit.pipeline.stages import deidentify
+from sendit.pipeline.work import Work
+from sendit.pipeline.workspace import Workspace
+from sendit.records.models import Batch, Image
+from sendit.terms import Stage
+
+logger = logging.getLogger(__name__)
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+SLOWEST = 10_000_000
+"""Bytes a second; a lease is lengthened by what a large image may take at this speed."""
+
+
+class Step(Enum):
+    """What the caller does next."""
+
+    AGAIN = "there is more to do on this batch"
+    IDLE = "others are on it, or nothing is due"
+
+
+def utc_now() -> datetime:
+    """Return the time that every row is stamped with."""
+    return datetime.now(UTC)
+
+
+class Runner:
+    """Advances batches, one step at a time; one for each worker process.
+
+    Parameters
+    ----------
+    configuration
+        The installation and its projects.
+    site_key
+        The installation's key, from which the keys of each namespace are derived.
+    worker
+        This process, as ``workers.names`` writes it; stands in claims and in the audit trail.
+    watch
+        Told when the step that begins now must have ended (``None``: it has), so that a
+        supervisor can end a process that is stuck.
+    stopping
+        Says whether the process was told to stop; the step then lets go of its claim.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        site_key: bytes,
+        worker: str,
+        watch: Callable[[datetime | None], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._configuration = configuration
+        self._settings = configuration.settings
+        self._site_key = site_key
+        self._worker = worker
+        self._watch = watch
+        self._stopping = stopping
+        self._now = now
+        self._workspace = Workspace(configuration.settings.work_dir)
+        self._engine: tuple[int, Engine] | None = None
+        self._projects: dict[str, Project] = {}
+
+    def next_batch(self, *, only: Collection[int] | None = None) -> int | None:
+        """Return the batch that should be worked on next, if any."""
+        claimable = Batch.objects.claimable(self._now())
+        if only is not None:
+            claimable = claimable.filter(pk__in=only)
+        return claimable.values_list("pk", flat=True).first()
+
+    def advance(self, batch_id: int) -> Step:
+        """Do one step: an exclusive stage, or one chunk of a shared one."""
+        try:
+            batch = Batch.objects.select_related("profile").get(pk=batch_id)
+        except Batch.DoesNotExist:
+            return Step.IDLE
+        if not batch.stage:
+            return Step.IDLE
+        try:
+            if batch.stage == SHARED:
+                return self._chunk(batch)
+            return self._stage(batch, Stage(batch.stage))
+        finally:
+            self._watch(None)
+
+    def _stage(self, batch: Batch, stage: Stage) -> Step:
+        claim = machine.claim(
+            batch.pk,
+            stage,
+            worker=self._worker,
+            lease=self._settings.workers.lease,
+            tries=self._settings.workers.tries,
+            now=self._now(),
+        )
+        if claim is None:
+            return Step.IDLE
+        with working_on(batch=batch.pk, stage=stage), _Boundary(self, claim) as boundary:
+            batch.refresh_from_db()
+            outcome = STAGES[stage](self._work(batch, claim, longest=LONGEST[stage]))
+            if outcome.event is None:
+                machine.put_off(claim, outcome.again_at, now=self._now())
+            else:
+                machine.move(claim, outcome.event, now=self._now(), findings=outcome.findings)
+        logger.info("%s of batch %d %s", stage, batch.pk, boundary.ending)
+        return Step.AGAIN if boundary.ending == "done" else Step.IDLE
+
+    def _chunk(self, batch: Batch) -> Step:
+        workers = self._settings.workers
+        project = self._project(batch)
+        stop = project.accept.on_bad_image == "stop"
+        claim = machine.claim_images(
+            batch.pk,
+            worker=self._worker,
+            chunk=workers.chunk,
+            lease=workers.lease,
+            tries=workers.tries,
+            now=self._now(),
+        )
+        if claim is None:
+            settled = machine.settle(batch.pk, stop_on_bad=stop, now=self._now())
+            return Step.AGAIN if settled else Step.IDLE
+        with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
+            claim = self._lengthened(claim)
+            work = self._work(batch, claim, longest=self._settings.limits.instance_timeout)
+            chunk = deidentify.run_chunk(work, self._engine_of(work))
+            machine.finish_images(
+                claim,
+                chunk.results,
+                elements=chunk.listed_elements(),
+                findings=chunk.findings,
+                now=self._now(),
+            )
+            machine.settle(batch.pk, stop_on_bad=stop, now=self._now())
+        logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)
+        return Step.AGAIN if boundary.ending == "done" else Step.IDLE
+
+    def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
+        return Work(
+            batch=batch,
+            project=self._project(batch),
+            settings=self._settings,
+            workspace=self._workspace,
+            site_key=self._site_key,
+            claim=claim,
+            progress=self._progress(claim, longest=longest),
+            now=self._now,
+        )
+
+    def _progress(self, claim: Claim, *, longest: timedelta) -> Callable[[], None]:
+        """Return what a stage calls as it gets on.
+
+        It renews the lease when a third of it is used up.  For an exclusive stage the
+        deadline stands from the start; for a chunk it begins anew with each image.
+        """
+        renewed = self._now()
+        deadline = renewed + longest
+        self._watch(deadline)
+
+        def progress() -> None:
+            nonlocal renewed, deadline
+            now = self._now()
+            if self._stopping():
+                raise Interrupted(f"Batch {claim.batch_id}: the worker was told to stop.")
+            if now > deadline:
+                raise DeadlineExceeded(
+                    f"Batch {claim.batch_id}: {claim.stage} took longer than {longest}."
+                )
+            if claim.image_ids:
+                deadline = now + longest
+                self._watch(deadline)
+            if now - renewed > claim.lease / 3:
+                machine.renew(claim, now=now)
+                renewed = now
+
+        return progress
+
+    def _lengthened(self, claim: Claim) -> Claim:
+        sizes = Image.objects.filter(pk__in=claim.image_ids).values_list("size", flat=True)
+        extra = timedelta(seconds=max(sizes, default=0) / SLOWEST)
+        if extra < timedelta(seconds=1):
+            return claim
+        longer = replace(claim, lease=claim.lease + extra)
+        machine.renew(longer, now=self._now())
+        return longer
+
+    def _project(self, batch: Batch) -> Project:
+        """Return the project as it was when the batch was registered, with today's secrets."""
+        digest = batch.profile_id
+        if digest not in self._projects:
+            self._projects[digest] = Project.from_snapshot(
+                batch.profile.content, secrets_from=self._configuration.projects.get(batch.project)
+            )
+        return self._projects[digest]
+
+    def _engine_of(self, work: Work) -> Engine:
+        if self._engine is None or self._engine[0] != work.batch_id:
+            self._engine = (work.batch_id, deidentify.make_engine(work))
+        return self._engine[1]
+
+    def failed(self, claim: Claim, error: SenditError) -> None:
+        """Write down how a claim ended that did not succeed."""
+        machine.fail(claim, error, tries=self._settings.workers.tries, now=self._now())
+
+
+class _Boundary:
+    """The edge of a stage: whatever goes wrong inside becomes a state of the batch."""
+
+    def __init__(self, runner: Runner, claim: Claim) -> None:
+        self._runner = runner
+        self._claim = claim
+        self.ending = "done"
+
+    def __enter__(self) -> "_Boundary":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        known = _as_sendit_error(error, self._claim)
+        self.ending = f"stopped: {known.code}"
+        try:
+            self._runner.failed(self._claim, known)
+        except LeaseLost:
+            self.ending = "lost to another worker"
+        return True
+
+
+def _as_sendit_error(error: Exception, claim: Claim) -> SenditError:
+    if isinstance(error, SenditError):
+        return error
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFull(
+            f"Batch {claim.batch_id}: no room left during {claim.stage}; it goes on by itself "
+            "when there is."
+        )
+    if isinstance(error, OSError):
+        reason = os.strerror(error.errno or 0)
+        return StageError(f"The operating system refused something in {claim.stage}: {reason}.")
+    # The text of a foreign exception may quote what it read: only its type and place are told.
+    return StageError(
+        f"{claim.stage} failed unexpectedly with {type(error).__name__}{_place(error)}."
+    )
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "sendit" in code.co_filename:
+            name = code.co_filename.rpartition("sendit/")[2]
+            place = f" at {name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,136 @@
+"""De-identify: a chunk of images at a time, by as many workers as there are.
+
+Each result is written among the originals and passes the release check there; the chunk is
+made durable, and only then renamed into the results folder.  Results are functions of the
+input and the keys, so doing an image twice makes the same bytes.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from sendit.deid import Engine, Report
+from sendit.errors import ImageError, SenditError
+from sendit.pipeline.durable import sync_volume
+from sendit.pipeline.log_context import working_on
+from sendit.pipeline.machine import SHARED, ImageResult, NewFinding
+from sendit.pipeline.stages.identify import identities_of
+from sendit.pipeline.work import Work
+from sendit.records.models import Finding, Image
+from sendit.terms import OUTCOME_OF, Outcome, Reason, Verdict
+
+logger = logging.getLogger(__name__)
+
+VERDICTS: dict[Outcome, Verdict] = {
+    Outcome.EXCLUDED: Verdict.EXCLUDED,
+    Outcome.HELD: Verdict.HELD,
+    Outcome.UNREADABLE: Verdict.REJECTED,
+    Outcome.REJECTED: Verdict.REJECTED,
+}
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What became of the claimed images."""
+
+    results: list[ImageResult] = field(default_factory=list)
+    findings: list[NewFinding] = field(default_factory=list)
+    elements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def listed_elements(self) -> list[list[object]]:
+        """Return ``[path, action, rule, count]``, sorted."""
+        return [[*key, count] for key, count in sorted(self.elements.items())]
+
+
+def make_engine(work: Work) -> Engine:
+    """Return an engine for one batch: its recipe, its identities, its folder and file names."""
+    names = {work.batch.folder}
+    for source in Image.objects.filter(batch=work.batch_id).values_list("source", flat=True):
+        names.update(PurePosixPath(source).parts)
+    return Engine(work.project.recipe(), identities_of(work), extra_known=sorted(names))
+
+
+def run_chunk(work: Work, engine: Engine) -> Chunk:
+    """De-identify the claimed images and release what passed the check."""
+    chunk = Chunk()
+    images = Image.objects.filter(pk__in=work.claim.image_ids).order_by("nr")
+    work.workspace.check()
+    work.workspace.new(work.batch_id).mkdir(mode=0o700, exist_ok=True)
+    for image in images:
+        work.progress()
+        with working_on(image=image.pk):
+            _one(work, engine, image, chunk)
+    _release(work, chunk.results)
+    return chunk
+
+
+def _one(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
+    try:
+        _written(work, engine, image, chunk)
+    except ImageError as error:
+        _refused(image, error.reason, error.detail, chunk)
+    except (SenditError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary of one image: the rest goes on
+        logger.exception("the image could not be processed")
+        _refused(image, Reason.CRASHED, type(error).__name__, chunk)
+
+
+def _written(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
+    original = work.workspace.original(work.batch_id, image.nr)
+    report = engine.deidentify_into(original, work.workspace.new(work.batch_id))
+    chunk.elements.update(report.elements)
+    chunk.results.append(_result(image, report))
+
+
+def _result(image: Image, report: Report) -> ImageResult:
+    return ImageResult(
+        image_id=image.pk,
+        verdict=Verdict.ACCEPTED,
+        sop_instance_uid=report.sop_instance_uid or "",
+        series_instance_uid=report.series_instance_uid or "",
+        study_instance_uid=report.study_instance_uid or "",
+        patient_id=report.patient_id or "",
+        study_pseudonym=report.study_pseudonym or "",
+        study_date=report.study_date or "",
+        file=report.file or "",
+        sha256=report.sha256 or "",
+        result_size=report.bytes_out,
+        report={
+            "actions": dict(report.actions),
+            "rules": dict(report.rules),
+            "regions": list(report.regions),
+        },
+    )
+
+
+def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
+    fate = OUTCOME_OF[reason]
+    chunk.results.append(ImageResult(image.pk, VERDICTS[fate], reason=reason, detail=detail))
+    if fate is Outcome.EXCLUDED:
+        return
+    shown = f" ({detail})" if detail else ""
+    if fate is Outcome.HELD:
+        message = f"1 image is held{shown}; nothing of it was sent. See the guide on held images."
+    else:
+        message = f"1 image was rejected{shown}; nothing of it was sent. Its original is kept."
+    chunk.findings.append(
+        NewFinding(
+            reason,
+            message,
+            SHARED,
+            severity=Finding.ALERT if fate is Outcome.HELD else Finding.ERROR,
+            file=image.source,
+            image_id=image.pk,
+        )
+    )
+
+
+def _release(work: Work, results: Sequence[ImageResult]) -> None:
+    files = [result.file for result in results if result.file]
+    if files:
+        sync_volume(work.workspace.new(work.batch_id))
+        work.progress()
+        work.workspace.release(work.batch_id, files)

@@ -1,0 +1,80 @@
+"""Identify: the identity service is asked once for all patients of the batch.
+
+An answer that was kept is used again; without an answer the batch does not go on.
+"""
+
+from sendit.deid import read_header
+from sendit.deid.identities import Identities, Identity
+from sendit.identity import (
+    IdentityRequest,
+    PatientRequest,
+    StudyRequest,
+    complete_request,
+    derive,
+)
+from sendit.pipeline.machine import Event
+from sendit.pipeline.work import Outcome, Work
+from sendit.records.models import BatchIdentifiers, Image
+
+ITEM_DATES = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
+"""Where an item's time comes from: the first of these that is there."""
+
+
+def run(work: Work) -> Outcome:
+    """Ask for the batch's identities and keep the answer."""
+    if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
+        return Outcome(Event.IDENTIFIED)
+    identity = work.project.identity
+    request = complete_request(
+        _request(work),
+        entity_field=identity.entity_field,
+        item_field=identity.item_field,
+        on_missing=identity.on_missing,
+    )
+    answers = work.project.identity_service(work.site_key).identify(request).answers
+    BatchIdentifiers.objects.create(
+        batch=work.batch,
+        answers=[
+            [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
+            for key, answer in sorted(answers.items())
+        ],
+    )
+    return Outcome(Event.IDENTIFIED)
+
+
+def identities_of(work: Work) -> Identities:
+    """Return the kept answer, with the key that makes new UIDs."""
+    kept = BatchIdentifiers.objects.get(batch=work.batch_id)
+    return Identities(
+        answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
+        uid_key=derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid"),
+        entity_field=work.project.identity.entity_field,
+    )
+
+
+def _request(work: Work) -> IdentityRequest:
+    identity = work.project.identity
+    patients: dict[str, dict[str, StudyRequest]] = {}
+    birth_dates: dict[str, str] = {}
+    fields = (identity.entity_field, identity.item_field, "PatientBirthDate", *ITEM_DATES)
+    numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
+    for nr in numbers.order_by("nr"):
+        header = read_header(work.workspace.original(work.batch_id, nr), fields=fields)
+        patient = header.values[identity.entity_field]
+        study = StudyRequest(
+            study_instance_uid=header.study_instance_uid,
+            item=header.values[identity.item_field],
+            item_date=next((header.values[f] for f in ITEM_DATES if header.values[f]), ""),
+        )
+        studies = patients.setdefault(patient, {})
+        if not studies.setdefault(study.study_instance_uid, study).item:
+            studies[study.study_instance_uid] = study
+        birth_dates[patient] = birth_dates.get(patient) or header.values["PatientBirthDate"]
+        work.progress()
+    return IdentityRequest(
+        batch_key=str(work.batch_id),
+        patients=tuple(
+            PatientRequest(patient, birth_dates[patient], tuple(studies.values()))
+            for patient, studies in patients.items()
+        ),
+    )

@@ -1,0 +1,71 @@
+"""Send: each target gets the package; one that fails does not hold back the others."""
+
+from collections.abc import Iterator
+
+from sendit.errors import TargetError
+from sendit.pipeline import machine
+from sendit.pipeline.machine import Event, NewFinding
+from sendit.pipeline.stages import packages
+from sendit.pipeline.work import Outcome, Work
+from sendit.records.models import Delivery, Finding
+from sendit.storage import Target
+from sendit.terms import DeliveryState, Stage
+
+
+def run(work: Work) -> Outcome:
+    """Hand the batch to every target that does not have it yet."""
+    Delivery.objects.bulk_create(
+        [
+            Delivery(
+                batch=work.batch, target=target.name, kind=target.kind, required=target.required
+            )
+            for target in work.project.targets
+        ],
+        ignore_conflicts=True,
+    )
+    failures = deliver(work, required=True)
+    deliver(work, required=False)
+    if failures:
+        raise next((error for error in failures if not error.retryable), failures[0])
+    return Outcome(Event.DELIVERED, tuple(_lagging(work)))
+
+
+def _lagging(work: Work) -> Iterator[NewFinding]:
+    lagging = Delivery.objects.filter(batch=work.batch_id, state=DeliveryState.FAILED)
+    for delivery in lagging.order_by("pk"):
+        yield NewFinding(
+            delivery.error["code"],
+            "An optional target did not take the batch; its results are kept until it has. "
+            'Run "sendit retry" with --target when it is back.',
+            Stage.SEND,
+            severity=Finding.ALERT,
+            target=delivery.target,
+        )
+
+
+def deliver(work: Work, *, required: bool) -> list[TargetError]:
+    """Send to the targets whose delivery is open; return what went wrong."""
+    targets = packages.targets_of(work)
+    open_states = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.FAILED)
+    failures: list[TargetError] = []
+    for delivery in Delivery.objects.filter(
+        batch=work.batch_id, required=required, state__in=open_states
+    ).order_by("pk"):
+        try:
+            _send(work, delivery.target, targets[delivery.target])
+        except TargetError as error:
+            _failed(work, delivery.target, error)
+            failures.append(error)
+    return failures
+
+
+def _send(work: Work, name: str, target: Target) -> None:
+    machine.delivery_moved(work.claim, name, DeliveryState.SENDING, now=work.now())
+    receipt = packages.send(work, target)
+    machine.delivery_moved(
+        work.claim, name, DeliveryState.SENT, now=work.now(), receipt=receipt.as_json()
+    )
+
+
+def _failed(work: Work, name: str, error: TargetError) -> None:
+    machine.delivery_moved(work.claim, name, DeliveryState.FAILED, now=work.now(), error=error)

@@ -1,0 +1,68 @@
+"""What a stage is given, and what it answers."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sendit.config import Project, Settings
+from sendit.errors import BatchStopped
+from sendit.pipeline.machine import Claim, Event, NewFinding
+from sendit.pipeline.workspace import Workspace
+from sendit.records.models import Batch
+
+
+def folder_key(found: os.stat_result) -> str:
+    """Return what tells one folder from another whatever their names: device and inode."""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One batch in the hands of one stage."""
+
+    batch: Batch = field(repr=False)
+    """As read when the stage began; its state is not to be trusted later."""
+    project: Project
+    settings: Settings
+    workspace: Workspace
+    site_key: bytes = field(repr=False)
+    claim: Claim
+    progress: Callable[[], None]
+    """To be called after each image or block: renews the lease, ends what takes too long."""
+    now: Callable[[], datetime]
+
+    @property
+    def batch_id(self) -> int:
+        """The number of the batch."""
+        return self.batch.pk
+
+    def folder(self) -> Path | None:
+        """Return the batch's own folder in its inbox, or None when it is gone.
+
+        Another folder that has taken its name since is not its own.
+        """
+        path = Path(self.batch.inbox) / self.batch.folder
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BatchStopped(
+                f"The batch's folder cannot be looked at ({os.strerror(error.errno or 0)}); "
+                'make its inbox readable, then run "sendit retry".'
+            ) from None
+        own = stat.S_ISDIR(found.st_mode) and folder_key(found) == self.batch.folder_key
+        return path if own else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a stage achieved: where its batch goes, and what is to be written down."""
+
+    event: Event | None
+    """None: the stage stays, to run again at ``again_at``."""
+    findings: tuple[NewFinding, ...] = ()
+    again_at: datetime | None = None

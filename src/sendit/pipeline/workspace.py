@@ -1,0 +1,141 @@
+"""The working folders of a batch, and what may be done in them.
+
+``phi/<batch>/`` holds the originals by running number, and results until they are
+released; ``clean/<batch>/`` holds results only.  Both lie on one file system, so a release
+is a rename.  Each volume carries a sentinel file: when it is missing beside history, the
+volume is not mounted and nothing is written.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sendit.errors import VolumeMissing
+from sendit.pipeline.durable import copy_proven, sync_folders
+
+SENTINEL = ".sendit-volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folders below ``work_dir``."""
+
+    work_dir: Path
+
+    @property
+    def volumes(self) -> tuple[Path, ...]:
+        """The folders that may be mounts of their own."""
+        return (self.work_dir, self.work_dir / "phi", self.work_dir / "clean")
+
+    def phi(self, batch_id: int) -> Path:
+        """Originals of a batch."""
+        return self.work_dir / "phi" / str(batch_id)
+
+    def original(self, batch_id: int, nr: int, *, excluded: bool = False) -> Path:
+        """One original, by its running number."""
+        folder = self.phi(batch_id) / "excluded" if excluded else self.phi(batch_id)
+        return folder / f"{nr}.dcm"
+
+    def new(self, batch_id: int) -> Path:
+        """Results that are not released yet."""
+        return self.phi(batch_id) / "new"
+
+    def clean(self, batch_id: int) -> Path:
+        """Released results of a batch."""
+        return self.work_dir / "clean" / str(batch_id)
+
+    def previews(self, batch_id: int) -> Path:
+        """Preview pictures of a batch's results."""
+        return self.work_dir / "previews" / str(batch_id)
+
+    def create(self) -> None:
+        """Make the folders of a new installation, with their sentinels."""
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        for name, mode in (
+            ("phi", 0o700),
+            ("clean", 0o755),
+            ("keys", 0o700),
+            ("run", 0o755),
+            ("logs", 0o755),
+            ("reports", 0o700),
+            ("previews", 0o755),
+        ):
+            folder = self.work_dir / name
+            if not folder.is_dir():
+                folder.mkdir(mode=mode)
+        for volume in self.volumes:
+            (volume / SENTINEL).touch()
+
+    def check(self) -> None:
+        """Return if every volume is mounted.
+
+        Raises
+        ------
+        VolumeMissing
+            Naming the volume without its sentinel.
+        """
+        for volume in self.volumes:
+            if not (volume / SENTINEL).is_file():
+                raise VolumeMissing(
+                    f"{volume} is not mounted: its file {SENTINEL} is missing. Mount the volume; "
+                    "if it was really replaced by a new one, create the file."
+                )
+
+    def take_in(self, source: Path, destination: Path) -> bool:
+        """Move a file of an inbox in; False when it went to another file system.
+
+        A copy is proven before its source is removed.  A move that was made already is fine.
+        """
+        try:
+            source.rename(destination)
+        except FileNotFoundError:
+            if not destination.exists():
+                raise
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            copy_proven(source, destination)
+            sync_folders([destination.parent])
+            source.unlink()
+            return False
+        return True
+
+    def release(self, batch_id: int, files: Iterable[str]) -> None:
+        """Rename checked results into the results folder and make their names durable."""
+        folders: dict[Path, None] = {}
+        for file in files:
+            destination = self.clean(batch_id) / file
+            if destination.parent not in folders:
+                folders |= dict.fromkeys(_make_parents(destination.parent))
+            (self.new(batch_id) / file).replace(destination)
+        sync_folders(folders)
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder of this workspace and all in it; one that is gone is fine."""
+        if not folder.is_relative_to(self.work_dir):
+            raise ValueError("only folders below work_dir are removed")
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def remove_empty_folders(root: Path) -> None:
+    """Remove a folder and its subfolders, provided that no file is in any of them.
+
+    Raises
+    ------
+    OSError
+        ``ENOTEMPTY`` when a file is left; folders that were empty are gone then.
+    """
+    for folder, _, _ in os.walk(root, topdown=False):
+        Path(folder).rmdir()
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    made = [folder]
+    if not folder.is_dir():
+        made += _make_parents(folder.parent)
+        folder.mkdir(exist_ok=True)
+    return made

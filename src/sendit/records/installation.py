@@ -1,0 +1,72 @@
+"""Make an installation ready to work: folders, tables, keys.
+
+A new installation is made whole; one with history must find its volumes mounted and its
+own keys in place, since a silently new key would give everyone a second identity.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from sendit.config import Configuration
+from sendit.config.keys import field_keys, fingerprint, site_key
+from sendit.records.models import Batch, Installation
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of this installation."""
+
+    site: bytes = field(repr=False)
+
+
+@contextmanager
+def one_at_a_time(work_dir: Path) -> Iterator[None]:
+    """Hold a lock of the working folder, so that two starts do not make two keys."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(work_dir / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def migrate() -> None:
+    """Bring the tables up to date; costs a look when they are."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def load_keys(configuration: Configuration) -> Keys:
+    """Return the keys, made on first use.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When a key is missing or another one than this database knows.
+    """
+    known = Installation.objects.filter(pk=1).first()
+    history = known is not None or Batch.objects.exists()
+    settings = configuration.settings
+    site = site_key(
+        settings, history=history, fingerprint=known.site_key_fingerprint if known else None
+    )
+    fields = field_keys(
+        settings, history=history, fingerprint=known.field_key_fingerprint if known else None
+    )
+    if known is None:
+        Installation.objects.create(
+            pk=1,
+            site_key_fingerprint=fingerprint(site),
+            field_key_fingerprint=fingerprint(fields[0]),
+        )
+    return Keys(site)

@@ -1,0 +1,1 @@
+"""Who calls the runner: this process, a few local ones, or Celery's."""

@@ -1,0 +1,155 @@
+"""A few local processes that ask the database what may be done.
+
+The parent starts them, restarts one that died, ends one that is stuck past its deadline,
+and frees at once what a dead one held.  A worker ends by itself when its parent is gone.
+No broker and no message: the rows say what is to be done.
+"""
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import django
+from django.conf import settings as django_settings
+from django.db import DatabaseError, connection
+
+from sendit.pipeline import machine
+from sendit.pipeline.liveness import name_of, own_name
+from sendit.pipeline.preparation import prepare
+from sendit.pipeline.runner import Runner, Step, utc_now
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_WAIT = 0.05
+LONGEST_WAIT = 0.5
+"""Seconds between two looks at the database when there is nothing to do."""
+GRACE = 15.0
+"""Seconds that a step may take past its deadline before its process is ended."""
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: SpawnProcess
+    deadline: "Synchronized[float]"
+    """Epoch seconds by which the current step must have ended; 0: none runs."""
+    name: str
+
+
+class Pool:
+    """Worker processes of this machine.
+
+    Parameters
+    ----------
+    processes
+        How many.
+    """
+
+    def __init__(self, *, processes: int) -> None:
+        self._size = processes
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+
+    def start(self) -> None:
+        """Start the workers."""
+        while len(self._workers) < self._size:
+            self._workers.append(self._begin())
+
+    def tend(self) -> None:
+        """End what is stuck, free what the dead held, and start anew in their place."""
+        for worker in list(self._workers):
+            deadline = worker.deadline.value
+            if deadline and time.time() > deadline + GRACE:
+                logger.warning("a worker is stuck past its deadline and is ended")
+                worker.process.kill()
+                worker.process.join()
+            if worker.process.exitcode is not None:
+                self._bury(worker)
+        self.start()
+
+    def stop(self, *, seconds: float = 8.0) -> None:
+        """Let the workers finish or let go of their step, then end what still runs."""
+        for worker in self._workers:
+            worker.process.terminate()
+        until = time.monotonic() + seconds
+        for worker in list(self._workers):
+            worker.process.join(max(0.0, until - time.monotonic()))
+            if worker.process.exitcode is None:
+                worker.process.kill()
+                worker.process.join()
+            self._bury(worker)
+
+    def _begin(self) -> _Worker:
+        deadline = self._context.Value("d", 0.0)
+        process = self._context.Process(
+            target=work, args=(os.getpid(), deadline), name="sendit-worker", daemon=True
+        )
+        process.start()
+        return _Worker(process, deadline, name_of(process.pid or 0))
+
+    def _bury(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        machine.release_claims(worker.name, now=utc_now())
+
+
+def work(parent: int, deadline: "Synchronized[float]") -> None:
+    """Be one worker: take the next step of whatever is most advanced, until told to stop."""
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    django.setup()
+    os.umask(0o022)
+
+    def watch(until: datetime | None) -> None:
+        deadline.value = until.astimezone(UTC).timestamp() if until else 0.0
+
+    configuration = django_settings.SENDIT
+    runner = Runner(
+        configuration,
+        site_key=prepare(configuration).site,
+        worker=own_name(),
+        watch=watch,
+        stopping=lambda: stopping,
+    )
+    wait = SHORTEST_WAIT
+    while not stopping and os.getppid() == parent:
+        try:
+            worked = _work_on_next(runner)
+        except DatabaseError as error:
+            logger.error("the database did not answer (%s); trying again", type(error).__name__)
+            connection.close()
+            worked = False
+        wait = SHORTEST_WAIT if worked else min(wait * 1.5, LONGEST_WAIT)
+        if not worked:
+            time.sleep(wait)
+
+
+def _work_on_next(runner: Runner) -> bool:
+    batch_id = runner.next_batch()
+    if batch_id is None:
+        return False
+    return runner.advance(batch_id) is Step.AGAIN
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies; elsewhere the loop notices."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
