@@ -1,0 +1,221 @@
+"""One self-contained page about a batch or a whole run.
+
+No script, no request to anywhere, no name and no number of a patient: batch numbers, codes,
+counts and new identifiers only, so the page may be handed on.  It works after clean-up.
+"""
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.template import Context, Engine
+from pydicom.datadict import keyword_for_tag
+
+from sendit import __version__
+from sendit.metrics.report_facts import BatchFacts, collect
+from sendit.metrics.standing import Standing, standing
+from sendit.metrics.wording import count_text, duration_text, moment_text, size_text
+from sendit.pipeline.workspace import Workspace
+from sendit.records.models import Batch, Delivery, Finding
+from sendit.terms import Verdict
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+ACTIONS: Mapping[str, str] = {
+    "X": "removed",
+    "Z": "emptied",
+    "D": "replaced by a dummy value",
+    "U": "UID replaced",
+    "C": "cleaned",
+    "K": "kept by an option",
+    "shift": "date shifted",
+    "private": "private element removed",
+}
+
+
+def write_report(batches: Iterable[Batch], path: Path, *, work_dir: Path, now: datetime) -> None:
+    """Write the page about some batches to a file, in one step."""
+    facts = collect(batches, Workspace(work_dir))
+    part = path.with_name(f"{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(render_page(facts, now=now), encoding="utf-8")
+    part.replace(path)
+
+
+def render_page(facts: Sequence[BatchFacts], *, now: datetime) -> str:
+    """Return the page about some batches."""
+    engine = Engine(dirs=[str(TEMPLATES)])
+    context = {
+        "made": moment_text(now),
+        "version": __version__,
+        "title": f"Batch {facts[0].batch.pk}" if len(facts) == 1 else "All batches",
+        "whole_run": len(facts) != 1,
+        "tiles": _tiles(facts),
+        "batches": [_BatchPage.of(one, now=now) for one in facts],
+        "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
+    }
+    return engine.get_template("report.html").render(Context(context))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    label: str
+    text: str
+    percent: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    label: str
+    count: int
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    data: str
+    label: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchPage:
+    """One batch as the template shows it: everything is text."""
+
+    batch: Batch
+    standing: Standing
+    facts: BatchFacts
+    started: str
+    finished: str
+    took: str
+    size: str
+    files: Sequence[_Row]
+    left_out: Sequence[_Row]
+    bars: Sequence[_Bar]
+    actions: Sequence[_Row]
+    rules: Sequence[_Row]
+    elements: Sequence[tuple[str, str, str, str, int]]
+    findings: Sequence[tuple[Finding, str]]
+    deliveries: Sequence[tuple[Delivery, str]]
+    pictures: Sequence[_Picture]
+
+    @classmethod
+    def of(cls, facts: BatchFacts, *, now: datetime) -> "_BatchPage":
+        batch = facts.batch
+        return cls(
+            batch=batch,
+            standing=standing(batch, now=now),
+            facts=facts,
+            started=moment_text(batch.started),
+            finished=moment_text(batch.finished),
+            took=duration_text(facts.took),
+            size=f"{size_text(batch.bytes)} in, {size_text(facts.bytes_out)} out",
+            files=_files(facts),
+            left_out=[
+                _Row(reason, number, verdict.lower())
+                for (verdict, reason), number in facts.left_out.items()
+            ],
+            bars=_bars(facts),
+            actions=_actions(facts),
+            rules=_counted(facts, lambda key: key[2]),
+            elements=_elements(facts),
+            findings=[(finding, moment_text(finding.time)) for finding in facts.findings],
+            deliveries=[(delivery, _receipt(delivery)) for delivery in facts.deliveries],
+            pictures=_pictures(facts),
+        )
+
+
+def _tiles(facts: Sequence[BatchFacts]) -> list[tuple[str, str]]:
+    verdicts = sum((Counter(one.verdicts) for one in facts), Counter[str]())
+    took = sum((one.took or timedelta() for one in facts), timedelta())
+    tiles = [
+        (str(sum(one.n_files for one in facts)), "files seen"),
+        (str(sum(one.n_written for one in facts)), "images de-identified"),
+        (str(verdicts[Verdict.EXCLUDED]), "left out by filters"),
+        (str(verdicts[Verdict.HELD]), "held for a person"),
+        (str(sum(one.n_unusable for one in facts)), "unusable"),
+        (size_text(sum(one.bytes_out for one in facts)), "of results"),
+    ]
+    if len(facts) == 1:
+        return [*tiles, (duration_text(took), "from start to end")]
+    return [(str(len(facts)), "batches"), *tiles]
+
+
+def _files(facts: BatchFacts) -> list[_Row]:
+    return [
+        _Row("accepted", facts.verdicts[Verdict.ACCEPTED], "go on to the targets"),
+        _Row("excluded", facts.verdicts[Verdict.EXCLUDED], "left out by the project's filters"),
+        _Row("held", facts.verdicts[Verdict.HELD], "wait for a person; nothing of them is sent"),
+        _Row("rejected", facts.verdicts[Verdict.REJECTED], "may not leave; the original is kept"),
+        _Row("unreadable", facts.batch.unreadable, "not usable as DICOM; left in the inbox"),
+    ]
+
+
+def _bars(facts: BatchFacts) -> list[_Bar]:
+    longest = max((stage.took for stage in facts.stages), default=timedelta())
+    return [
+        _Bar(
+            label=stage.stage.replace("_", " "),
+            text=duration_text(stage.took),
+            percent=max(1, round(100 * stage.took / longest)) if longest else 1,
+            note=count_text(stage.runs, "run")
+            + (f", {stage.failures} failed" if stage.failures else ""),
+        )
+        for stage in facts.stages
+    ]
+
+
+def _counted(facts: BatchFacts, key_of: Callable[[tuple[str, str, str]], str]) -> list[_Row]:
+    counts: Counter[str] = Counter()
+    for key, count in facts.elements.items():
+        counts[key_of(key)] += count
+    return [_Row(label, count) for label, count in counts.most_common() if label]
+
+
+def _actions(facts: BatchFacts) -> list[_Row]:
+    return [
+        _Row(row.label, row.count, ACTIONS.get(row.label, ""))
+        for row in _counted(facts, lambda key: key[1])
+    ]
+
+
+def _elements(facts: BatchFacts) -> list[tuple[str, str, str, str, int]]:
+    return [
+        (path, _keyword(path), action, rule, count)
+        for (path, action, rule), count in sorted(facts.elements.items())
+    ]
+
+
+def _keyword(path: str) -> str:
+    """Return the keyword of the last tag of ``(0008,1140)/(0008,1155)``; empty when unknown."""
+    digits = path.rpartition("/")[2].strip("()").replace(",", "")
+    try:
+        return keyword_for_tag(int(digits, 16))
+    except ValueError:
+        return ""
+
+
+def _receipt(delivery: Delivery) -> str:
+    receipt = delivery.receipt or {}
+    if not receipt:
+        return ""
+    return f"{count_text(receipt['n_instances'], 'instance')} in {receipt['location']}"
+
+
+def _pictures(facts: BatchFacts) -> list[_Picture]:
+    return [
+        _Picture(
+            data="" if one.png is None else base64.b64encode(one.png).decode(),
+            label=f"{one.modality or 'image'}, {count_text(one.n_instances, 'instance')}",
+            series_instance_uid=one.series_instance_uid,
+            study_instance_uid=one.study_instance_uid,
+            patient_id=one.patient_id,
+        )
+        for one in facts.series
+    ]

@@ -1,0 +1,83 @@
+"""How a batch stands, for a person: a word, a shape and a tone beside its public state.
+
+The state says where a batch is; this says whether anybody has to care.  Nothing is asked
+of the database that the batch's own row does not hold, and no name is told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sendit.metrics.wording import moment_text
+from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
+from sendit.records.models import Batch
+from sendit.terms import Stage, Status
+
+DOING: dict[str, str] = {
+    Stage.IMPORT: "being read in",
+    Stage.IDENTIFY: "asking for new identities",
+    Stage.DEIDENTIFY: "being de-identified",
+    Stage.SEND: "being sent",
+    Stage.VERIFY: "being verified at its targets",
+    Stage.CLEAN_UP: "being cleaned up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What to think of a batch."""
+
+    tone: str
+    """``good``, ``busy``, ``waiting``, ``bad`` or ``quiet``; also the name of the shape."""
+    words: str
+    """One short sentence."""
+    todo: str = ""
+    """What a person does about it; empty when nothing."""
+
+
+def standing(batch: Batch, *, now: datetime) -> Standing:
+    """Return how a batch stands."""
+    status = Status(batch.status)
+    if batch.turned_down:
+        return Standing("quiet", "Rejected by a person; its originals went back to the inbox.")
+    if status == Status.ERROR:
+        return Standing("bad", f"Stopped at {batch.stage}.", _retry(batch))
+    if batch.has_error or (batch.held and batch.held not in (HELD_MANUAL, HELD_STATIC)):
+        return Standing("bad", _bad_words(batch), _resolve(batch))
+    if batch.held == HELD_MANUAL:
+        return Standing(
+            "waiting", "Ready to be sent; waits for a person.", f"sendit upload_finished {batch.pk}"
+        )
+    if batch.held == HELD_STATIC:
+        return Standing("good", "De-identified and kept here; the project has no target.")
+    if status in (Status.DONE, Status.EMPTY):
+        return _at_rest(batch, status)
+    if batch.retry_at is not None and batch.retry_at > now:
+        again = moment_text(batch.retry_at)
+        return Standing("waiting", f"Failed at {batch.stage}; tried again at {again}.")
+    if status == Status.QUEUE:
+        return Standing("waiting", "In the queue.")
+    return Standing("busy", f"{DOING[batch.stage].capitalize()}.")
+
+
+def _at_rest(batch: Batch, status: Status) -> Standing:
+    if status == Status.EMPTY:
+        return Standing("quiet", "Nothing to send: every image was left out by the filters.")
+    if batch.cleaned_at is None:
+        return Standing("good", "Delivered and verified; removed as retention says.")
+    return Standing("good", "Delivered, verified and cleaned up.")
+
+
+def _bad_words(batch: Batch) -> str:
+    if batch.stage == Stage.CLEAN_UP and batch.status == Status.DONEPROCESSING:
+        return "Delivered as far as it is good; the rest waits for a person."
+    if batch.held or batch.status == Status.EMPTY:
+        return "Waits for a person."
+    return f"With errors; {DOING.get(batch.stage, 'at rest')}."
+
+
+def _retry(batch: Batch) -> str:
+    return f"sendit retry {batch.pk}"
+
+
+def _resolve(batch: Batch) -> str:
+    return f"sendit resolve {batch.pk} --accept|--reject"
