@@ -1,0 +1,253 @@
+"""Find dates in running text and move them, in the notation they were written in.
+
+Read are compact dates (20240305, with or without a time behind), numeric ones with one kind
+of separator, ones with a month's name in six languages, and the Chinese, Japanese and Korean
+notations.  A date moves when day, month and year are beyond doubt; where only a known date
+tells (03/04/2024), the known date decides; else it is removed.  So is every date of birth,
+and a month with a year or a day alone.  A year alone stays.
+
+Elements of VR DA and DT are left to ``dates``; this module sees text only.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from re import Match
+
+from sendit.deid.known import Known
+from sendit.deid.spans import Span
+
+RULE = "pattern:date"
+
+_CENTURY_TURN = 50
+"""Two-digit years below it belong to this century, the others to the last."""
+
+# Each line is one way to write the twelve months, so that a moved date keeps its language.
+_FORMS = [
+    line.split()
+    for line in (
+        "january february march april may june july august september october november december",
+        "jan feb mar apr may jun jul aug sep oct nov dec",
+        "jan feb mar apr may june july aug sept oct nov dec",
+        "januar februar märz april mai juni juli august september oktober november dezember",
+        "jan feb mrz apr mai jun jul aug sep okt nov dez",
+        "januar februar maerz april mai juni juli august september oktober november dezember",
+        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+        "janv févr mars avr mai juin juil août sept oct nov déc",
+        "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "ene feb mar abr may jun jul ago sep oct nov dic",
+        "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre"
+        " dicembre",
+        "gen feb mar apr mag giu lug ago set ott nov dic",
+        "januari februari maart april mei juni juli augustus september oktober november december",
+        "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+    )
+]
+_MONTHS = {name: number for form in _FORMS for number, name in enumerate(form, 1)}
+# Words of their own in a description: only with a day and a year are they months.
+_WORDS = {"mar", "may", "mag", "set", "gen", "ago", "dic", "mars", "mai", "mei", "sep", "dec"}
+_NAME = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_SURE_NAME = "|".join(sorted(_MONTHS.keys() - _WORDS | {"may"}, key=len, reverse=True))
+_YEAR4 = r"(?:18|19|20)\d\d"
+_BEFORE = r"(?<![^\W_])(?<!\d[.,/:-])"
+_AFTER = r"(?!\d)(?![.,/:-]\d)(?![^\W\dT_])"
+
+_COMPACT = re.compile(
+    rf"(?<!\d)(?<!\d\.)(?P<y>{_YEAR4})(?P<m>\d\d)(?P<d>\d\d)(?P<t>\d{{6}}|\d{{4}})?(?!\d)"
+)
+_YMD = re.compile(
+    rf"{_BEFORE}(?P<y>{_YEAR4})(?P<s>[-/._ ]|\. )(?P<m>\d\d?)(?P=s)(?P<d>\d\d?)(?!\d)(?![.,/-]\d)"
+)
+_DMY = re.compile(
+    rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/._ ]|\. )(?P<b>\d\d?)(?P=s)(?P<y>{_YEAR4}){_AFTER}"
+)
+_SHORT = re.compile(
+    rf"{_BEFORE}(?:(?P<a>\d\d)(?P<s>[-/.])(?P<b>\d\d)(?P=s)(?P<y>\d\d)"
+    rf"|(?P<a1>\d\d?)/(?P<b1>\d\d?)/(?P<y1>\d\d)){_AFTER}"
+)
+_D_NAME_Y = re.compile(
+    rf"{_BEFORE}(?P<d>\d\d?)(?:(?P<o>st|nd|rd|th)|er|\.|º)?[ _.,/-]*(?:of |de )?(?P<n>{_NAME})"
+    rf"[ _.,/-]*(?:de |del )?(?P<y>{_YEAR4}|'?\d\d)(?!\d)(?![.,:]\d)",
+    re.IGNORECASE,
+)
+_NAME_D_Y = re.compile(
+    rf"(?<![^\W\d_])(?P<n>{_NAME})[ _.,/-]*(?P<d>\d\d?)(?P<o>st|nd|rd|th)?[ _.,/-]+"
+    rf"(?P<y>{_YEAR4}|'\d\d)(?!\d)",
+    re.IGNORECASE,
+)
+_Y_NAME_D = re.compile(
+    rf"{_BEFORE}(?P<y>{_YEAR4})[ _./-]*(?P<n>{_NAME})[ _./-]*(?P<d>\d\d?)(?!\d)(?![.,]\d)",
+    re.IGNORECASE,
+)
+_CJK_MONTH = re.compile(rf"{_YEAR4} ?[年년] ?\d\d? ?[月월]")
+_CJK = re.compile(rf"(?P<y>{_YEAR4}) ?[年년] ?(?P<m>\d\d?) ?[月월] ?(?P<d>\d\d?) ?[日일号]?")
+_PARTIAL = re.compile(
+    rf"(?<![^\W_])(?:(?:{_SURE_NAME})[ _.,/'-]*(?:of |de )?{_YEAR4}(?!\d)"
+    rf"|{_YEAR4}[ _./-]+(?:{_SURE_NAME})(?![^\W_])"
+    r"|(?<!\d[.,/-])(?:0?[1-9]|1[0-2])[/.](?:19|20)\d\d(?![\d/-])(?!\.\d)"
+    r"|(?<!\d[.,/-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/.-])(?![^\W_]))",
+    re.IGNORECASE,
+)
+_LONG_NAME = "|".join(sorted((name for name in _MONTHS if len(name) > 4), key=len, reverse=True))
+_DAY_AND_MONTH = re.compile(
+    rf"(?<![^\W_])(?:[0-3]?\d(?:st|nd|rd|th|\.)?[ _-]+(?:of |de )?(?:{_LONG_NAME})(?![^\W_])"
+    rf"|(?:{_LONG_NAME})[ _-]+[0-3]?\d(?:st|nd|rd|th)?(?![^\W_])(?![.,]\d))",
+    re.IGNORECASE,
+)
+_SIX = re.compile(r"(?<!\d)(?<!\d\.)\d{6}(?!\d)")
+
+
+def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[Span]:
+    """Yield a span for every date in the text.
+
+    Parameters
+    ----------
+    known
+        Its dates tell day from month; its dates of birth are always removed.
+    shift_days
+        Whole days to move by; None removes every date, 0 leaves all but dates of birth.
+    """
+    taken = bytearray(len(text))
+    for pattern in (_COMPACT, _YMD, _DMY, _D_NAME_Y, _NAME_D_Y, _Y_NAME_D, _CJK, _SHORT):
+        for match in pattern.finditer(text):
+            readings = _readings(match)
+            if readings and not any(taken[match.start() : match.end()]):
+                taken[match.start() : match.end()] = b"\1" * len(match.group())
+                yield from _answer(match, readings, known=known, shift_days=shift_days)
+    for pattern in (_PARTIAL, _DAY_AND_MONTH, _CJK_MONTH):
+        for match in pattern.finditer(text):
+            if shift_days != 0 and not any(taken[match.start() : match.end()]):
+                yield Span(match.start(), match.end(), RULE)
+    yield from _known_compact(text, known=known, keep=shift_days == 0)
+
+
+def is_month(word: str) -> bool:
+    """Return whether a word names a month in one of the languages read here."""
+    return word.casefold() in _MONTHS
+
+
+def _answer(
+    match: Match[str], readings: list[date], *, known: Known, shift_days: int | None
+) -> Iterator[Span]:
+    day = _choose(readings, known)
+    birth = any(reading in known.birth_dates for reading in readings)
+    if shift_days == 0 and not birth:
+        return
+    if day is None or birth or shift_days is None:
+        yield Span(match.start(), match.end(), RULE)
+        return
+    try:
+        moved = day + timedelta(days=shift_days)
+    except OverflowError:
+        yield Span(match.start(), match.end(), RULE)
+        return
+    yield Span(match.start(), match.end(), RULE, _rewrite(match, day, moved))
+
+
+def _choose(readings: list[date], known: Known) -> date | None:
+    if len(readings) == 1:
+        return readings[0]
+    told = [day for day in readings if day in known.dates]
+    return told[0] if len(told) == 1 else None
+
+
+def _readings(match: Match[str]) -> list[date]:
+    groups = match.groupdict()
+    if "a" in groups:
+        return _numeric_readings(groups)
+    month = _MONTHS[groups["n"].casefold()] if "n" in groups else int(groups["m"])
+    return _valid(_year(groups["y"]), month, int(groups["d"]))
+
+
+def _numeric_readings(groups: dict[str, str | None]) -> list[date]:
+    first, second, year = (groups[name] or groups.get(f"{name}1") or "" for name in "aby")
+    found = _valid(_year(year), int(second), int(first))
+    if "." in (groups["s"] or "") and found:
+        return found
+    found += _valid(_year(year), int(first), int(second))
+    if len(year) == 2:
+        found += _valid(_year(first), int(second), int(year))
+    return list(dict.fromkeys(found))
+
+
+def _valid(year: int, month: int, day: int) -> list[date]:
+    try:
+        return [date(year, month, day)]
+    except ValueError:
+        return []
+
+
+def _year(written: str) -> int:
+    digits = written.lstrip("'")
+    if len(digits) > 2:
+        return int(digits)
+    return int(digits) + (2000 if int(digits) < _CENTURY_TURN else 1900)
+
+
+def _rewrite(match: Match[str], day: date, moved: date) -> str:
+    """Put the moved date in the place of the old one, part by part."""
+    groups = match.groupdict()
+    if "a" in groups:
+        pairs = _numeric_parts(match, day, moved)
+    else:
+        pairs = [("y", moved.year), ("d", moved.day)]
+        pairs += [("m", moved.month)] if "m" in groups else []
+    text, base = match.group(), match.start()
+    edits = [(match.span(name), _as_written(match.group(name), number)) for name, number in pairs]
+    if "n" in groups:
+        edits.append((match.span("n"), _month_name(match.group("n"), moved.month)))
+    if groups.get("o"):
+        edits.append((match.span("o"), _ordinal(moved.day)))
+    for (start, end), written in sorted(edits, reverse=True):
+        text = text[: start - base] + written + text[end - base :]
+    return text
+
+
+def _numeric_parts(match: Match[str], day: date, moved: date) -> list[tuple[str, int]]:
+    tail = "" if match["a"] else "1"
+    first, second, year = (match[f"{name}{tail}"] for name in "aby")
+    if (_year(year), int(second), int(first)) == (day.year, day.month, day.day):
+        order = (moved.day, moved.month, moved.year)
+    elif (_year(year), int(first), int(second)) == (day.year, day.month, day.day):
+        order = (moved.month, moved.day, moved.year)
+    else:
+        order = (moved.year % 100, moved.month, moved.day)
+    return [(f"{name}{tail}", number) for name, number in zip("aby", order, strict=True)]
+
+
+def _as_written(old: str, number: int) -> str:
+    """Write a number with the width of the old one; a year of two digits keeps two."""
+    mark = "'" if old.startswith("'") else ""
+    digits = old.lstrip("'")
+    if number > 99 and len(digits) <= 2:
+        number %= 100
+        return f"{mark}{number:02d}"
+    return f"{mark}{number:0{len(digits)}d}"
+
+
+def _ordinal(day: int) -> str:
+    if day // 10 == 1:
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+
+
+def _month_name(old: str, month: int) -> str:
+    folded = old.casefold()
+    form = next(form for form in _FORMS if folded in form)
+    name = form[month - 1]
+    if old.isupper():
+        return name.upper()
+    return name.capitalize() if old[0].isupper() else name
+
+
+def _known_compact(text: str, *, known: Known, keep: bool) -> Iterator[Span]:
+    """Yield six digits that are a known date with a two-digit year."""
+    days = known.birth_dates if keep else known.birth_dates | known.dates
+    for match in _SIX.finditer(text):
+        first, second, third = (int(match.group()[i : i + 2]) for i in (0, 2, 4))
+        for year, month, day in ((first, second, third), (third, first, second),
+                                 (third, second, first)):
+            if any((d.year % 100, d.month, d.day) == (year, month, day) for d in days):
+                yield Span(match.start(), match.end(), RULE)
+                break

@@ -1,0 +1,208 @@
+"""Find known identifiers in a folded text.
+
+The text is one run of letters and digits with its breaks (see ``folding``); an identifier is
+found where its letters stand, if the breaks around it allow what the rules of ``text`` say.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sendit.deid.folding import (
+    GAP,
+    INSIDE,
+    SEAM,
+    WALL,
+    Folded,
+    collapse,
+    collapse_letters,
+    fold,
+    is_ideographic,
+)
+from sendit.deid.known import Identifier, Kind, is_short
+from sendit.deid.vocabulary import Vocabulary
+
+_KEY = 2
+"""How many letters tell which identifiers may begin here."""
+_AT_AN_EDGE = 4
+"""From how many letters a name counts at the beginning or end of a longer word…"""
+_ANYWHERE = 6
+"""… and in the middle of it."""
+_RUN_TOGETHER = 8
+"""From how many letters a full name counts without any edge."""
+_TITLES = frozenset(
+    "dr prof mr mrs ms miss herr frau mme mlle by patient name tech technologist operator".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Where an identifier stands in the original text."""
+
+    start: int
+    end: int
+    identifier: Identifier = field(repr=False)
+
+
+_Index = Mapping[str, list[tuple[str, Identifier]]]
+
+
+class Finder:
+    """Finds any of a set of identifiers; compiled once for all texts."""
+
+    def __init__(self, identifiers: Iterable[Identifier], vocabulary: Vocabulary) -> None:
+        every = sorted(identifiers)
+        self._vocabulary = vocabulary
+        self._index = _index((one.letters, one) for one in every)
+        self._collapsed = _index(
+            (collapse_letters(one.letters), one) for one in every if one.letters.isalpha()
+        )
+        self._persons = frozenset(one.letters for one in every if one.kind is Kind.PERSON)
+
+    def find(self, text: str) -> Iterator[Find]:
+        """Yield every find, also overlapping ones."""
+        folded = fold(text)
+        for form, index in ((folded, self._index), (collapse(folded), self._collapsed)):
+            reading = _Reading(form, text, self._vocabulary, self._persons)
+            for start, end, one in _candidates(form.letters, index):
+                if reading.accepts(start, end, one):
+                    yield Find(form.at[start], form.at[end - 1] + 1, one)
+
+
+def _index(pairs: Iterable[tuple[str, Identifier]]) -> _Index:
+    found: dict[str, list[tuple[str, Identifier]]] = defaultdict(list)
+    for letters, one in pairs:
+        found[letters[:_KEY]].append((letters, one))
+    for candidates in found.values():
+        candidates.sort(key=lambda pair: -len(pair[0]))
+    return dict(found)
+
+
+def _candidates(letters: str, index: _Index) -> Iterator[tuple[int, int, Identifier]]:
+    for start in range(len(letters)):
+        for size in range(_KEY, 0, -1):
+            for candidate, one in index.get(letters[start : start + size], ()):
+                if letters.startswith(candidate, start):
+                    yield start, start + len(candidate), one
+
+
+class _Reading:
+    """One folded text and its words, to judge a candidate by what stands around it."""
+
+    def __init__(
+        self, folded: Folded, text: str, vocabulary: Vocabulary, persons: frozenset[str]
+    ) -> None:
+        self._folded = folded
+        self._text = text
+        self._vocabulary = vocabulary
+        self._persons = persons
+        self._words: list[tuple[int, int]] | None = None
+
+    def accepts(self, start: int, end: int, one: Identifier) -> bool:
+        """Return whether the identifier counts here."""
+        breaks = self._folded.breaks
+        left, right = breaks[start], breaks[end]
+        inner = max(breaks[start + 1 : end], default=INSIDE)
+        if inner == WALL:
+            return False
+        letters = one.letters
+        if is_ideographic(letters[0]):
+            return len(letters) > 1 or (left >= GAP and right >= GAP)
+        edges = min(left, right)
+        if is_short(letters):
+            return self._accepts_short(start, end, one, edges=edges, inner=inner)
+        if not letters.isalpha():
+            return inner < GAP or edges >= SEAM
+        if one.whole:
+            return edges >= SEAM or (inner == INSIDE and len(letters) >= _RUN_TOGETHER)
+        if inner >= SEAM:
+            return edges >= SEAM and not self._is_plain_words(start, end)
+        if edges >= SEAM:
+            return not self._is_protected(start, end)
+        enough = _AT_AN_EDGE if max(left, right) >= SEAM else _ANYWHERE
+        return len(letters) >= enough and not self._is_in_longer_word(start, end)
+
+    def _accepts_short(
+        self, start: int, end: int, one: Identifier, *, edges: int, inner: int
+    ) -> bool:
+        if edges < GAP or (inner >= GAP and not one.whole):
+            return False
+        if one.letters.isdigit():
+            return not self._is_in_decimal(start, end)
+        return one.whole or not self._is_protected(start, end)
+
+    def _is_in_decimal(self, start: int, end: int) -> bool:
+        """Return whether the digits are part of a number like 1.5 or 0,8."""
+        first, last = self._folded.at[start], self._folded.at[end - 1]
+        before, after = self._text[max(0, first - 2) : first], self._text[last + 1 : last + 3]
+        return (before[1:] in (".", ",") and before[0].isdigit()) or (
+            after[:1] in (".", ",") and after[1:].isdigit()
+        )
+
+    def _is_plain_words(self, start: int, end: int) -> bool:
+        """Return whether what only together makes a name is made of common words."""
+        breaks, letters = self._folded.breaks, self._folded.letters
+        cuts = [start, *(i for i in range(start + 1, end) if breaks[i] >= SEAM), end]
+        parts = [letters[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        return all(len(part) == 1 or self._vocabulary.is_common(part) for part in parts)
+
+    def _is_protected(self, start: int, end: int) -> bool:
+        """Return whether the name is a clinical word in this place."""
+        spans = self._word_spans()
+        place = next((i for i, (a, b) in enumerate(spans) if a <= start and end <= b), None)
+        if place is None:
+            return False
+        words, place = self._words_around(spans, place)
+        if words[place].strip("0123456789") != self._folded.letters[start:end]:
+            return False
+        if self._stands_by_name(words, place):
+            return False
+        if words[place] in self._vocabulary.function:
+            source = self._text[self._folded.at[start] : self._folded.at[end - 1] + 1]
+            return source.islower()
+        return self._vocabulary.protects(words, place)
+
+    def _words_around(
+        self, spans: list[tuple[int, int]], place: int
+    ) -> tuple[list[str], int]:
+        """Return the words between the two walls around a word, and its place among them."""
+        breaks, letters = self._folded.breaks, self._folded.letters
+        first = place
+        while first and breaks[spans[first][0]] < WALL:
+            first -= 1
+        last = place
+        while breaks[spans[last][1]] < WALL:
+            last += 1
+        return [letters[a:b] for a, b in spans[first : last + 1]], place - first
+
+    def _stands_by_name(self, words: list[str], place: int) -> bool:
+        before = words[place - 1] if place else ""
+        after = words[place + 1] if place + 1 < len(words) else ""
+        if before in _TITLES:
+            return True
+        return any(
+            word in self._persons and not self._vocabulary.is_common(word)
+            for word in (before, after)
+        )
+
+    def _is_in_longer_word(self, start: int, end: int) -> bool:
+        breaks, letters = self._folded.breaks, self._folded.letters
+        while breaks[start] < SEAM:
+            start -= 1
+        while breaks[end] < SEAM:
+            end += 1
+        word = letters[start:end]
+        return self._vocabulary.is_common(word) or self._vocabulary.is_common(word.rstrip("s"))
+
+    def _word_spans(self) -> list[tuple[int, int]]:
+        """Return where words begin and end; letters and digits together are one word."""
+        if self._words is None:
+            breaks, letters = self._folded.breaks, self._folded.letters
+            cuts = [
+                i
+                for i, kind in enumerate(breaks)
+                if kind >= GAP
+                or (kind == SEAM and letters[i - 1].isalpha() and letters[i].isalpha())
+            ]
+            self._words = list(zip(cuts, cuts[1:], strict=False))
+        return self._words

@@ -1,0 +1,231 @@
+"""Classes of text that identify whoever is meant: numbers, mails, addresses, web addresses.
+
+Each class is one regular expression; what it takes is cut out whatever the headers say.  They
+are strict on purpose: a description is full of numbers that mean something (``512x512``,
+``TE 30/60/90``, ``1.5 mm``), and those stay.
+
+Dates are left to ``dates_in_text``, known identifiers to ``text``.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from re import Match, Pattern
+
+from sendit.deid.folding import fold
+from sendit.deid.spans import Span
+from sendit.deid.vocabulary import Vocabulary
+
+_STANDARD_UIDS = "1.2.840.10008."
+_OLDEST_AGE = 89
+
+_EMAIL = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
+_URL = re.compile(
+    r"(?:https?|ftp|file|dicom|wado|ldap|smb)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+"
+    r"|(?<![\w.])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal|hospital)\b(?:[:/][^\s\\*]*)?",
+    re.IGNORECASE,
+)
+_PATH = re.compile(
+    r"(?<!\w)[A-Za-z]:[\\/](?:[^\\/\s*]+[\\/])*[^\\/\s*]*|\\\\[\w.-]+(?:\\[^\\\s*]+)+"
+    r"|(?<![\w/])/(?:[\w.-]+/){2,}[\w.-]*"
+)
+_IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_MAC = re.compile(r"(?<![0-9A-Fa-f:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
+_UID = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.]*\d)|(?<![\d.])[0-2]\.\d[\d.]{18,}\d")
+_GUID = re.compile(
+    r"\{?(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])\}?"
+)
+
+_PHONE_LABEL = r"(?:tel(?:efon|ephone|\.)?|phone|ph|fax|mobile|mobil|cell|handy|pager|bleep|call|ext)"
+_PHONE = re.compile(
+    # +49 (0)711 123-456 and 0049 …
+    r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}[ ./()-]{0,3}(?:\(?\d{1,5}\)?[ ./-]{0,2}){2,5}\d(?!\w)"
+    # (650) 723-4000, 650-723-4000, 650.723.4000, 1-800-555-0199
+    r"|(?<![\w.])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w.]\d|\d)"
+    r"|(?<![\w.-])\d{3}-\d{4}(?![\w.-])"
+    # 0711/1234567, 030 1234567, 01 42 34 56 78
+    r"|(?<![\w.])0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
+    r"|(?<![\w.])0\d(?:[ .-]\d\d){4}(?![\w.])"
+    rf"|\b{_PHONE_LABEL}[.:#]?\s*[(+]?\d[\d ()./-]{{2,}}\d",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    # social security numbers and their like, by country
+    r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])"
+    r"|(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)"
+    r"|(?<!\w)756\.\d{4}\.\d{4}\.\d{2}(?!\w)"
+    r"|(?<!\w)[12] ?\d{2} ?[01]\d ?\d[\dAB] ?\d{3} ?\d{3}(?: ?\d{2})?(?!\w)"
+    r"|(?<![\w.])\d{6}[-+A]\d{3}[\dA-Z](?!\w)"
+    r"|(?<!\w)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D](?!\w)"
+    r"|(?<!\w)[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z](?!\w)"
+    r"|(?<!\w)(?:\d{8}|[XYZ]\d{7})-?[A-HJ-NP-TV-Z](?!\w)"
+    r"|(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"
+    r"|(?<!\w)\d{17}[\dxX](?!\w)"
+)
+_GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
+_RUN = re.compile(r"(?<!\d)(?<!\d[.,])\d{7,}(?!\d)")
+_LABELLED = re.compile(
+    r"(?<!\w)(?:mrn|m\.r\.n\.|medical record(?: no| number)?|patient ?(?:id|no|nr|number)|pat\.?-?(?:id|nr)"
+    r"|pid|accession(?: no| number)?|acc(?:\.? ?no)?|acc#|acc\.|ssn|nhs(?: no| number)?|fall-?nr|case ?(?:no|nr|number)"
+    r"|visit ?(?:no|nr|number)|order ?(?:no|nr|number)|insurance ?(?:no|nr|number)|policy ?(?:no|nr|number)"
+    r"|chart ?(?:no|nr|number)|hosp(?:ital)? ?(?:no|nr|number|id)|id)\b"
+    r"(?:[ .]*[:#=][ #]*|[ .]+(?=\w*\d))(?P<value>[A-Za-z]{0,4}[-/ ]?\w*\d[\w/-]*)",
+    re.IGNORECASE,
+)
+_AGE = re.compile(
+    r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre|jährig|ans\b|años|anni|jaar)|Y(?!\w))"
+    r"|\b(?:age|aged|alter)[: ]+(?P<age2>0?9\d|1[0-4]\d)(?!\w)",
+    re.IGNORECASE,
+)
+
+_CAP = r"[^\W\d_a-zß-ÿ][\w'’-]*"
+_STREET = (
+    r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway|hwy|parkway|pkwy"
+    r"|crescent|way|st|ave|rd|ln|dr|ct|pl|sq)"
+)
+_ADDRESS = re.compile(
+    rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:{_CAP} ){{1,3}}(?i:{_STREET})\b\.?"
+    r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
+    rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?)?"
+    r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
+    r"|[^\W\d_-][\w.-]*(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan|vägen|gade|vej)"
+    r"\.? \d{1,4} ?[a-z]?(?!\w)(?:,? (?:[A-Z]{1,3}-)?\d{4,5} [^\W\d_][\w-]+)?"
+    rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée|quai|impasse|via|viale|corso|piazza)"
+    rf" (?:(?i:de|du|des|la|le|les|l'|d'|del|della|di) ?)*{_CAP}(?: {_CAP}){{0,2}}"
+    rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la|los|las|da|do|dos|di|della) )*"
+    rf"{_CAP}(?: {_CAP}){{0,2}},? (?:n[º°o.]* ?)?\d{{1,4}}"
+    r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
+    r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
+    r"|(?<![\w.])\d{5}-\d{4}(?![\w-])"
+    r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
+    r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
+    r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
+)
+_TITLED = re.compile(
+    rf"(?<!\w)(?i:dr|drs|prof|mr|mrs|ms|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora|sra|dott|docteur|doctor"
+    rf"|nurse|pfleger|schwester)(?:\.|\b)(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"(?:[ ]?[-,^][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
+)
+_NAMED = re.compile(
+    rf"(?<!\w)(?i:patient(?:'s)? ?name|pat\.? ?name|name|technologist|tech|operator|radiologist|physician|referred by"
+    rf"|ref(?:erring)? (?:by|dr|md|physician)|requested by|ordered by|performed by|reported by|dictated by|signed by|read by"
+    rf"|scanned by|acquired by|entered by|operated by|contact|attn|mother|father|spouse|wife|husband|next of kin|surname"
+    rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
+)
+
+
+_CARET = re.compile(rf"(?<![\w^])[^\W\d_][\w'’.-]*(?:\^+[^\W\d_][\w'’.-]*)+(?![\w^])")
+
+
+def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield a span for everything in the text that one of the classes takes."""
+    if any(char.isdigit() for char in text):
+        for pattern, rule, check in _WITH_DIGITS:
+            for match in pattern.finditer(text):
+                if check is None or check(match):
+                    yield Span(*_where(match), rule)
+        yield from _ages(text)
+    for pattern, rule in _WITHOUT_DIGITS:
+        for match in pattern.finditer(text):
+            yield Span(match.start(), match.end(), rule)
+    for pattern in (_TITLED, _NAMED):
+        yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
+    if "^" in text:
+        yield from _caret_names(text, vocabulary)
+
+
+def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield names as PN has them; a protocol (``head^brain routine``) has clinical words."""
+    for match in _CARET.finditer(text):
+        words = [fold(word).letters for word in re.findall(r"[^\W\d_]+", match.group())]
+        if not any(vocabulary.is_common(word) for word in words):
+            yield Span(match.start(), match.end(), "pattern:name")
+
+
+def _ages(text: str) -> Iterator[Span]:
+    """Yield ages over 89, which become 90."""
+    for match in _AGE.finditer(text):
+        start, end = match.span("age" if match["age"] else "age2")
+        if int(text[start:end]) > _OLDEST_AGE + 1:
+            capped = f"{_OLDEST_AGE + 1:0{end - start}d}" if text[start] == "0" else "90"
+            yield Span(start, end, "pattern:age", capped)
+
+
+def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield the words behind a title or a label that are not clinical ones."""
+    for match in pattern.finditer(text):
+        start, end = match.span("name")
+        for word in re.finditer(r"[^\W\d_][\w'’-]*", text[start:end]):
+            letters = fold(word.group()).letters
+            if letters in vocabulary.clinical or letters in vocabulary.function:
+                break
+            yield Span(start + word.start(), start + word.end(), "pattern:name")
+
+
+def _where(match: Match[str]) -> tuple[int, int]:
+    return match.span("value") if "value" in match.groupdict() else match.span()
+
+
+def _is_foreign_uid(match: Match[str]) -> bool:
+    return not match.group().startswith(_STANDARD_UIDS)
+
+
+def _is_host(match: Match[str]) -> bool:
+    """Return whether four numbers are an address rather than a software version."""
+    try:
+        address = ipaddress.IPv4Address(match.group())
+    except ValueError:
+        return False
+    # A version seldom has three parts of two digits; an address of a real net nearly always.
+    return sum(part > 9 for part in address.packed) > 2 or (
+        address.is_private and address.packed[0] in (10, 172, 192)
+    )
+
+
+def _is_phone(match: Match[str]) -> bool:
+    number = match.group()
+    digits = sum(char.isdigit() for char in number)
+    if number[0].isalpha():
+        # pH 7.35 and cell 1000 are no numbers to call.
+        return digits > (2 if number[:3].casefold() in _SURE_LABELS else 4)
+    # A range of values (100-1000) ends in zeros.
+    return digits > 6 and not (len(number) == 8 and number.endswith("00"))
+
+
+def _is_no_date(match: Match[str]) -> bool:
+    digits = match.group()
+    if len(digits) not in (8, 12, 14) or digits[:2] not in ("18", "19", "20"):
+        return True
+    try:
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return True
+    return False
+
+
+def _has_ten_digits(match: Match[str]) -> bool:
+    digits = sum(char.isdigit() for char in match.group())
+    return digits > 9 or not match.group()[:2].isalpha() or len(match.group()) < 16
+
+
+def _is_odd_series(match: Match[str]) -> bool:
+    """Return whether groups of digits are an id, not matrix sizes or b-values."""
+    parts = [int(part) for part in re.split("[ -]", match.group())]
+    return 2 * sum(part % 8 != 0 and part % 10 != 0 for part in parts) >= len(parts)
+
+
+_SURE_LABELS = frozenset(("tel", "fax", "pho", "mob", "han", "pag", "ble", "ext"))
+_WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None], ...] = (
+    (_UID, "pattern:uid", _is_foreign_uid),
+    (_GUID, "pattern:uid", None),
+    (_IP, "pattern:url", _is_host),
+    (_MAC, "pattern:number", None),
+    (_PHONE, "pattern:phone", _is_phone),
+    (_NUMBER, "pattern:number", _has_ten_digits),
+    (_GROUPS, "pattern:number", _is_odd_series),
+    (_RUN, "pattern:number", _is_no_date),
+    (_LABELLED, "pattern:number", None),
+    (_ADDRESS, "pattern:address", None),
+)
+_WITHOUT_DIGITS = ((_EMAIL, "pattern:email"), (_URL, "pattern:url"), (_PATH, "pattern:url"))

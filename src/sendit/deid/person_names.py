@@ -1,0 +1,117 @@
+"""The forms in which one person's name may stand in a text.
+
+A PN value has up to three component groups (alphabetic, ideographic, phonetic), each with up
+to five components (PS3.5 6.2).  Every component is a name of its own, so is every part of a
+double name, and the full name stands in either order, with initials or without.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sendit.deid.folding import is_ideographic, squeeze
+
+# Prefixes and suffixes; no names in the last two components, or where there are no components.
+_TITLES = frozenset(
+    "dr prof mr mrs ms miss md phd rt rn do jr sr ii iii iv msc bsc med dipl ing herr frau mme mlle"
+    " sir dame rev".split()
+)
+# No names by themselves inside a longer family name; a family may well be called Le.
+_PARTICLES = frozenset(
+    "van von der den de da di du dos das del della la le el al bin ibn ben abu ter ten st san"
+    " santa zu zum zur af av und and y e".split()
+)
+_NOBODY = frozenset(
+    "anonymous anonym anonymized anonymised unknown none null noname nobody test phantom patient"
+    " volunteer deidentified removed na tbd operator user admin default technologist radiologist"
+    " physician doctor tech service siemens philips qa qc".split()
+)
+
+
+def name_forms(value: str) -> Iterator[tuple[str, bool]]:
+    """Yield each folded form of a PN value, and whether it is a whole name.
+
+    Single letters are no names; an initial counts only beside a family name.
+    """
+    for variant in (value, *_misread(value)):
+        for group in variant.split("="):
+            yield from _group_forms(group)
+
+
+def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
+    components = [component.strip() for component in _components(group)]
+    family = _words(components[0]) if components else []
+    given = [word for component in components[1:3] for word in _words(component)]
+    others = [word for component in components[3:] for word in _words(component)]
+    if "^" not in group:
+        given = [word for word in given if squeeze(word) not in _TITLES]
+    names = [word for word in (*family, *given) if len(family) < 2 or not _is_particle(word)]
+    for word in (*names, *(word for word in others if squeeze(word) not in _TITLES)):
+        yield from ((part, False) for part in _parts(word))
+    yield from ((form, True) for form in _full_names(family, given))
+
+
+def _components(group: str) -> list[str]:
+    if "^" in group:
+        return group.split("^")
+    if "," in group:
+        return group.split(",")
+    words = group.split()
+    # Written in one component: the last word is as good a family name as the first.
+    return [words[-1], *words[:-1]] if words else []
+
+
+def _words(component: str) -> list[str]:
+    return [word for word in re.split(r"[\s_,;/.]+", component) if squeeze(word)]
+
+
+def _parts(word: str) -> Iterator[str]:
+    letters = squeeze(word)
+    if _is_name(letters):
+        yield letters
+    pieces = re.split(r"[^\w]+", word)
+    if len(pieces) > 1:
+        yield from (piece for one in pieces if _is_name(piece := squeeze(one)) and len(piece) > 2)
+    # What a system without the accented letter made of it: M?ller, M ller.
+    for one in {word, *pieces} if not word.isascii() else ():
+        ascii_only = squeeze("".join(char for char in one if char.isascii()))
+        if len(ascii_only) > 3 and ascii_only != squeeze(one):
+            yield ascii_only
+
+
+def _is_particle(word: str) -> bool:
+    return squeeze(word) in _PARTICLES
+
+
+def _is_name(letters: str) -> bool:
+    if letters in _NOBODY:
+        return False
+    return len(letters) > 1 or (bool(letters) and is_ideographic(letters))
+
+
+def _full_names(family: list[str], given: list[str]) -> Iterator[str]:
+    last = squeeze("".join(family))
+    first = [squeeze(word) for word in given]
+    if last in _NOBODY or not last:
+        return
+    if len(family) > 1:
+        yield last
+    if not first:
+        return
+    lasts = {last, *(letters for word in family if _is_name(letters := squeeze(word)))}
+    initials = "".join(word[0] for word in first)
+    firsts = {"".join(first), first[0], first[0][0], initials, first[0] + initials[1:]}
+    for one in lasts:
+        for other in firsts:
+            yield one + other
+            yield other + one
+
+
+def _misread(value: str) -> Iterator[str]:
+    """Yield the name as it reads after a wrongly declared character set."""
+    if value.isascii():
+        return
+    for written, read in (("utf-8", "latin-1"), ("latin-1", "utf-8"), ("utf-8", "cp1252")):
+        try:
+            yield value.encode(written).decode(read)
+        except UnicodeError:
+            continue

@@ -1,0 +1,138 @@
+"""Clean free text: take out what identifies, leave what describes.
+
+A ``Cleaner`` is compiled once from what is known about a batch and then asked value by value;
+it remembers its answers, since the headers of one series are nearly the same.  Known
+identifiers are found whatever the case, accents, script, apostrophes, dashes, order and
+separators; classes of text that identify anybody (``patterns``, ``dates_in_text``) are found
+without being known.
+
+Rules
+-----
+- An identifier under four characters, or of digits alone under five, counts only as a whole
+  word.  A longer number or code counts anywhere.  A longer name counts as a word; inside a
+  longer word it counts at the beginning or end, from six letters on anywhere, unless the
+  longer word is one of the language (Long in *longitudinal*).
+- A single name that is also a clinical word stays where ``vocabulary`` protects it; a full
+  name, and a name beside a title or another name, does not.
+- What goes leaves a ``*``; a value of which nothing is left becomes empty.
+
+DICOM: PS3.15 E.3.5 (Clean Descriptors).  Which elements are cleaned is decided by the recipe.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sendit.deid.dates_in_text import find_dates, is_month
+from sendit.deid.finding import Finder
+from sendit.deid.folding import REMOVED
+from sendit.deid.known import Known, is_short
+from sendit.deid.patterns import find_patterns
+from sendit.deid.spans import Span, apply, merge
+from sendit.deid.vocabulary import Vocabulary, load_vocabulary
+
+RULE = "known-identifier"
+
+_DISTINCTIVE = 7
+"""From how many digits a number counts inside a longer one."""
+_DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
+_INTEGER = re.compile(r"(?<![\d.])[+-]?(\d+)(?:\.0*)?(?![\d.eE])")
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A cleaned text."""
+
+    value: str = field(repr=False)
+    rules: tuple[str, ...]
+    """The rule of every piece that went or changed; empty when the text is as it was."""
+
+
+class Cleaner:
+    """Cleans text of everything in one ``Known``; keep one per batch and patient.
+
+    Parameters
+    ----------
+    known
+        What the originals of the batch give away.
+    shift_days
+        Whole days that dates in the text move by; None removes them, 0 leaves them.
+    """
+
+    def __init__(
+        self, known: Known, *, shift_days: int | None, vocabulary: Vocabulary | None = None
+    ) -> None:
+        self._known = known
+        self._shift_days = shift_days
+        self._vocabulary = vocabulary or load_vocabulary()
+        self._finder = Finder(known.identifiers, self._vocabulary)
+        self._numbers = frozenset(
+            one.letters
+            for one in known.identifiers
+            if one.letters.isdigit() and not is_short(one.letters)
+        )
+        self._answers: dict[str, Cleaned] = {}
+
+    def clean(self, value: str) -> Cleaned:
+        """Return the text without identifiers; values are separated by a backslash."""
+        answer = self._answers.get(value)
+        if answer is None:
+            answer = self._answers[value] = self._clean(value)
+        return answer
+
+    def holds(self, code: str) -> bool:
+        """Return whether a distinctive known identifier stands in a code or coded term.
+
+        Codes are searched but not rewritten; short identifiers do not count in them.
+        """
+        return any(not is_short(find.identifier.letters) for find in self._finder.find(code))
+
+    def holds_number(self, number: str) -> bool:
+        """Return whether a decimal or integer string is a distinctive known number."""
+        for match in _INTEGER.finditer(number):
+            digits = match.group(1)
+            if digits in self._numbers or digits.lstrip("0") in self._numbers:
+                return True
+            if any(len(one) >= _DISTINCTIVE and one in digits for one in self._numbers):
+                return True
+        return False
+
+    def _clean(self, value: str) -> Cleaned:
+        dates = [self._checked(span) for span in self._dates(value)]
+        spans = [*dates, *find_patterns(value, self._vocabulary), *self._uids(value)]
+        for find in self._finder.find(value):
+            if not _is_month_of(find.start, find.end, value, dates):
+                spans.append(Span(find.start, find.end, RULE))
+        if not spans:
+            return Cleaned(value, ())
+        merged = merge(spans)
+        return Cleaned(apply(value, merged), tuple(span.rule for span in merged))
+
+    def _dates(self, value: str) -> Iterator[Span]:
+        if any(char.isdigit() for char in value):
+            yield from find_dates(value, known=self._known, shift_days=self._shift_days)
+
+    def _checked(self, span: Span) -> Span:
+        """Remove a date that reads like an identifier once it has moved."""
+        if any(True for _ in self._finder.find(span.replacement)):
+            return span._replace(replacement=REMOVED)
+        return span
+
+    def _uids(self, value: str) -> Iterator[Span]:
+        for match in _DOTTED.finditer(value):
+            if match.group() in self._known.uids:
+                yield Span(match.start(), match.end(), RULE)
+
+
+def clean_text(
+    value: str, *, known: Known, shift_days: int | None, vocabulary: Vocabulary | None = None
+) -> Cleaned:
+    """Clean one value; for many values of one ``Known``, keep a ``Cleaner``."""
+    return Cleaner(known, shift_days=shift_days, vocabulary=vocabulary).clean(value)
+
+
+def _is_month_of(start: int, end: int, value: str, dates: list[Span]) -> bool:
+    """Return whether a name is the month of a date that was found around it."""
+    return is_month(value[start:end]) and any(
+        span.start <= start and end <= span.end for span in dates
+    )
