@@ -246,8 +246,11 @@ def _known_compact(text: str, *, known: Known, keep: bool) -> Iterator[Span]:
     days = known.birth_dates if keep else known.birth_dates | known.dates
     for match in _SIX.finditer(text):
         first, second, third = (int(match.group()[i : i + 2]) for i in (0, 2, 4))
-        for year, month, day in ((first, second, third), (third, first, second),
-                                 (third, second, first)):
+        for year, month, day in (
+            (first, second, third),
+            (third, first, second),
+            (third, second, first),
+        ):
             if any((d.year % 100, d.month, d.day) == (year, month, day) for d in days):
                 yield Span(match.start(), match.end(), RULE)
                 break

@@ -7,6 +7,7 @@ found where its letters stand, if the breaks around it allow what the rules of `
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from sendit.deid.folding import (
     GAP,
@@ -30,9 +31,8 @@ _ANYWHERE = 6
 """… and in the middle of it."""
 _RUN_TOGETHER = 8
 """From how many letters a full name counts without any edge."""
-_TITLES = frozenset(
-    "dr prof mr mrs ms miss herr frau mme mlle by patient name tech technologist operator".split()
-)
+_BEFORE_NAMES = "dr prof mrs miss herr frau mme mlle by patient name tech technologist operator"
+_TITLES = frozenset(_BEFORE_NAMES.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class Finder:
         self._vocabulary = vocabulary
         self._index = _index((one.letters, one) for one in every)
         self._collapsed = _index(
-            (collapse_letters(one.letters), one) for one in every if one.letters.isalpha()
+            (collapsed, one)
+            for one in every
+            if one.letters.isalpha() and len(collapsed := collapse_letters(one.letters)) > 3
         )
         self._persons = frozenset(one.letters for one in every if one.kind is Kind.PERSON)
 
@@ -143,7 +145,7 @@ class _Reading:
         """Return whether what only together makes a name is made of common words."""
         breaks, letters = self._folded.breaks, self._folded.letters
         cuts = [start, *(i for i in range(start + 1, end) if breaks[i] >= SEAM), end]
-        parts = [letters[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        parts = [letters[a:b] for a, b in pairwise(cuts)]
         return all(len(part) == 1 or self._vocabulary.is_common(part) for part in parts)
 
     def _is_protected(self, start: int, end: int) -> bool:
@@ -162,9 +164,7 @@ class _Reading:
             return source.islower()
         return self._vocabulary.protects(words, place)
 
-    def _words_around(
-        self, spans: list[tuple[int, int]], place: int
-    ) -> tuple[list[str], int]:
+    def _words_around(self, spans: list[tuple[int, int]], place: int) -> tuple[list[str], int]:
         """Return the words between the two walls around a word, and its place among them."""
         breaks, letters = self._folded.breaks, self._folded.letters
         first = place
@@ -204,5 +204,5 @@ class _Reading:
                 if kind >= GAP
                 or (kind == SEAM and letters[i - 1].isalpha() and letters[i].isalpha())
             ]
-            self._words = list(zip(cuts, cuts[1:], strict=False))
+            self._words = list(pairwise(cuts))
         return self._words

@@ -29,21 +29,13 @@ _WALLS = frozenset("\\\n\r\f" + REMOVED)
 
 # Romanisation after BGN/PCGN, without its apostrophes; one answer a letter is enough, since
 # both the name and the text pass through it.
-_CYRILLIC = dict(
-    zip(
-        "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґўђјљњћџ",
-        "a b v g d e e zh z i i k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya"
-        " i i e g u d j lj nj c dz".split(),
-        strict=True,
-    )
+_CYRILLIC_LETTERS = "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґўђјљњћџ"
+_CYRILLIC_SOUNDS = (
+    "a b v g d e e zh z i i k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya"
+    " i i e g u d j lj nj c dz"
 )
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξοπρσςτυφχψω",
-        "a v g d e z i th i k l m n x o p r s s t y f ch ps o".split(),
-        strict=True,
-    )
-)
+_GREEK_LETTERS = "αβγδεζηθικλμνξοπρσςτυφχψω"
+_GREEK_SOUNDS = "a v g d e z i th i k l m n x o p r s s t y f ch ps o"
 _LATIN = {
     "ß": "ss",
     "æ": "ae",
@@ -58,7 +50,11 @@ _LATIN = {
     "ŋ": "n",
     "ə": "e",
 }
-_LETTERS = {**_CYRILLIC, **_GREEK, **_LATIN}
+_LETTERS = {
+    **dict(zip(_CYRILLIC_LETTERS, _CYRILLIC_SOUNDS.split(), strict=True)),
+    **dict(zip(_GREEK_LETTERS, _GREEK_SOUNDS.split(), strict=True)),
+    **_LATIN,
+}
 _SILENT = frozenset("ъь")
 
 # Spellings that stand for one letter in one country and for another in the next.

@@ -146,7 +146,7 @@ def kind_by_tag() -> Mapping[int, Kind]:
 def _persons(value: str) -> Iterator[Identifier]:
     for one in value.split("\\"):
         for letters, whole in name_forms(one):
-            yield Identifier(letters, whole, Kind.PERSON)
+            yield Identifier(letters, whole=whole, kind=Kind.PERSON)
 
 
 def _caret_names(value: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
@@ -173,7 +173,7 @@ def _id_forms(value: str, kind: Kind) -> Iterator[Identifier]:
     yield Identifier(letters, not letters.isalpha(), kind)
     bare = letters.lstrip("0")
     if bare != letters and not is_short(bare):
-        yield Identifier(bare, True, kind)
+        yield Identifier(bare, whole=True, kind=kind)
     if "^" in value and re.search(r"[^\W\d_]{2}", value):
         for form, whole in name_forms(value):
             yield Identifier(form, whole, kind)
@@ -232,4 +232,3 @@ def _dates(value: str) -> Iterator[date]:
             yield date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
         except ValueError:
             continue
-

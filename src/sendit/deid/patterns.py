@@ -23,7 +23,8 @@ _OLDEST_AGE = 89
 _EMAIL = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(
     r"(?:https?|ftp|file|dicom|wado|ldap|smb)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+"
-    r"|(?<![\w.])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal|hospital)\b(?:[:/][^\s\\*]*)?",
+    r"|(?<![\w.])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal"
+    r"|hospital)\b(?:[:/][^\s\\*]*)?",
     re.IGNORECASE,
 )
 _PATH = re.compile(
@@ -37,7 +38,9 @@ _GUID = re.compile(
     r"\{?(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])\}?"
 )
 
-_PHONE_LABEL = r"(?:tel(?:efon|ephone|\.)?|phone|ph|fax|mobile|mobil|cell|handy|pager|bleep|call|ext)"
+_PHONE_LABEL = (
+    r"(?:tel(?:efon|ephone|\.)?|phone|ph|fax|mobile|mobil|cell|handy|pager|bleep|call|ext)"
+)
 _PHONE = re.compile(
     # +49 (0)711 123-456 and 0049 …
     r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}[ ./()-]{0,3}(?:\(?\d{1,5}\)?[ ./-]{0,2}){2,5}\d(?!\w)"
@@ -66,22 +69,27 @@ _NUMBER = re.compile(
 _GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
 _RUN = re.compile(r"(?<!\d)(?<!\d[.,])\d{7,}(?!\d)")
 _LABELLED = re.compile(
-    r"(?<!\w)(?:mrn|m\.r\.n\.|medical record(?: no| number)?|patient ?(?:id|no|nr|number)|pat\.?-?(?:id|nr)"
-    r"|pid|accession(?: no| number)?|acc(?:\.? ?no)?|acc#|acc\.|ssn|nhs(?: no| number)?|fall-?nr|case ?(?:no|nr|number)"
-    r"|visit ?(?:no|nr|number)|order ?(?:no|nr|number)|insurance ?(?:no|nr|number)|policy ?(?:no|nr|number)"
+    r"(?<!\w)(?:mrn|m\.r\.n\.|medical record(?: no| number)?|patient ?(?:id|no|nr|number)"
+    r"|pat\.?-?(?:id|nr)"
+    r"|pid|accession(?: no| number)?|acc(?:\.? ?no)?|acc#|acc\.|ssn|nhs(?: no| number)?"
+    r"|fall-?nr|case ?(?:no|nr|number)"
+    r"|visit ?(?:no|nr|number)|order ?(?:no|nr|number)|insurance ?(?:no|nr|number)"
+    r"|policy ?(?:no|nr|number)"
     r"|chart ?(?:no|nr|number)|hosp(?:ital)? ?(?:no|nr|number|id)|id)\b"
     r"(?:[ .]*[:#=][ #]*|[ .]+(?=\w*\d))(?P<value>[A-Za-z]{0,4}[-/ ]?\w*\d[\w/-]*)",
     re.IGNORECASE,
 )
 _AGE = re.compile(
-    r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre|jährig|ans\b|años|anni|jaar)|Y(?!\w))"
+    r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
+    r"|jährig|ans\b|años|anni|jaar)|Y(?!\w))"
     r"|\b(?:age|aged|alter)[: ]+(?P<age2>0?9\d|1[0-4]\d)(?!\w)",
     re.IGNORECASE,
 )
 
-_CAP = r"[^\W\d_a-zß-ÿ][\w'’-]*"
+_CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _STREET = (
-    r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway|hwy|parkway|pkwy"
+    r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
+    r"|hwy|parkway|pkwy"
     r"|crescent|way|st|ave|rd|ln|dr|ct|pl|sq)"
 )
 _ADDRESS = re.compile(
@@ -89,13 +97,17 @@ _ADDRESS = re.compile(
     r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
     rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?)?"
     r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
-    r"|[^\W\d_-][\w.-]*(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan|vägen|gade|vej)"
+    r"|[^\W\d_-][\w.-]*(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
+    r"|vägen|gade|vej)"
     r"\.? \d{1,4} ?[a-z]?(?!\w)(?:,? (?:[A-Z]{1,3}-)?\d{4,5} [^\W\d_][\w-]+)?"
-    rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée|quai|impasse|via|viale|corso|piazza)"
+    rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée"
+    rf"|quai|impasse|via|viale|corso|piazza)"
     rf" (?:(?i:de|du|des|la|le|les|l'|d'|del|della|di) ?)*{_CAP}(?: {_CAP}){{0,2}}"
-    rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la|los|las|da|do|dos|di|della) )*"
+    rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la"
+    rf"|los|las|da|do|dos|di|della) )*"
     rf"{_CAP}(?: {_CAP}){{0,2}},? (?:n[º°o.]* ?)?\d{{1,4}}"
-    r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
+    r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]"
+    r"|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
     r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
     r"|(?<![\w.])\d{5}-\d{4}(?![\w-])"
     r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
@@ -103,19 +115,25 @@ _ADDRESS = re.compile(
     r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
 )
 _TITLED = re.compile(
-    rf"(?<!\w)(?i:dr|drs|prof|mr|mrs|ms|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora|sra|dott|docteur|doctor"
-    rf"|nurse|pfleger|schwester)(?:\.|\b)(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"(?<!\w)(?:(?i:dr|drs|prof|mrs|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora"
+    rf"|sra|dott|docteur|doctor"
+    rf"|nurse|pfleger|schwester)|Mr|Ms)(?:\.|\b)(?:\s?(?i:dr|prof|med|rer"
+    rf"|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(
-    rf"(?<!\w)(?i:patient(?:'s)? ?name|pat\.? ?name|name|technologist|tech|operator|radiologist|physician|referred by"
-    rf"|ref(?:erring)? (?:by|dr|md|physician)|requested by|ordered by|performed by|reported by|dictated by|signed by|read by"
-    rf"|scanned by|acquired by|entered by|operated by|contact|attn|mother|father|spouse|wife|husband|next of kin|surname"
-    rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
+    rf"(?<!\w)(?i:patient(?:'s)? ?name|pat\.? ?name|name|technologist|tech|operator"
+    rf"|radiologist|physician|referred by"
+    rf"|ref(?:erring)? (?:by|dr|md|physician)|requested by|ordered by|performed by"
+    rf"|reported by|dictated by|signed by|read by"
+    rf"|scanned by|acquired by|entered by|operated by|contact|attn|mother|father|spouse"
+    rf"|wife|husband|next of kin|surname"
+    rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+"
+    rf"|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
 )
 
 
-_CARET = re.compile(rf"(?<![\w^])[^\W\d_][\w'’.-]*(?:\^+[^\W\d_][\w'’.-]*)+(?![\w^])")
+_CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]*(?:\^+[^\W\d_][\w'’.-]*)+(?![\w^])")
 
 
 def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:

@@ -11,20 +11,23 @@ from collections.abc import Iterator
 from sendit.deid.folding import is_ideographic, squeeze
 
 # Prefixes and suffixes; no names in the last two components, or where there are no components.
-_TITLES = frozenset(
+_TITLES_WORDS = (
     "dr prof mr mrs ms miss md phd rt rn do jr sr ii iii iv msc bsc med dipl ing herr frau mme mlle"
-    " sir dame rev".split()
+    " sir dame rev"
 )
+_TITLES = frozenset(_TITLES_WORDS.split())
 # No names by themselves inside a longer family name; a family may well be called Le.
-_PARTICLES = frozenset(
+_PARTICLES_WORDS = (
     "van von der den de da di du dos das del della la le el al bin ibn ben abu ter ten st san"
-    " santa zu zum zur af av und and y e".split()
+    " santa zu zum zur af av und and y e"
 )
-_NOBODY = frozenset(
+_PARTICLES = frozenset(_PARTICLES_WORDS.split())
+_NOBODY_WORDS = (
     "anonymous anonym anonymized anonymised unknown none null noname nobody test phantom patient"
     " volunteer deidentified removed na tbd operator user admin default technologist radiologist"
-    " physician doctor tech service siemens philips qa qc".split()
+    " physician doctor tech service siemens philips qa qc"
 )
+_NOBODY = frozenset(_NOBODY_WORDS.split())
 
 
 def name_forms(value: str) -> Iterator[tuple[str, bool]]:

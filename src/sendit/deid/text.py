@@ -114,7 +114,9 @@ class Cleaner:
 
     def _checked(self, span: Span) -> Span:
         """Remove a date that reads like an identifier once it has moved."""
-        if any(True for _ in self._finder.find(span.replacement)):
+        moved = span.replacement
+        finds = self._finder.find(moved) if moved != REMOVED else ()
+        if any(not is_month(moved[find.start : find.end]) for find in finds):
             return span._replace(replacement=REMOVED)
         return span
 

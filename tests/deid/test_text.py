@@ -1,0 +1,284 @@
+"""What is taken out of a text, and what stays."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendit.deid.folding import fold, squeeze
+from sendit.deid.known import Known, collect
+from sendit.deid.text import Cleaner, clean_text
+
+PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+NOBODY = Known()
+
+
+def known_as(name: str = "", patient_id: str = "", **others: str) -> Known:
+    values = [(PATIENT_NAME, "PN", name), (PATIENT_ID, "LO", patient_id)]
+    tags = {"study_date": (0x00080020, "DA"), "birth_date": (0x00100030, "DA")}
+    tags |= {"institution": (0x00080080, "LO"), "uid": (0x0020000D, "UI")}
+    return collect([*values, *((*tags[key], value) for key, value in others.items())])
+
+
+def cleaned(value: str, known: Known = NOBODY, *, shift_days: int | None = None) -> str:
+    return clean_text(value, known=known, shift_days=shift_days).value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("Garcia^Eva", "GARCIA, EVA abdomen", "* abdomen"),
+        ("Garcia^Eva", "garcía abdomen", "* abdomen"),
+        ("Müller^Jörg", "Mueller / MULLER / M?ller / m\u00fcller / mu\u0308ller", ""),
+        ("Mueller^J", "Müller thorax", "* thorax"),
+        ("O'Brien^Sean", "OBrien O\u2019Brien O BRIEN O\u00b4Brien x", "* x"),
+        ("Smith-Jones^Al", "SmithJones Smith_Jones jones smith x", "* x"),
+        ("Иванова^Анна", "Ivanova and ИВАНОВА", "* and *"),
+        ("Ivanova^Anna", "Иванова Анна мозг", "* мозг"),
+        ("Παπαδόπουλος^Νίκος", "Papadopoylos knee", "* knee"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田太郎さんの頭部 ヤマダ", "*さんの頭部 *"),
+        ("Hong^Gildong=洪^吉洞=홍^길동", "길동 CT", "* CT"),
+        ("Garcia^Eva", "GARCIAEVA_T1 EvaGarcia evagarcia2", "*_T1 *2"),
+        ("Garcia^Eva", "E. Garcia, EGarcia", ""),
+        ("Garcia^Eva", "ABDOMEN_GARCIA_2", "ABDOMEN_*_2"),
+        ("Schmidt^Eva", "SCHMIDTCT1 preSCHMIDTpost", "*CT1 pre*post"),
+        ("Ｇａｒｃｉａ^Eva", "garcia x", "* x"),
+        ("Müller^Jörg", "MÃ¼ller thorax", "* thorax"),
+    ],
+)
+def test_a_name_is_found_however_it_is_written(name: str, text: str, expected: str) -> None:
+    assert cleaned(text, known_as(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("Brown^Ann", "brown adipose tissue", "brown adipose tissue"),
+        ("Brown^Ann", "CT BROWN abdomen", "CT * abdomen"),
+        ("White^Bo", "white matter, Dr White", "white matter, Dr *"),
+        ("Long^Tom", "long axis, longitudinal, LONG", "long axis, longitudinal, *"),
+        ("May^Eva", "lesion may be benign; May", "lesion may be benign; *"),
+        ("Li^Wei", "liver LI-RADS limit, Li", "liver LI-RADS limit, *"),
+        ("Ng^Kim", "NG tube seen by Ng", "NG tube seen by *"),
+        ("Head^John", "CT HEAD for Dr Head and John Head", "CT HEAD for Dr * and *"),
+        ("Graves^Rita", "Graves disease, seen by Graves", "Graves disease, seen by *"),
+        ("Willis^Ron", "circle of Willis, Willis", "circle of Willis, *"),
+        ("Dixon^Pat", "T1 DIXON water for Dixon", "T1 DIXON water for *"),
+        ("Anna^B", "cannabis, annals", "cannabis, annals"),
+        ("To^An", "referred to CT, seen by To", "referred to CT, seen by *"),
+    ],
+)
+def test_a_clinical_word_stays_where_it_is_one(name: str, text: str, expected: str) -> None:
+    assert cleaned(text, known_as(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "text", "expected"),
+    [
+        ("1", "T1 1.5 mm, series 11, patient 1", "T1 1.5 mm, series 11, patient *"),
+        ("512", "512 of 0.512 and 1512", "* of 0.512 and 1512"),
+        ("00512345", "512345 / 512-345 / x0512345y", "* / x*y"),
+        ("AB-12345", "ab12345 AB 12345 zAB12345z", "* z*z"),
+        ("1234567", "12345678", ""),
+    ],
+)
+def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected: str) -> None:
+    assert cleaned(text, known_as(patient_id=patient_id)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("page 650-723-4000 now", "page * now"),
+        ("Tel. (650) 723-4000 x", "* x"),
+        ("+49 711 1234-567", ""),
+        ("0711/1234567 x", "* x"),
+        ("01 42 34 56 78 x", "* x"),
+        ("SSN 123-45-6789", "SSN *"),
+        ("MRN: 77-A", "MRN: *"),
+        ("Acc# 12345", "Acc# *"),
+        ("number 1234567 seen", "number * seen"),
+        ("jane.doe@example.org wrote", "* wrote"),
+        ("see https://pacs.example.org/a?b=c ok", "see * ok"),
+        ("at \\\\server\\share\\x ok", "at * ok"),
+        ("12 Main Street, Springfield, IL 62704", ""),
+        ("Hauptstraße 12, 70173 Stuttgart", ""),
+        ("12 rue de Rivoli", ""),
+        ("SW1A 1AA London", "* London"),
+        ("1.3.12.2.1107.5.2.32.35049.1 x", "* x"),
+        ("Dr. Hausdorf reported", "Dr. * reported"),
+        ("performed by Petra Hausdorf", "performed by *"),
+        ("Hausdorf^Petra", ""),
+        ("95 year old", "90 year old"),
+        ("192.168.17.44 x", "* x"),
+        ("01234567-89ab-cdef-0123-456789abcdef x", "* x"),
+    ],
+)
+def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "512x512 matrix, 1.5 mm, TE 30/60/90 ms, b=0/500/1000",
+        "ep2d_diff_mddw_20_p2",
+        "T1 MPRAGE sag 1mm iso p2 brain routine",
+        "head^brain routine",
+        "256 256 192 HU 100-1000",
+        "1.2.840.10008.1.2.1",
+        "syngo MR E11, 27_LX_MR Software release:24.0_M01_1344.a",
+        "B30f kernel 3.0 B30f, FOV 320*320",
+        "Graves disease, Baker cyst, Hodgkin lymphoma, tetralogy of Fallot",
+        "pH 7.35, 70 kg, 89 year old, follow-up in 6 months",
+        "TR 2500 TE 30 TI 900 FA 90 NEX 2",
+        "*tfl3d1_16ns",
+        "DR Chest AP, MS lesions",
+        "COR T2 STIR 3 mm p3 0.8x0.8",
+        "0.12345678",
+        "20 s/phase 3/4",
+        "2019",
+    ],
+)
+def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
+    result = clean_text(text, known=known_as("Garcia^Eva", "A998877"), shift_days=-30)
+
+    assert (result.value, result.rules) == (text, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-03-04T10:15", "2024-02-03T10:15"),
+        ("04.03.2024", "03.02.2024"),
+        ("3/4/2024", "2/3/2024"),
+        ("04/03/2024", "03/02/2024"),
+        ("4 Mar 2024", "3 Feb 2024"),
+        ("4-MAR-2024", "3-FEB-2024"),
+        ("March 4th, 2024", "February 3rd, 2024"),
+        ("4. März 2024", "3. Februar 2024"),
+        ("4 mars 2024", "3 février 2024"),
+        ("4 de marzo de 2024", "3 de febrero de 2024"),
+        ("20240304 and 20240304101500", "20240203 and 20240203101500"),
+        ("2024年3月4日", "2024年2月3日"),
+        ("2024_03_04", "2024_02_03"),
+        ("04.03.24", "03.02.24"),
+        ("born 3 Dec 1945", "born *"),
+        ("5/6/2019", ""),
+        ("seen March 2024", "seen *"),
+        ("seen 4th of March", "seen *"),
+        ("040324 x", "* x"),
+    ],
+)
+def test_dates_move_in_their_own_notation(text: str, expected: str) -> None:
+    known = known_as(study_date="20240304", birth_date="19451203")
+
+    assert cleaned(text, known, shift_days=-30) == expected
+
+
+def test_dates_go_without_a_shift_and_stay_under_full_dates() -> None:
+    known = known_as(birth_date="19451203")
+
+    assert cleaned("seen 2024-03-04") == "seen *"
+    assert cleaned("seen 2024-03-04, born 1945-12-03", known, shift_days=0) == (
+        "seen 2024-03-04, born *"
+    )
+
+
+def test_a_month_that_is_also_a_name_does_not_cost_the_date() -> None:
+    assert cleaned("May 4, 2024", known_as("May^Eva"), shift_days=1) == "May 5, 2024"
+
+
+def test_values_stay_apart_and_their_number_stays() -> None:
+    assert cleaned("AXIAL\\GARCIA\\2", known_as("Garcia^Eva")) == "AXIAL\\\\2"
+
+
+def test_rules_are_named_and_values_hidden() -> None:
+    result = clean_text("Garcia 2024-03-04", known=known_as("Garcia^Eva"), shift_days=1)
+
+    assert result.rules == ("known-identifier", "pattern:date")
+    assert "2024" not in repr(result)
+
+
+def test_a_known_uid_goes_even_when_short() -> None:
+    assert cleaned("copy of 1.2.3.4", known_as(uid="1.2.3.4")) == "copy of *"
+
+
+def test_codes_are_searched_for_distinctive_identifiers_only() -> None:
+    cleaner = Cleaner(known_as("Garcia^Li", "12345"), shift_days=None)
+
+    assert cleaner.holds("GARCIA")
+    assert not cleaner.holds("LI")
+    assert not cleaner.holds("HEAD")
+
+
+@pytest.mark.parametrize(
+    ("number", "hit"),
+    [("12345", True), ("0012345", True), ("12345.0", True), ("0.12345", False), ("812345", False)],
+)
+def test_numbers_are_hit_by_whole_numbers_only(number: str, hit: bool) -> None:
+    assert Cleaner(known_as(patient_id="12345"), shift_days=None).holds_number(number) is hit
+
+
+SURNAMES = st.text(string.ascii_letters + "äöüéèçñøßłžОлег'’-", min_size=4, max_size=14).filter(
+    lambda name: len(squeeze(name)) > 3 and squeeze(name) not in ("anonym", "test")
+)
+CLINICAL = (
+    "T1 MPRAGE sag; CT thorax; follow up of a lesion; brown adipose tissue; seen 2024-03-04; "
+    "long axis; 512x512; LI-RADS 4; b1000"
+)
+PHRASES = st.lists(st.sampled_from(CLINICAL.split("; ")), max_size=3)
+SPELLINGS = st.sampled_from(
+    (
+        str.upper,
+        str.lower,
+        str.title,
+        lambda name: name.replace("'", "").replace("-", " "),
+        lambda name: f"{name}_2",
+        lambda name: f"x {name}, y",
+    )
+)
+
+
+@given(SURNAMES, SPELLINGS, PHRASES, PHRASES)
+def test_no_known_name_survives(name, spell, before, after) -> None:
+    known = known_as(f"{name}^Zoë")
+
+    result = cleaned(" ".join([*before, spell(name), "Zoë", *after]), known)
+
+    assert squeeze(name) not in squeeze(result)
+
+
+@given(st.from_regex(r"\A[A-Z]{0,3}[0-9]{5,9}\Z"), PHRASES)
+def test_no_known_number_survives(patient_id, words) -> None:
+    result = cleaned(" ".join([*words, f"id{patient_id}x", *words]), known_as("", patient_id))
+
+    assert squeeze(patient_id) not in squeeze(result)
+
+
+@given(st.text(max_size=40), PHRASES, SURNAMES)
+def test_cleaning_twice_is_cleaning_once(noise, words, name) -> None:
+    cleaner = Cleaner(known_as(f"{name}^Eva", "1234"), shift_days=None)
+
+    once = cleaner.clean(" ".join([noise, *words, name])).value
+
+    assert cleaner.clean(once).value == once
+
+
+@given(PHRASES, SURNAMES)
+def test_clinical_phrases_survive_any_name(words, name) -> None:
+    text = " ".join(word for word in words if "2024" not in word)
+
+    result = cleaned(text, known_as(f"{name}^{name}"))
+
+    folded = {squeeze(word) for word in text.split()}
+    assert result == text or any(squeeze(name) in word for word in folded)
+
+
+@given(st.text())
+def test_folding_keeps_places(text) -> None:
+    folded = fold(text)
+
+    assert len(folded.letters) == len(folded.at) == len(folded.breaks) - 1
+    assert squeeze(text) == folded.letters
