@@ -169,7 +169,7 @@ class Gate:
         check_private(level, allowance.options, allowance.private, path)
         charset = next((v for k, v in level.leaves if k >> 16 == _CHARSET), charset)
         clean = judge.clean.setdefault(charset, set())
-        for element in set(level.leaves) - clean:
+        for element in level.elements() - clean:
             key, value = element
             hit = judge.searcher.find(key, value, charset)
             if hit is not None:

@@ -81,7 +81,7 @@ class Comparison:
         self, original: Level, result: Level, path: str, types: dict[str, str], moved: Movement
     ) -> None:
         judged = self._judged.setdefault(path, _Judged())
-        before, after = set(original.leaves), set(result.leaves)
+        before, after = original.elements(), result.elements()
         for element in (before & after) - judged.may_stay:
             self._check_staying(element, path)
             judged.may_stay.add(element)

@@ -90,7 +90,7 @@ class Dossier:
     def learn(self, content: Content) -> Known:
         """Add what one file knows, and return everything known so far."""
         before = self._size()
-        self._elements(b"", content.meta)
+        self._elements(b"", Level(content.meta))
         self._level(content.level, b"")
         if content.rest:
             self._free_text(text_in(content.rest))
@@ -116,7 +116,7 @@ class Dossier:
 
     def _level(self, level: Level, charset: bytes) -> None:
         charset = next((v for k, v in level.leaves if k >> 16 == _CHARSET), charset)
-        self._elements(charset, level.leaves)
+        self._elements(charset, level)
         for key, items in level.sequences:
             for item in items:
                 self._level(item, charset)
@@ -126,12 +126,12 @@ class Dossier:
                             self._name(text)
                         self._identifier(text, kind)
 
-    def _elements(self, charset: bytes, leaves: list[tuple[Key, bytes]]) -> None:
+    def _elements(self, charset: bytes, level: Level) -> None:
         seen = self._seen.setdefault(charset, set())
-        new = set(leaves) - seen
+        new = level.elements() - seen
         if not new:
             return
-        creators = _creators(leaves)
+        creators = _creators(level.leaves)
         for key, value in new:
             self._leaf(key, value, charset, creators)
         seen |= new

@@ -49,6 +49,9 @@ def check_frame(content: Content) -> None:
         raise Rejected(Reason.IDENTIFIER_LEFT, "preamble")
     if content.rest:
         raise Rejected(Reason.IDENTIFIER_LEFT, "bytes behind the data set")
+    for key, _ in content.level.leaves[-1:] + content.level.sequences[-1:]:
+        if key >> 32 in (0xFFFA, 0xFFFC):
+            raise Rejected(Reason.IDENTIFIER_LEFT, tag_name(key >> 16))
     meta = {key >> 16: value.strip(b" \0") for key, value in content.meta}
     for tag in meta.keys() - _META - _META_OPTIONAL:
         raise Rejected(Reason.IDENTIFIER_LEFT, tag_name(tag))

@@ -11,6 +11,7 @@ What the values mean for a release is decided by ``release_known``, ``release_se
 DICOM: PS3.5 7 (data elements, sequences), A.4 (encapsulated pixel data); PS3.10 7.1.
 """
 
+import contextlib
 import os
 import struct
 import zlib
@@ -42,8 +43,12 @@ _SWAP = {b"US": 2, b"SS": 2, b"OW": 2, b"AT": 2, b"UL": 4, b"SL": 4, b"FL": 4, b
     b"UV": 8,
     b"OV": 8,
 }
-_Heads: TypeAlias = dict[str, dict[bytes, tuple[int, int, bool]]]
-"""By encoding and raw bytes: key, length (-1: four bytes follow), and whether it is plain."""
+_Heads: TypeAlias = dict[str, dict[bytes, tuple[int, int]]]
+"""By encoding and raw bytes: the key, and the length of the value (-1: four bytes follow).
+
+For plain elements (no sequence, nothing to swap) there is a second one, with the length of
+the whole element.
+"""
 _UNDEFINED = 0xFFFFFFFF
 _FIRST_READ = 1 << 16
 _HEADS_KEPT = 1 << 16
@@ -68,6 +73,13 @@ class Level:
 
     leaves: list[tuple[Key, bytes]] = field(default_factory=list, repr=False)
     sequences: list[tuple[Key, list["Level"]]] = field(default_factory=list, repr=False)
+    _elements: frozenset[tuple[Key, bytes]] | None = field(default=None, repr=False)
+
+    def elements(self) -> frozenset[tuple[Key, bytes]]:
+        """Return the leaves as a set; asked for once reading is done."""
+        if self._elements is None:
+            self._elements = frozenset(self.leaves)
+        return self._elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._heads: _Heads = {"i": {}, "e": {}, "b": {}}
+        self._plain: _Heads = {"i": {}, "e": {}, "b": {}}
 
     def read(self, path: Path) -> Content:
         """Return the content of one file, as far as it could be read."""
@@ -151,7 +164,7 @@ class Reader:
             content.preamble, content.has_prefix, start = data[:128], True, 132
         elif data[:4] == b"DICM":
             content.has_prefix, start = True, 4
-        walk = _Walk(data, start, size, self._heads, descriptor)
+        walk = _Walk(data, start, size, (self._heads, self._plain), descriptor)
         try:
             walk.meta(content)
             walk.main(content)
@@ -169,13 +182,13 @@ class _Walk:
         data: bytes,
         start: int,
         size: int,
-        heads: _Heads,
+        heads: tuple[_Heads, _Heads],
         descriptor: int,
     ) -> None:
         self.data = data
         self.position = start
         self._size = size
-        self._heads = heads
+        self._heads, self._plain = heads
         self._descriptor = descriptor
 
     def meta(self, content: Content) -> None:
@@ -237,17 +250,18 @@ class _Walk:
         """Return the key, the length and the place of the value of the element at ``at``."""
         self._require(at + 8)
         raw = self.data[at : at + 8]
-        key, length, _ = self._heads[kind].get(raw) or self._learn(raw, kind)
+        key, length = self._heads[kind].get(raw) or self._learn(raw, kind)
         if length >= 0:
             return key, length, at + 8
         self._require(at + 12)
         order = ">I" if kind == "b" else "<I"
         return key, struct.unpack_from(order, self.data, at + 8)[0], at + 12
 
-    def _learn(self, raw: bytes, kind: str) -> tuple[Key, int, bool]:
+    def _learn(self, raw: bytes, kind: str) -> tuple[Key, int]:
         known = self._heads[kind]
         if len(known) > _HEADS_KEPT:
             known.clear()
+            self._plain[kind].clear()
         group, element = struct.unpack_from(">HH" if kind == "b" else "<HH", raw)
         tag = group << 16 | element
         vr = raw[4:6]
@@ -262,8 +276,10 @@ class _Walk:
             raise Malformed(f"{tag_name(tag)} has no VR")
         key = tag << 16 | int.from_bytes(vr, "big")
         plain = length not in (-1, _UNDEFINED) and vr not in (b"SQ", b"UN") and kind != "b"
-        known[raw] = key, length, plain and group != 0xFFFE and tag not in PIXEL_TAGS
-        return known[raw]
+        known[raw] = key, length
+        if plain and group != 0xFFFE and tag not in PIXEL_TAGS:
+            self._plain[kind][raw] = key, length + 8
+        return key, length
 
     def _elements(self, level: Level, at: int, end: int, kind: str, depth: int) -> int | None:
         """Read elements until ``end``; return the place of pixel data when it stands there.
@@ -272,20 +288,23 @@ class _Walk:
         """
         if depth > MAX_DEPTH:
             raise Malformed("sequences are nested too deeply")
-        heads, data, leaves = self._heads[kind], self.data, level.leaves
-        have = len(data) if end < 0 else min(end, len(data))
+        plain, data = self._plain[kind], self.data
+        keep = level.leaves.append
+        limit = len(data) if end < 0 else min(end, len(data))
         while at != end:
-            known = heads.get(data[at : at + 8])
-            if known is not None and known[2]:
-                stop = at + 8 + known[1]
-                if stop <= have:
-                    leaves.append((known[0], data[at + 8 : stop]))
-                    at = stop
-                    continue
+            last = at
+            with contextlib.suppress(KeyError):
+                while at < limit:
+                    key, size = plain[data[at : at + 8]]
+                    last, at = at, at + size
+                    keep((key, data[last + 8 : at]))
+            if at > limit:
+                level.leaves.pop()
+                at = last
+            if at == end:
+                break
             if not depth:
                 self.position = at
-            if 0 <= end < at:
-                raise Malformed("an element ends after its item")
             key, length, start = self._head(at, kind)
             tag = key >> 16
             if tag == 0xFFFEE00D and end < 0:
@@ -294,6 +313,8 @@ class _Walk:
             if not depth and tag in PIXEL_TAGS:
                 return at
             at = self._other(level, key, length, start, kind, depth)
+            if 0 <= end < at:
+                raise Malformed("an element ends after its item")
         self.position = at
         return None
 

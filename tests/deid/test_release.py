@@ -1,0 +1,418 @@
+"""The gate refuses a result that is spoilt in one way, and passes the one that is not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.filereader import dcmread
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from sendit.deid.release import Allowance, Gate, check_release, known_of
+from sendit.errors import Held, ImageError, Rejected
+from sendit.terms import Reason
+from tests.support.cleaned import OPTIONS, clean_copy, moved, rewrite
+from tests.support.make_study import make_instance, without_preamble, write_instance
+
+SYNTAXES = {
+    "implicit": ImplicitVRLittleEndian,
+    "explicit": ExplicitVRLittleEndian,
+    "big-endian": ExplicitVRBigEndian,
+    "deflated": DeflatedExplicitVRLittleEndian,
+}
+
+
+def pair(
+    folder: Path,
+    *,
+    modality: str = "CT",
+    syntax: str = ExplicitVRLittleEndian,
+    prepare: Callable[[Dataset], object] = lambda _: None,
+    **attributes: object,
+) -> tuple[Path, Path]:
+    """Write an original and its clean copy; ``prepare`` adds to the original first."""
+    ds = make_instance(modality=modality, **attributes)
+    prepare(ds)
+    original = write_instance(folder / "in" / "a.dcm", ds, transfer_syntax_uid=syntax)
+    return original, clean_copy(original, folder / "out" / "a.dcm")
+
+
+def refusal(original: Path, result: Path, **allowance: object) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        check(original, result, **allowance)
+    return caught.value
+
+
+def check(original: Path, result: Path, **allowance: object) -> None:
+    allowed = Allowance(OPTIONS, **allowance)  # type: ignore[arg-type]
+    check_release(result, known=known_of(original), original=original, allowance=allowed)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT", "US", "CR", "OT", "SR"])
+def test_a_clean_copy_passes(tmp_path: Path, modality: str) -> None:
+    original, result = pair(tmp_path, modality=modality)
+
+    check(original, result)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_a_clean_copy_passes_in_every_transfer_syntax(tmp_path: Path, syntax: str) -> None:
+    original, result = pair(tmp_path, syntax=syntax)
+
+    check(original, result)
+
+
+def test_options_are_read_from_the_markers_when_nobody_names_them(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+
+    check_release(result, known=known_of(original))
+
+
+SPOILT_VALUES = {
+    "name in a description": ("SeriesDescription", "Thorax Sandpiper"),
+    "name in other order": ("ImageComments", "seen: Amalia, SANDPIPER"),
+    "name glued": ("ProtocolName", "SANDPIPERAMALIA_T1"),
+    "name in camel case": ("SeriesDescription", "CTSandpiper2"),
+    "given name alone": ("StudyDescription", "ask Amalia"),
+    "third person": ("ImageComments", "report to dr fieldfare"),
+    "patient id": ("ImageComments", "see MRN4427810"),
+    "patient id, separated": ("ImageComments", "see mrn 442-7810"),
+    "accession number": ("SeriesDescription", "ACC7301955 chest"),
+    "institution": ("ImageComments", "Lapwing General Hospital"),
+    "device serial": ("ProtocolName", "SN99182"),
+    "date of the study": ("ImageComments", "seen on 14.03.2019"),
+    "date in words": ("ImageComments", "seen on 14 March 2019"),
+    "date of birth": ("ImageComments", "born 1961-04-12"),
+    "mail": ("ImageComments", "write to a.b@example.org"),
+    "phone": ("ImageComments", "call +49 761 270 39220"),
+    "link": ("ImageComments", "https://example.org/case/1"),
+    "labelled number": ("ImageComments", "Patient ID: 99-81723"),
+    "person's name kept": ("OperatorsName", "Sandpiper"),
+}
+
+
+@pytest.mark.parametrize(("keyword", "value"), SPOILT_VALUES.values(), ids=SPOILT_VALUES)
+def test_an_identifier_in_a_text_is_refused(tmp_path: Path, keyword: str, value: str) -> None:
+    original, result = pair(tmp_path)
+    rewrite(result, lambda ds: setattr(ds, keyword, value))
+
+    refused = refusal(original, result)
+
+    assert refused.reason is Reason.IDENTIFIER_LEFT
+    assert value not in str(refused)
+
+
+HARMLESS_TEXTS = {
+    "technique": "Thorax nativ 1.0 Br59 S2",
+    "numbers": "FOV 350, 512 x 512, 1.25 mm",
+    "version": "syngo 2019A",
+    "moved date": moved("20190314"),
+    "an unknown name": "de Quervain",
+}
+
+
+@pytest.mark.parametrize("value", HARMLESS_TEXTS.values(), ids=HARMLESS_TEXTS)
+def test_a_harmless_text_passes(tmp_path: Path, value: str) -> None:
+    original, result = pair(tmp_path, SeriesDescription=value)
+    rewrite(result, lambda ds: setattr(ds, "SeriesDescription", value))
+
+    check(original, result)
+
+
+SPOILERS: dict[str, tuple[Callable[[Dataset], object], Reason]] = {
+    "no removed marker": (lambda ds: delattr(ds, "PatientIdentityRemoved"), Reason.MARKERS_MISSING),
+    "no method": (lambda ds: delattr(ds, "DeidentificationMethod"), Reason.MARKERS_MISSING),
+    "no codes": (
+        lambda ds: delattr(ds, "DeidentificationMethodCodeSequence"),
+        Reason.MARKERS_MISSING,
+    ),
+    "no temporal marker": (
+        lambda ds: delattr(ds, "LongitudinalTemporalInformationModified"),
+        Reason.MARKERS_MISSING,
+    ),
+    "says not burned in": (
+        lambda ds: setattr(ds, "BurnedInAnnotation", "NO"),
+        Reason.MARKERS_MISSING,
+    ),
+    "slope": (lambda ds: setattr(ds, "RescaleSlope", "2"), Reason.VALUE_LOST),
+    "slope gone": (lambda ds: delattr(ds, "RescaleSlope"), Reason.IOD_BROKEN),
+    "position": (
+        lambda ds: setattr(ds, "ImagePositionPatient", ["0", "0", "0"]),
+        Reason.VALUE_LOST,
+    ),
+    "thickness gone": (lambda ds: delattr(ds, "KVP"), Reason.IOD_BROKEN),
+    "type 2 gone": (lambda ds: delattr(ds, "PatientBirthDate"), Reason.IOD_BROKEN),
+    "type 1 emptied": (lambda ds: setattr(ds, "StudyInstanceUID", None), Reason.IOD_BROKEN),
+    "private": (
+        lambda ds: ds.private_block(0x0029, "EXAMPLE", create=True).add_new(1, "LO", "abc"),
+        Reason.IDENTIFIER_LEFT,
+    ),
+    "overlay label": (
+        lambda ds: ds.add_new(0x60001500, "LO", "label"),
+        Reason.IDENTIFIER_LEFT,
+    ),
+    "one date moved otherwise": (
+        lambda ds: setattr(ds, "SeriesDate", moved(str(ds.SeriesDate))),
+        Reason.VALUE_LOST,
+    ),
+    "pixels": (
+        lambda ds: setattr(ds, "PixelData", bytes(len(ds.PixelData))),
+        Reason.VALUE_LOST,
+    ),
+    "pixels cut": (lambda ds: setattr(ds, "PixelData", ds.PixelData[:-2]), Reason.VALUE_LOST),
+    "pixels padded": (
+        lambda ds: setattr(ds, "PixelData", ds.PixelData + b"Amalia S."),
+        Reason.IDENTIFIER_LEFT,
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "reason"), SPOILERS.values(), ids=SPOILERS)
+def test_a_spoilt_result_is_refused(
+    tmp_path: Path, spoil: Callable[[Dataset], object], reason: Reason
+) -> None:
+    original, result = pair(tmp_path)
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason is reason
+
+
+KEPT = [
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "StudyDate",
+    "AcquisitionDate",
+    "PatientID",
+    "PatientName",
+    "AccessionNumber",
+    "InstitutionName",
+    "StationName",
+    "DeviceSerialNumber",
+    "ReferringPhysicianName",
+]
+
+
+@pytest.mark.parametrize("keyword", KEPT)
+def test_an_original_value_is_refused(tmp_path: Path, keyword: str) -> None:
+    original, result = pair(tmp_path)
+    value = dcmread(original)[keyword].value
+    rewrite(result, lambda ds: setattr(ds, keyword, value))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_bytes_around_the_data_set_are_refused(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    plain = result.read_bytes()
+
+    for spoilt in (b"TIFF" + plain[4:], plain + b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0ab"):
+        result.write_bytes(spoilt)
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_file_meta_of_the_original_is_refused(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    ds = dcmread(result)
+    ds.file_meta.SourceApplicationEntityTitle = "ANY"
+    ds.save_as(result)
+
+    assert refusal(original, result).detail == "(0002,0016)"
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    content = result.read_bytes()
+
+    for broken in (content[:-40], content[:200], b"", b"no"):
+        result.write_bytes(broken)
+        assert refusal(original, result).reason is Reason.IOD_BROKEN
+
+
+def test_a_file_without_preamble_is_read_as_original(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    without_preamble(original)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "Sandpiper"))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_an_identifier_in_a_number_is_held(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, PatientID="44278105", TableHeight="44278105")
+
+    refused = refusal(original, result)
+
+    assert isinstance(refused, Held)
+    assert refused.reason is Reason.NUMBER_HIT
+    assert refused.detail.startswith("(0018,1130)")
+
+
+def test_a_short_number_counts_as_a_word_of_a_text_only(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, PatientID="512", AcquisitionNumber="512", Rows=16)
+
+    check(original, result)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "patient 512 seen"))
+
+    assert isinstance(refusal(original, result), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [("white matter lesion", True), ("Long axis", True), ("Long, Berenike", False)],
+)
+def test_a_name_that_is_a_word_of_the_field_counts_beside_a_name(
+    tmp_path: Path, text: str, passes: bool
+) -> None:
+    name = "White^Long" if passes else "Long^Berenike"
+    original, result = pair(tmp_path, PatientName=name)
+    rewrite(result, lambda ds: setattr(ds, "SeriesDescription", text))
+
+    if passes:
+        check(original, result)
+    else:
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_name_in_another_character_set_is_found(tmp_path: Path) -> None:
+    names = {
+        "ISO_IR 192": "Müller^Jörg",
+        "GB18030": "Wang^XiaoDong=王^小东",
+        "ISO 2022 IR 87": "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    }
+    texts = {
+        "ISO_IR 192": ("JOERG", "mueller"),
+        "GB18030": ("王小东", "小东"),
+        "ISO 2022 IR 87": ("山田", "太郎さん"),
+    }
+    for charset, name in names.items():
+        sets = ["", charset] if charset.startswith("ISO 2022") else charset
+        original, result = pair(tmp_path / charset, SpecificCharacterSet=sets, PatientName=name)
+        for text in texts[charset]:
+            rewrite(result, lambda ds, text=text: setattr(ds, "ImageComments", text))
+            assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_name_under_a_wrongly_declared_character_set_is_found(tmp_path: Path) -> None:
+    name = "Grünwald^Zoë".encode()
+
+    def mislabel(ds: Dataset) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 100"
+        ds.PatientName = name.decode("latin-1")
+
+    original, result = pair(tmp_path, prepare=mislabel)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "Gruenwald"))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -> None:
+    def hide(ds: Dataset) -> None:
+        block = ds.private_block(0x0029, "EXAMPLE", create=True)
+        block.add_new(0x01, "LO", "Bergamotte^Ilka")
+
+    original, result = pair(tmp_path, prepare=hide)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "Ilka"))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_name_that_stands_only_in_a_report_is_known(tmp_path: Path) -> None:
+    def observe(ds: Dataset) -> None:
+        item = Dataset()
+        item.RelationshipType = "HAS OBS CONTEXT"
+        item.ValueType = "PNAME"
+        item.PersonName = "Ortolan^Hedda"
+        ds.ContentSequence.append(item)
+
+    original, result = pair(tmp_path, modality="SR", prepare=observe)
+
+    def spoil(ds: Dataset) -> None:
+        ds.ContentSequence[1].PersonName = "Nobody"
+        ds.ContentSequence[0].TextValue = "discussed with Ortolan"
+
+    rewrite(result, spoil)
+
+    refused = refusal(original, result)
+    assert refused.reason is Reason.IDENTIFIER_LEFT
+    assert refused.detail.startswith("(0040,A730)/(0040,A160)")
+
+
+def test_what_one_file_of_a_patient_knows_counts_in_the_others(tmp_path: Path) -> None:
+    first, _ = pair(tmp_path / "1", OperatorsName="Whimbrel^Jon")
+    second, result = pair(tmp_path / "2")
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "by Whimbrel"))
+    gate = Gate(Allowance(OPTIONS))
+
+    gate.check(result, known=gate.known_of(second), original=second)
+    gate.known_of(first)
+
+    with pytest.raises(Rejected):
+        gate.check(result, known=gate.known_of(second), original=second)
+
+
+def test_folder_names_count(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "Kingfisher follow-up"))
+
+    check(original, result)
+
+    known = known_of(original, extra=["Kingfisher_Ada", "IM0001.dcm"])
+    with pytest.raises(Rejected):
+        check_release(result, known=known, allowance=Allowance(OPTIONS))
+
+
+def test_references_of_a_batch_stay_together(tmp_path: Path) -> None:
+    first, one = pair(tmp_path / "1", number=1)
+    second, two = pair(tmp_path / "2", number=2)
+    rewrite(two, lambda ds: setattr(ds, "StudyInstanceUID", "2.25.7"))
+    gate = Gate(Allowance(OPTIONS))
+    gate.check(one, known=gate.known_of(first), original=first)
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(two, known=gate.known_of(second), original=second)
+
+    assert caught.value.reason is Reason.VALUE_LOST
+
+
+def test_item_counts_are_compared(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, modality="US")
+    rewrite(result, lambda ds: setattr(ds, "AnatomicRegionSequence", Sequence()))
+
+    assert refusal(original, result).reason is Reason.VALUE_LOST
+
+
+def test_what_a_site_rule_touches_is_not_compared(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    rewrite(result, lambda ds: setattr(ds, "SliceThickness", "1"))
+
+    assert refusal(original, result).reason is Reason.VALUE_LOST
+    check(original, result, touched=frozenset((0x00180050,)))
+
+
+def test_kept_institution_may_stand(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+
+    def keep(ds: Dataset) -> None:
+        ds.InstitutionName = "Lapwing General Hospital"
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "113112", "DCM", "x"
+        ds.DeidentificationMethodCodeSequence.append(item)
+
+    rewrite(result, keep)
+
+    check_release(result, known=known_of(original), original=original)
+
+
+def test_known_shows_nothing(tmp_path: Path) -> None:
+    original, _ = pair(tmp_path)
+
+    shown = repr(known_of(original)) + repr(Gate().known_of(original))
+
+    for value in ("sandpiper", "Sandpiper", "4427810", "2.25.", "20190314"):
+        assert value not in shown
