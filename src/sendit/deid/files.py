@@ -62,6 +62,12 @@ class FileSource:
 
     def read(self, offset: int, length: int, /) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end."""
+        try:
+            return self._read(offset, length)
+        except OSError:
+            raise Unreadable(Reason.TRUNCATED, "the disk does not give all of it") from None
+
+    def _read(self, offset: int, length: int) -> bytes:
         data = os.pread(self.descriptor, length, offset)
         if len(data) == length or not data:
             return data

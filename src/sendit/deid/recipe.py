@@ -60,8 +60,8 @@ class Recipe:
     preset: str
     options: tuple[str, ...]
     """The preset's and the project's, sorted."""
-    pixels: str | None = None
-    """None: by SOP Class."""
+    pixels: tuple[tuple[str, str], ...] = ()
+    """Policy by modality, ``*`` for all others; empty: by SOP Class."""
     pixels_off_reason: str = ""
     digest: str = ""
     edition: str = ""
@@ -72,30 +72,49 @@ class Recipe:
         *,
         preset: str = "basic",
         options: Sequence[str] = DEFAULT_OPTIONS,
-        pixels: str | None = None,
-        pixels_off_reason: str = "",
+        pixels: str | Mapping[str, str] | None = None,
+        pixels_off_reason: str | None = None,
     ) -> "Recipe":
         """Check the parts against each other and return the recipe.
+
+        Parameters
+        ----------
+        preset
+            A name of ``PRESETS``.
+        options
+            Names of PS3.15's option columns, added to the preset's.
+        pixels
+            What is done about text in pictures: a policy for all, or one by modality.
+        pixels_off_reason
+            Why nothing is done about it where the policy is ``off``.
 
         Raises
         ------
         sendit.errors.ConfigurationInvalid
             Listing every problem, one a line.
         """
-        problems = _problems(preset, options, pixels, pixels_off_reason)
+        policies = {"*": pixels} if isinstance(pixels, str) else dict(pixels or {})
+        reason = (pixels_off_reason or "").strip()
+        problems = _problems(preset, options, policies, reason)
         if problems:
             raise ConfigurationInvalid("\n".join(problems))
         every = tuple(sorted({*PRESETS[preset], *options}))
         content = {
             "preset": preset,
             "options": every,
-            "pixels": pixels,
-            "pixels_off_reason": pixels_off_reason,
+            "pixels": policies,
+            "pixels_off_reason": reason,
             "edition": edition(),
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-        return cls(preset, every, pixels, pixels_off_reason, digest, edition())
+        sorted_policies = tuple(sorted(policies.items()))
+        return cls(preset, every, sorted_policies, reason, digest, edition())
+
+    def pixel_policy(self, modality: str) -> str:
+        """Return what is done about text in pictures of a modality; "" where the SOP Class says."""
+        policies = dict(self.pixels)
+        return policies.get(modality, policies.get("*", ""))
 
     @property
     def dates(self) -> str:
@@ -115,7 +134,7 @@ class Recipe:
 
 
 def _problems(
-    preset: str, options: Sequence[str], pixels: str | None, pixels_off_reason: str
+    preset: str, options: Sequence[str], policies: Mapping[str, str], pixels_off_reason: str
 ) -> list[str]:
     problems = []
     if preset not in PRESETS:
@@ -128,12 +147,9 @@ def _problems(
     every = {*PRESETS.get(preset, ()), *options}
     if {FULL_DATES, MODIFIED_DATES} <= every:
         problems.append(f'options: "{FULL_DATES}" and "{MODIFIED_DATES}" exclude each other')
-    if pixels is not None and pixels not in PIXEL_POLICIES:
-        problems.append(
-            f'pixels: there is no "{pixels}"; allowed: {", ".join(sorted(PIXEL_POLICIES))}'
-        )
-    if pixels == "off" and not pixels_off_reason.strip():
-        problems.append(
-            'pixels: "off" needs pixels_off_reason, which says why no text is burned in'
-        )
+    for policy in sorted(set(policies.values()) - PIXEL_POLICIES):
+        allowed = ", ".join(sorted(PIXEL_POLICIES))
+        problems.append(f'pixels: there is no "{policy}"; allowed: {allowed}')
+    if "off" in policies.values() and not pixels_off_reason:
+        problems.append('pixels: "off" needs pixels_off_reason: why no text can be burned in')
     return problems

@@ -1,0 +1,275 @@
+"""De-identify every file of a folder, in several processes, one report per file.
+
+::
+
+    1  read every header            duplicates, filters, and who is to be named are known then
+    2  ask for all identities       one request
+    3  de-identify what is accepted
+    4  report in path order         every file has exactly one entry
+
+A file that brings its process down costs itself and nothing else: the chunk that it was in is
+done again, file by file.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sendit.deid import (
+    Accept,
+    Engine,
+    Header,
+    Identities,
+    Recipe,
+    Report,
+    normal_id,
+    read_header,
+    screen,
+)
+from sendit.deid.files import files_under, same_bytes
+from sendit.errors import Excluded, ImageError, Rejected, Unreadable
+from sendit.identity.base import IdentityRequest, IdentityService, PatientRequest, StudyRequest
+from sendit.identity.complete import complete_request
+from sendit.terms import Reason
+
+CHUNK: Final = 32
+FEW: Final = 64
+"""So few files are done here: starting processes would take longer."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done."""
+
+    source: Path
+    destination: Path
+    recipe: Recipe
+    accept: Accept
+    service: IdentityService
+    entity_field: str = "PatientID"
+    item_field: str = "AccessionNumber"
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input file and what became of it."""
+
+    path: Path = field(repr=False)
+    """Relative to IN; may identify."""
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is remembered of a file between the two passes."""
+
+    path: Path = field(repr=False)
+    patient_id: str = field(repr=False, default="")
+    birth_date: str = field(repr=False, default="")
+    study_instance_uid: str = field(repr=False, default="")
+    study_date: str = field(repr=False, default="")
+    item: str = field(repr=False, default="")
+    sop_instance_uid: str = field(repr=False, default="")
+    report: Report | None = None
+    """Set when the file goes no further."""
+
+
+def deidentify_folder(job: Job) -> Iterator[Entry]:
+    """Do the job and yield an entry for every input file, in path order."""
+    root = job.source if job.source.is_dir() else job.source.parent
+    files = list(_inputs(job.source))
+    look = partial(_look, root=root.resolve(), accept=job.accept, fields=_fields(job))
+    seen = list(_each(look, files, jobs=job.jobs, crashed=_crashed_look))
+    seen = _without_doubles(seen)
+    identities = _identities(job, seen)
+    accepted = [one.path for one in seen if one.report is None]
+    folders = sorted({part for path in files for part in path.relative_to(root).parts})
+    work = _Work(job.recipe, identities, tuple(folders), job.destination)
+    job.destination.mkdir(parents=True, exist_ok=True)
+    done = _each(work, accepted, jobs=job.jobs, crashed=_crashed)
+    for one in seen:
+        report = next(done) if one.report is None else one.report
+        yield Entry(one.path.relative_to(root), report)
+
+
+def _inputs(source: Path) -> Iterator[Path]:
+    if not source.is_dir():
+        yield source
+        return
+    for path in files_under(source):
+        # A link to a folder inside IN shows what is read anyway.
+        if not (
+            path.is_symlink() and path.is_dir() and path.resolve().is_relative_to(source.resolve())
+        ):
+            yield path
+
+
+def _fields(job: Job) -> tuple[str, ...]:
+    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate")
+
+
+def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) -> _Seen:
+    """Read one header; what cannot go on carries its report."""
+    try:
+        size = path.lstat().st_size
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise Unreadable(Reason.LINK_OUTSIDE, "is a link that leaves the folder")
+        header = read_header(path, fields=fields)
+        size = header.size
+        screen(header, accept=accept)
+        if not normal_id(header.values[fields[0]]):
+            raise Rejected(Reason.NO_IDENTITY, f"{fields[0]} is empty or missing")
+    except ImageError as error:
+        return _Seen(path, report=Report.of_error(error, bytes_in=size))
+    except OSError:
+        gone = Unreadable(Reason.NO_PERMISSION, "cannot be read")
+        return _Seen(path, report=Report.of_error(gone))
+    return _seen(path, header, fields)
+
+
+def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
+    entity, item, birth, date = (header.values[name] for name in fields)
+    return _Seen(
+        path=path,
+        patient_id=entity,
+        item=item,
+        birth_date=birth,
+        study_date=date,
+        study_instance_uid=header.study_instance_uid,
+        sop_instance_uid=header.sop_instance_uid,
+    )
+
+
+def _without_doubles(seen: Sequence[_Seen]) -> list[_Seen]:
+    """Let the first of several files with one SOP Instance UID go on, in path order."""
+    first: dict[str, Path] = {}
+    result = []
+    for one in seen:
+        if one.report is None:
+            other = first.setdefault(one.sop_instance_uid, one.path)
+            if other is not one.path:
+                one = _Seen(one.path, report=_double(one.path, other))
+        result.append(one)
+    return result
+
+
+def _double(path: Path, other: Path) -> Report:
+    size = path.stat().st_size
+    if same_bytes(path, other):
+        return Report.of_error(Excluded(Reason.SAME_FILE), bytes_in=size)
+    return Report.of_error(Rejected(Reason.SAME_UID, "(0008,0018)"), bytes_in=size)
+
+
+def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
+    """Ask once for every Study that goes on."""
+    patients: dict[str, PatientRequest] = {}
+    studies: dict[str, dict[str, StudyRequest]] = {}
+    for one in seen:
+        if one.report is None:
+            key = normal_id(one.patient_id)
+            patients.setdefault(key, PatientRequest(one.patient_id, one.birth_date, ()))
+            request = StudyRequest(one.study_instance_uid, one.item, one.study_date)
+            studies.setdefault(key, {}).setdefault(one.study_instance_uid, request)
+    asked = IdentityRequest(
+        batch_key="deid",
+        patients=tuple(
+            PatientRequest(patient.patient_id, patient.birth_date, tuple(studies[key].values()))
+            for key, patient in patients.items()
+        ),
+    )
+    complete = complete_request(
+        asked, entity_field=job.entity_field, item_field=job.item_field, on_missing="derive"
+    )
+    return job.service.identify(complete)
+
+
+class _Work:
+    """De-identifies one file; makes its engine in the process that it runs in."""
+
+    def __init__(
+        self, recipe: Recipe, identities: Identities, names: tuple[str, ...], destination: Path
+    ) -> None:
+        self._recipe = recipe
+        self._identities = identities
+        self._names = names
+        self._destination = destination
+        self._engine: Engine | None = None
+
+    def __getstate__(self) -> tuple[object, ...]:
+        return self._recipe, self._identities, self._names, self._destination
+
+    def __setstate__(self, state: tuple[Recipe, Identities, tuple[str, ...], Path]) -> None:
+        self._recipe, self._identities, self._names, self._destination = state
+        self._engine = None
+
+    def __call__(self, path: Path) -> Report:
+        if self._engine is None:
+            self._engine = Engine(self._recipe, self._identities, extra_known=self._names)
+        try:
+            return self._engine.deidentify_into(path, self._destination)
+        except ImageError as error:
+            return Report.of_error(error, bytes_in=path.stat().st_size)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the per-image boundary: one file, one report
+            return _crashed(path, type(error).__name__)
+
+
+def _crashed(path: Path, what: str = "the process ended") -> Report:
+    return Report.of_error(Rejected(Reason.CRASHED, what), bytes_in=path.stat().st_size)
+
+
+def _crashed_look(path: Path) -> _Seen:
+    return _Seen(path, report=_crashed(path))
+
+
+_task: Callable[[Path], object] | None = None
+"""What a worker process does; set once when it starts, so that it is not sent with each chunk."""
+
+
+def _start(task: Callable[[Path], object]) -> None:
+    global _task
+    _task = task
+
+
+def _do(paths: Sequence[Path]) -> list[object]:
+    assert _task is not None  # noqa: S101 - set by _start
+    return [_task(path) for path in paths]
+
+
+def _each(
+    task: Callable[[Path], R], paths: Sequence[Path], *, jobs: int, crashed: Callable[[Path], R]
+) -> Iterator[R]:
+    """Yield ``task(path)`` for every path in order, in several processes if it is worth it."""
+    if jobs == 1 or len(paths) <= FEW:
+        yield from map(task, paths)
+        return
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    position = 0
+    while position < len(chunks):
+        try:
+            with ProcessPoolExecutor(jobs, initializer=_start, initargs=(task,)) as pool:
+                for results in pool.map(_do, chunks[position:]):
+                    yield from results  # type: ignore[misc]
+                    position += 1
+        except BrokenProcessPool:
+            for path in chunks[position]:
+                yield _alone(task, path, crashed)
+            position += 1
+
+
+def _alone(task: Callable[[Path], R], path: Path, crashed: Callable[[Path], R]) -> R:
+    """Do one file in a process of its own."""
+    try:
+        with ProcessPoolExecutor(1, initializer=_start, initargs=(task,)) as pool:
+            return pool.submit(_do, [path]).result()[0]  # type: ignore[return-value]
+    except BrokenProcessPool:
+        return crashed(path)

@@ -1,0 +1,148 @@
+import json
+import stat
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from sendit.cli.deid import main
+from tests.support.make_study import (
+    empty,
+    make_dicomdir,
+    make_instance,
+    make_study,
+    not_dicom,
+    truncate,
+    write_instance,
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def report_of(here: Path, *words: str, code: int) -> dict:
+    assert main(["in", "out", "--report", "report.json", *words]) == code
+    return json.loads((here / "report.json").read_text())
+
+
+def reasons(report: dict) -> dict:
+    return {image["source"]: image["reason"] for image in report["images"]}
+
+
+def test_folder_becomes_a_tree_of_new_names(here: Path) -> None:
+    make_study(here / "in", n_series=2, n_images=2)
+
+    report = report_of(here, code=0)
+
+    files = sorted((here / "out").rglob("*.dcm"))
+    assert len(files) == report["totals"]["written"] == 4
+    for file in files:
+        ds = pydicom.dcmread(file)
+        parts = (ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)
+        assert file.relative_to(here / "out") == Path(*parts).with_name(f"{parts[3]}.dcm")
+
+
+def test_every_file_has_one_entry_in_path_order(here: Path) -> None:
+    [first, second] = make_study(here / "in", n_series=1, n_images=2)
+    (here / "in" / "copy.dcm").write_bytes(first.read_bytes())
+    other = make_instance(seed=str(here / "in"), number=2, InstanceNumber="77")
+    write_instance(here / "in" / "z-other.dcm", other)
+    truncate(write_instance(here / "in" / "cut.dcm", make_instance(seed="cut")))
+    empty(here / "in" / "empty.dcm")
+    not_dicom(here / "in" / "notes.txt")
+    make_dicomdir(here / "in" / "DICOMDIR", [second])
+    (here / "in" / ".DS_Store").write_bytes(b"x")
+    write_instance(here / "in" / "nobody.dcm", make_instance(seed="nobody", PatientID=""))
+
+    report = report_of(here, code=1)
+
+    assert reasons(report) == {
+        "DICOMDIR": "DICOMDIR",
+        "copy.dcm": None,
+        "cut.dcm": "TRUNCATED",
+        "empty.dcm": "EMPTY_FILE",
+        "nobody.dcm": "NO_IDENTITY",
+        "notes.txt": "NOT_DICOM",
+        "series1/image001.dcm": "SAME_FILE",
+        "series1/image002.dcm": None,
+        "z-other.dcm": "SAME_UID",
+    }
+    assert list(reasons(report)) == sorted(reasons(report))
+    assert len(list((here / "out").rglob("*.dcm"))) == report["totals"]["written"] == 2
+
+
+def test_report_is_private_and_names_no_source_when_asked(here: Path) -> None:
+    make_study(here / "in" / "SANDPIPER", n_series=1, n_images=1)
+
+    report = report_of(here, "--no-sources", code=0)
+
+    text = (here / "report.json").read_text()
+    assert stat.S_IMODE((here / "report.json").stat().st_mode) == 0o600
+    assert [image["source"] for image in report["images"]] == [1]
+    assert "SANDPIPER" not in text.upper()
+
+
+def test_link_that_leaves_the_folder_is_never_followed(here: Path) -> None:
+    [outside] = make_study(here / "elsewhere", n_series=1, n_images=1)
+    (here / "in").mkdir()
+    (here / "in" / "link.dcm").symlink_to(outside)
+
+    report = report_of(here, code=1)
+
+    assert reasons(report) == {"link.dcm": "LINK_OUTSIDE"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["in", "in/out"],
+        ["in/sub", "in"],
+        ["in", "out", "--report", "out/report.json"],
+        ["missing", "out"],
+    ],
+)
+def test_places_that_lie_in_one_another_are_refused(here: Path, words: list[str]) -> None:
+    make_study(here / "in" / "sub", n_series=1, n_images=1)
+
+    assert main(words) == 1
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["in"], ["in", "out", "--nonsense"], ["in", "o", "--jobs", "0"]]
+)
+def test_wrong_usage_is_exit_2(here: Path, words: list[str]) -> None:
+    assert main(words) == 2
+
+
+def test_processes_give_the_same_bytes_as_one(here: Path) -> None:
+    make_study(here / "in", n_series=2, n_images=40)
+
+    one = report_of(here, "--jobs", "1", code=0)
+    two = report_of(here, "--jobs", "2", code=0)
+
+    assert one["images"] == two["images"]
+
+
+def test_missing_accession_number_is_derived_and_pseudonyms_stay(here: Path) -> None:
+    make_study(here / "in", n_series=1, n_images=1, AccessionNumber="")
+
+    first = report_of(here, code=0)
+    second = report_of(here, code=0)
+
+    assert first["images"] == second["images"]
+    [file] = (here / "out").rglob("*.dcm")
+    assert pydicom.dcmread(file).AccessionNumber
+    assert stat.S_IMODE((here / "sendit-data/keys/site.key").stat().st_mode) == 0o600
+
+
+def test_file_name_that_is_no_text_is_escaped_in_the_report(here: Path) -> None:
+    [source] = make_study(here / "in", n_series=1, n_images=1)
+    source.rename(source.with_name("a b\nc\udcff.dcm"))
+
+    report = report_of(here, code=0)
+
+    assert [image["source"] for image in report["images"]] == ["series1/a b\nc\\xff.dcm"]
