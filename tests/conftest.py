@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.system import PROGRAMS
 
-pytest_plugins = ["tests.support.servers"]
+pytest_plugins = ["tests.support.installation", "tests.support.servers"]
 
 SERVER_FIXTURES = frozenset(program.fixture for program in PROGRAMS)
 REQUIRE_ALL = os.environ.get("SENDIT_TEST_REQUIRE_ALL") == "1"

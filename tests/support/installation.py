@@ -19,14 +19,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from sendit.config import Configuration, load
 from tests.support.make_study import make_study
@@ -170,9 +169,7 @@ def installation(tmp_path: Path) -> Installation:
 
 
 @pytest.fixture
-def in_this_process(
-    installation: Installation, settings: SettingsWrapper
-) -> Iterator[Configuration]:
+def in_this_process(installation: Installation, settings: Settings) -> Configuration:
     """Point Django's settings at the installation, with a field key, until the test ends."""
     configuration = installation.configuration()
     field_file = configuration.settings.keys.field_file
@@ -180,4 +177,4 @@ def in_this_process(
     field_file.write_bytes(Fernet.generate_key())
     settings.SENDIT = configuration
     settings.SENDIT_FIELD_KEY_FILE = field_file
-    yield configuration
+    return configuration

@@ -1,27 +1,84 @@
-"""Django's settings: one installation of sendit.
+"""Django's settings, all of them from the one configuration of this installation.
 
-INSTALLED_APPS grows with the rooms that are there.
+``SENDIT`` is that configuration; rooms above ``config`` read it as
+``django.conf.settings.SENDIT``.  Nothing is made or opened here.
 """
 
+import os
+import secrets
 from pathlib import Path
 
-SECRET_KEY = "not-used-for-anything-that-lasts"  # noqa: S105
+from sendit.config import Configuration, load
+from sendit.server.database import database_from_url
+from sendit.server.logs import logging_configuration
+
+SENDIT: Configuration = load(None, environ=os.environ, cwd=Path.cwd())
+SENDIT_FIELD_KEY_FILE: Path = SENDIT.settings.keys.field_file
+
+
+def _is_there(name: str) -> bool:
+    return (Path(__file__).parents[1] / name.removeprefix("sendit.") / "apps.py").exists()
+
+
+_web = SENDIT.settings.web
+
+DEBUG = False
+SECRET_KEY = (
+    # Without one of its own, a server forgets its sessions when it stops.
+    _web.secret_key.get_secret_value() if _web.secret_key else secrets.token_urlsafe(50)
+)
+ALLOWED_HOSTS = list(_web.allowed_hosts) or ["127.0.0.1", "localhost", "[::1]"]
 USE_TZ = True
-ROOMS = Path(__file__).parents[1]
-INSTALLED_APPS = [
-    f"sendit.{room}" for room in ("records", "web", "cli") if (ROOMS / room / "apps.py").exists()
-]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": "sendit.sqlite3",
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        },
-    }
-}
+TIME_ZONE = "UTC"
+USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-SENDIT_FIELD_KEY_FILE: Path = Path("sendit-data/keys/field.key")
+DATABASES = {"default": database_from_url(SENDIT.settings.database.url.get_secret_value())}
+
+LOGGING = logging_configuration(
+    log_format=SENDIT.settings.log_format, level=SENDIT.settings.log_level
+)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "sendit.records",
+    *(name for name in ("sendit.web", "sendit.cli") if _is_there(name)),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "sendit.server.urls"
+WSGI_APPLICATION = "sendit.server.wsgi.application"
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # static files come from the packages; there is nothing to collect
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"

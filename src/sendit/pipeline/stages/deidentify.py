@@ -73,7 +73,7 @@ def _one(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
         _refused(image, error.reason, error.detail, chunk)
     except (SenditError, OSError):
         raise
-    except Exception as error:  # noqa: BLE001 - the boundary of one image: the rest goes on
+    except Exception as error:
         logger.exception("the image could not be processed")
         _refused(image, Reason.CRASHED, type(error).__name__, chunk)
 
