@@ -19,7 +19,8 @@ from sendit.deid.release_reader import Key, Level, tag_name, vr_of
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import MODIFIED_DATES, RETAIN_UIDS, Profile
 from sendit.deid.release_text import TEXT_VRS
-from sendit.deid.release_words import dummies, squeeze
+from sendit.deid.release_vocabulary import DUMMIES
+from sendit.deid.release_words import squeeze
 from sendit.errors import Rejected
 from sendit.terms import Reason
 
@@ -225,7 +226,7 @@ def _tells(key: Key, value: bytes) -> bool:
     if vr in ("TM", "DS", "IS", "CS", "AS", "US", "SS", "UL", "SL", "FL", "FD"):
         return False
     word = squeeze(plain.decode("latin-1"))
-    return len(word) >= _LEAST_TELLING and word not in dummies() and not word.isdigit()
+    return len(word) >= _LEAST_TELLING and word not in DUMMIES and not word.isdigit()
 
 
 def _plain(path: str, tag: int) -> str:

@@ -25,6 +25,7 @@ from sendit.deid.release_sources import (
     names_somebody,
 )
 from sendit.deid.release_text import CODE_VRS, NUMBER_VRS, TEXT_VRS, readings, text_in
+from sendit.deid.release_vocabulary import DUMMIES, is_clinical, is_common
 from sendit.deid.release_words import (
     CARET_NAME,
     LABELLED_ID,
@@ -32,8 +33,6 @@ from sendit.deid.release_words import (
     NATIONAL_ID,
     PHONE,
     dates_in,
-    dummies,
-    field_words,
     is_ideographic,
     parts_of,
     squeeze,
@@ -185,7 +184,7 @@ class Dossier:
                 self._name(text.replace(",", "^"))
                 continue
             for match in CARET_NAME.finditer(text[:4000]):
-                if not field_words().intersection(words_of(match.group())):
+                if not any(map(is_common, words_of(match.group()))):
                     self._name(match.group())
 
     def _raw_names(self, value: bytes) -> None:
@@ -198,7 +197,7 @@ class Dossier:
     def _name(self, text: str) -> None:
         for group in text.split("="):
             components = group.split("^")[:3]
-            if squeeze(group) in dummies():
+            if squeeze(group) in DUMMIES:
                 continue
             told = [[word for word in words_of(part) if word not in _UNTOLD] for part in components]
             flat = [word for words in told for word in words]
@@ -220,9 +219,9 @@ class Dossier:
         elif is_ideographic(word):
             if len(word) > 1:
                 known.long[word] = Kind.NAME
-        elif len(word) > 1 and word not in dummies():
+        elif len(word) > 1 and word not in DUMMIES:
             known.words[word] = known.words.get(word, Kind(0)) | Kind.NAME
-            if len(word) >= _LONG and word not in field_words():
+            if len(word) >= _LONG and not is_clinical(word):
                 known.long[word] = Kind.NAME
 
     def _identifier(
@@ -230,7 +229,7 @@ class Dossier:
     ) -> None:
         word = squeeze(text)
         known = self._known
-        if not word or word in dummies() or word in field_words():
+        if not word or word in DUMMIES or (word.isalpha() and is_common(word)):
             return
         if word.isdigit():
             if len(word) >= _LEAST_DIGITS:
@@ -249,11 +248,11 @@ class Dossier:
     def _place(self, text: str, kind: Kind) -> None:
         known = self._known
         whole = squeeze(text)
-        if whole in dummies() or whole in field_words():
+        if whole in DUMMIES or all(map(is_common, words_of(text))):
             return
         for part in {text, *_SPLIT_CONTACT.split(text)}:
             word = squeeze(part)
-            if len(word) < _LONG - 1 or word in field_words() or word in dummies():
+            if len(word) < _LONG - 1 or word in DUMMIES or all(map(is_common, words_of(part))):
                 continue
             if word.isdigit():
                 known.numbers[word] = known.numbers.get(word, Kind(0)) | kind
@@ -285,7 +284,7 @@ class Dossier:
         self._uids(name.encode("ascii", "replace"))
         known = self._known
         for word in set(parts_of(name)) | set(words_of(name)):
-            if word in field_words() or word in dummies() or word in described:
+            if is_common(word) or word in DUMMIES or word in described:
                 continue
             if word.isdigit():
                 if len(word) > _LEAST_DIGITS and not _UID.search(name.encode("ascii", "replace")):

@@ -26,10 +26,10 @@ from sendit.deid.release_text import (
     readings,
     text_in,
 )
+from sendit.deid.release_vocabulary import is_clinical, is_common, protects
 from sendit.deid.release_words import (
     PATTERNS,
     digit_runs,
-    field_words,
     fold,
     parts_of,
     squeeze,
@@ -132,28 +132,27 @@ class Searcher:
         parts = parts_of(text)
         for run in (words, parts) if parts != words else (words,):
             found = self._words.keys() & windows(run)
-            if found and any(self._counts(word, run, vr) for word in found):
+            if found and any(self._counts(word, run, text, vr) for word in found):
                 return Hit("known-identifier")
         squeezed = "".join(words)
         if any(word in squeezed for word in self._long):
             return Hit("known-identifier")
         for word in words:
-            if len(word) > 5 and word not in field_words() and self._glued(word):
+            if len(word) > 5 and not is_common(word) and self._glued(word):
                 return Hit("known-identifier")
         if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(text)):
             return Hit("known-identifier")
         return None
 
-    def _counts(self, word: str, words: list[str], vr: str) -> bool:
+    def _counts(self, word: str, words: list[str], text: str, vr: str) -> bool:
         """Return whether a known word is a find here, or only the word of the field."""
-        if word not in field_words() or word not in words:
+        if vr == "PN" or word not in words:
             return True
-        if vr == "PN":
-            return True
-        for index, other in enumerate(words):
-            if other == word and self._beside_a_name(words, index):
-                return True
-        return False
+        return any(
+            other == word
+            and (self._beside_a_name(words, index) or not protects(words, index, text))
+            for index, other in enumerate(words)
+        )
 
     def _beside_a_name(self, words: list[str], index: int) -> bool:
         before = words[index - 1] if index else ""
@@ -163,7 +162,7 @@ class Searcher:
         return any(
             neighbour in self._words
             and self._words[neighbour] & Kind.NAME
-            and neighbour not in field_words()
+            and not is_common(neighbour)
             for neighbour in (before, after)
         )
 
@@ -181,7 +180,7 @@ class Searcher:
             for part in text.split("\\"):
                 words = windows(words_of(part))
                 for word in self._words.keys() & words:
-                    if len(word) >= _LETTERS_IN_CODES and word not in field_words():
+                    if len(word) >= _LETTERS_IN_CODES and not is_clinical(word):
                         return Hit("known-identifier", in_number=True)
                 if not self._numbers.keys().isdisjoint(words):
                     return Hit("known-identifier", in_number=True)
@@ -221,7 +220,7 @@ class Searcher:
             return hit
         for line in text.split("\n"):
             found = self._words.keys() & windows(words_of(line))
-            strong = [word for word in found if len(word) >= 4 and word not in field_words()]
+            strong = [word for word in found if len(word) >= 4 and not is_clinical(word)]
             squeezed = fold(line).replace(" ", "")
             if strong or any(word in squeezed for word in self._long):
                 return Hit("known-identifier")

@@ -4,16 +4,14 @@ Case, accents, transliteration (Müller, Mueller, MULLER), separators and compat
 do not count.  The gate folds text with its own code, so that a spelling that the engine's
 folding overlooks is still seen here.
 
-Also here: which words are the field's own (anatomy, sequences, units) and the patterns of
-things that identify whatever they say: mail addresses, phones, numbers with a label, dates.
+Also here: the patterns of what identifies whatever it says (mail addresses, phones, numbers
+with a label) and the dates that a text may mean.
 """
 
 import datetime
-import json
 import re
 import unicodedata
-from functools import cache, lru_cache
-from importlib.resources import files
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+")
 _SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -146,26 +144,6 @@ def dates_in(text: str) -> set[str]:
 def is_ideographic(word: str) -> bool:
     """Return whether the word is in a script that puts no spaces between words."""
     return any("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3" for char in word)
-
-
-@cache
-def field_words() -> frozenset[str]:
-    """Return the words of the field, folded: anatomy, technique, clinic, default folders."""
-    lists = _word_lists()
-    return frozenset(fold(word) for name in lists if name != "dummies" for word in lists[name])
-
-
-@cache
-def dummies() -> frozenset[str]:
-    """Return what stands where an identifier was removed before, folded and squeezed."""
-    return frozenset(squeeze(word) for word in _word_lists()["dummies"])
-
-
-@cache
-def _word_lists() -> dict[str, list[str]]:
-    text = (files("sendit.deid") / "data" / "release_words.json").read_text("utf-8")
-    lists: dict[str, list[str]] = json.loads(text)["words"]
-    return lists
 
 
 def _add(found: set[str], year: str, month: str, day: str) -> None:

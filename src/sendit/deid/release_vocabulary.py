@@ -1,0 +1,105 @@
+"""Which known names are words of the field, and where; read from the shared word lists.
+
+A patient called Brown must not cost *brown adipose tissue*.  The lists in
+``data/vocabulary.toml`` are shared with the engine, since they are the decision; the code that
+reads them is the gate's own.
+
+- A *clinical* word (head, long, white) stands for itself wherever it stands alone.
+- A word of a *phrase* stands for itself inside the phrase (bundle of His).
+- An *eponym* stands for itself beside its disease, sign or method (Baker cyst).
+- A *function* word (may, do) stands for itself in small letters.
+
+None of them is a find there, unless a title or another part of the name stands beside it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from itertools import product
+
+from sendit.deid.release_words import squeeze
+
+_DUMMY_WORDS = """
+anonymous anonymized anonymised anonymise anon deidentified removed unknown none null na nn no name
+noname nobody test demo sample example subject volunteer phantom undefined unspecified
+notavailable applicable patient hidden redacted masked blank empty xxx xxxx xxxxx zzz dummy animal
+physician operator service siemens ge philips toshiba canon hitachi hologic fuji agfa kodak
+carestream default user technologist radiologist doctor admin johndoe janedoe doejohn doejane
+"""
+DUMMIES = frozenset(squeeze(word) for word in _DUMMY_WORDS.split())
+"""What stands where an identifier was removed before, folded and squeezed."""
+_NEAR = 2
+
+
+def is_clinical(word: str) -> bool:
+    """Return whether a folded word stands for itself wherever it stands alone."""
+    return word.strip("0123456789") in _section("clinical")
+
+
+def is_common(word: str) -> bool:
+    """Return whether a folded word names no place, device or folder by itself."""
+    return (
+        is_clinical(word)
+        or word in _section("generic")
+        or word in _section("function")
+        or word in _longer_words()
+    )
+
+
+def protects(words: list[str], index: int, text: str) -> bool:
+    """Return whether the word at ``index`` stands for itself in the place where it stands."""
+    word = words[index]
+    if is_clinical(word):
+        return True
+    if word in _section("function") and not re.search(rf"\b{word.upper()}|{word.title()}", text):
+        return True
+    heads = _eponyms().get(word)
+    if heads is not None:
+        near = words[max(0, index - 1) : index] + words[index + 1 : index + 1 + _NEAR]
+        if not heads.isdisjoint(near):
+            return True
+    return any(
+        tuple(words[start : start + size]) in _phrases()
+        for size in (2, 3)
+        for start in range(max(0, index - size + 1), index + 1)
+    )
+
+
+@cache
+def _lists() -> Mapping[str, str]:
+    text = (files("sendit.deid") / "data" / "vocabulary.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def _section(name: str) -> frozenset[str]:
+    parts = (part for word in _lists()[name].split() for part in re.split("[-_]", word))
+    return frozenset(squeeze(part) for part in parts)
+
+
+@cache
+def _longer_words() -> frozenset[str]:
+    text = (files("sendit.deid") / "data" / "clinical_words.txt").read_text("utf-8")
+    return frozenset(squeeze(line) for line in text.splitlines() if not line.startswith("#"))
+
+
+@cache
+def _eponyms() -> dict[str, frozenset[str]]:
+    return {
+        **dict.fromkeys(_section("eponyms"), _section("heads")),
+        **dict.fromkeys(_section("techniques"), _section("methods")),
+    }
+
+
+@cache
+def _phrases() -> frozenset[tuple[str, ...]]:
+    return frozenset(_spelled_out(_lists()["phrases"].splitlines()))
+
+
+def _spelled_out(lines: Iterable[str]) -> Iterable[tuple[str, ...]]:
+    for line in lines:
+        slots = [[squeeze(word) for word in slot.split("|")] for slot in line.split()]
+        if slots:
+            yield from product(*slots)
