@@ -4,7 +4,7 @@ Each is one query on SQLite and PostgreSQL alike.  Nothing is written here.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from django.db import models
 from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Value, When
@@ -12,7 +12,7 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Val
 from sendit.terms import Stage, Status, Verdict
 
 if TYPE_CHECKING:
-    from sendit.records.models import Image
+    from sendit.records.models import Batch, Image  # noqa: F401 - named in a base class
 
 AT_REST = (Status.DONE, Status.EMPTY, Status.ERROR)
 """A batch in one of these is not worked on; its folder's name may come again."""
@@ -60,8 +60,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def claimable(self, now: datetime) -> Self:
         """Return those due and in nobody's hands; what is furthest on its way comes first."""
-        from_model = self.model._meta.get_field("images").related_model
-        open_images = from_model.objects.claimable(now).filter(batch=OuterRef("pk"))  # type: ignore[union-attr]
+        images = self._images()
         return (
             self.due(now)
             .filter(Q(lease_token="") | Q(lease_until__lt=now))
@@ -74,7 +73,9 @@ class BatchQuerySet(models.QuerySet["Batch"]):
                     output_field=IntegerField(),
                 )
             )
-            .filter(~Q(stage=Stage.DEIDENTIFY) | Exists(open_images) | ~Exists(self._open_images()))
+            .filter(
+                ~Q(stage=Stage.DEIDENTIFY) | Exists(images.claimable(now)) | ~Exists(images.open())
+            )
             .order_by("-priority", "order", "pk")
         )
 
@@ -89,9 +90,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             )
         )
 
-    def _open_images(self) -> "models.QuerySet[Image]":
-        from_model = self.model._meta.get_field("images").related_model
-        return from_model.objects.open().filter(batch=OuterRef("pk"))  # type: ignore[union-attr]
+    def _images(self) -> "ImageQuerySet":
+        """Return the images of the batch at hand, for a subquery."""
+        related = self.model._meta.get_field("images").related_model
+        return cast("type[Image]", related).objects.filter(batch=OuterRef("pk"))
 
 
 class ImageQuerySet(models.QuerySet["Image"]):

@@ -139,7 +139,8 @@ def _let_go_of_images(claim: Claim, *, attempts: object) -> None:
 
 
 def _delay(attempts: int) -> timedelta:
-    return min(FIRST_DELAY * 4 ** max(attempts - 1, 0), LONGEST_DELAY)
+    factor: int = 4 ** max(attempts - 1, 0)
+    return min(FIRST_DELAY * factor, LONGEST_DELAY)
 
 
 def _crashed(stage: Stage, tries: int) -> str:

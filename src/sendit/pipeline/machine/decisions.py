@@ -37,7 +37,6 @@ def register(
     django.db.IntegrityError
         When the uid is known.
     """
-    move = BY_EVENT[None, Event.REGISTERED]
     return Batch.objects.create(
         uid=uid,
         uid_digest=uid_digest,
@@ -47,8 +46,8 @@ def register(
         project=project,
         profile_id=profile_id,
         priority=priority,
-        status=move.status,
-        stage=move.to_stage,
+        status=Status.QUEUE,
+        stage=Stage.IMPORT,
     )
 
 
@@ -96,7 +95,12 @@ def retry(batch_id: int, *, target: str | None, now: datetime) -> None:
             batch=batch_id, severity=Finding.ERROR, resolved="", image=None, nr=None
         ).update(resolved="retried")
         Image.objects.open().filter(batch=batch_id, lease_token="").update(attempts=0)
-        changes = {"attempts": 0, "retry_at": None, "due_at": None, "stage": stage}
+        changes: dict[str, object] = {
+            "attempts": 0,
+            "retry_at": None,
+            "due_at": None,
+            "stage": stage,
+        }
         if stopped:
             changes |= {"status": _implied_status(batch_id, stage), "finished": None}
         Batch.objects.filter(pk=batch_id).update(**changes, modified=now)

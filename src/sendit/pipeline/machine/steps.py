@@ -81,7 +81,8 @@ def end_run(claim: Claim, outcome: str, *, now: datetime, code: str = "") -> Non
 
 def locked(batch_id: int) -> Batch:
     """Return a batch, locked until the transaction ends."""
-    return Batch.objects.select_for_update().select_related(None).get(pk=batch_id)
+    batch: Batch = Batch.objects.select_for_update().get(pk=batch_id)
+    return batch
 
 
 def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:

@@ -48,7 +48,7 @@ def make_engine(work: Work) -> Engine:
     """Return an engine for one batch: its recipe, its identities, its folder and file names."""
     names = {work.batch.folder}
     for source in Image.objects.filter(batch=work.batch_id).values_list("source", flat=True):
-        names.update(PurePosixPath(source).parts)
+        names.update(PurePosixPath(str(source)).parts)
     return Engine(work.project.recipe(), identities_of(work), extra_known=sorted(names))
 
 

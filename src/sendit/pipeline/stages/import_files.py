@@ -88,7 +88,7 @@ def _finish_moves(work: Work, folder: Path | None) -> _Known:
         if image.sop_digest:
             known.firsts[image.sop_digest] = image.nr
     unreadable = Finding.objects.filter(batch=work.batch_id, nr__isnull=False)
-    known.paths.update(unreadable.values_list("file", flat=True))
+    known.paths.update(str(path) for path in unreadable.values_list("file", flat=True))
     last = max(unreadable.aggregate(last=Max("nr"))["last"] or 0, images[-1].nr if images else 0)
     known.next_nr = last + 1
     if images:

@@ -34,7 +34,7 @@ def _lagging(work: Work) -> Iterator[NewFinding]:
     lagging = Delivery.objects.filter(batch=work.batch_id, state=DeliveryState.FAILED)
     for delivery in lagging.order_by("pk"):
         yield NewFinding(
-            delivery.error["code"],
+            (delivery.error or {"code": TargetError.code})["code"],
             "An optional target did not take the batch; its results are kept until it has. "
             'Run "sendit retry" with --target when it is back.',
             Stage.SEND,
