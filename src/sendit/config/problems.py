@@ -44,19 +44,34 @@ def refuse(problems: Iterable[Problem]) -> None:
 
 
 def read_partly(
-    model: type[_Model], document: Mapping[str, object], *, base: Path
+    model: type[_Model],
+    document: Mapping[str, object],
+    *,
+    base: Path,
+    instead: Mapping[str, object] | None = None,
 ) -> tuple[_Model, ValidationError | None]:
     """Check a document, and read it without its faulty tables if it has any.
 
-    What is read serves to look for further problems only.
+    What is read in spite of a fault serves to look for further problems only.
+
+    Parameters
+    ----------
+    model
+        What the document should be.
+    document
+        What was written.
+    base
+        Relative paths count from here.
+    instead
+        Stands in for faulty keys that the model cannot do without.
     """
     context = {"base": base}
     try:
         return model.model_validate(document, context=context), None
     except ValidationError as error:
         faulty = {details["loc"][0] for details in error.errors() if details["loc"]}
-        rest = {key: value for key, value in document.items() if key not in faulty}
-        return model.model_validate(rest, context=context), error
+        right = {key: value for key, value in document.items() if key not in faulty}
+        return model.model_validate({**(instead or {}), **right}, context=context), error
 
 
 def problems_of(

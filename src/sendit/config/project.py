@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, SecretStr
 from sendit.config.plugins import (
     IDENTITY,
     STORAGE,
+    NoOptions,
     Secret,
     read_plugin,
     secret_keys,
@@ -30,6 +31,7 @@ from sendit.config.project_sections import (
     TargetSettings,
 )
 from sendit.config.section import Flag, Name, Section, Text, Whole
+from sendit.deid import Recipe
 from sendit.identity import IdentityContext, IdentityService
 from sendit.identity import registry as identity_registry
 
@@ -64,6 +66,10 @@ class Project(Section):
             entity_field=self.identity.entity_field,
         )
         return identity_registry.create(self.identity.kind, self.identity.options, context=context)
+
+    def recipe(self) -> Recipe:
+        """Return how the engine de-identifies the images of this project."""
+        return self.deid.resolve()
 
     def snapshot(self) -> dict[str, Any]:  # a JSON document, whose values are of many types
         """Return the project as JSON, in the shape of its file and without secrets."""
@@ -148,10 +154,17 @@ def read_project(
     if document.get("name", name) != name:
         found.append(Problem(file, "name", "is the name of the file; leave it out"))
     whole = {"title": name, **document, "name": name, "identity": identity, "targets": targets}
-    project, error = read_partly(Project, whole, base=base)
+    project, error = read_partly(Project, whole, base=base, instead=_UNREAD)
     if error is not None:
         found += problems_of(error, Project, file=file)
     return project, found
+
+
+_UNREAD: Mapping[str, object] = {
+    "name": "unread",
+    "title": "unread",
+    "identity": {"kind": "keyed", "namespace": "unread", "options": NoOptions()},
+}
 
 
 def _read_identity(

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydicom.datadict import keyword_dict
 
+from sendit import deid
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
 from sendit.storage import Target
@@ -54,7 +55,7 @@ def _dicom_keyword(name: str) -> str:
     return name
 
 
-def _read_site_rules(value: object, info: ValidationInfo) -> object:
+def _read_recipe_file(value: object, info: ValidationInfo) -> object:
     """Read the file that ``recipe`` names."""
     if not isinstance(value, str):
         return value
@@ -111,6 +112,10 @@ class Accept(Section):
     on_bad_image: Literal["reject", "stop"] = "reject"
     """An image that may not leave is left out, or stops its batch."""
 
+    def rules(self) -> deid.Accept:
+        """Return what the engine's ``screen`` needs of it."""
+        return deid.Accept(self.modalities, self.sop_classes, self.burned_in)
+
 
 class IdentitySettings(Section):
     """`[identity]`: under which names patients go on."""
@@ -128,8 +133,8 @@ class IdentitySettings(Section):
     options: InstanceOf[BaseModel]
 
 
-class SiteRules(Section):
-    """What a ``.deid`` or ``.toml`` file of site rules says."""
+class RecipeFile(Section):
+    """A file of site rules, ``.deid`` or ``.toml``, as it was when it was read."""
 
     name: Text
     text: str
@@ -142,7 +147,7 @@ class DeidSettings(Section):
     """Named set of options."""
     options: tuple[Option, ...] = ("retain-longitudinal-modified-dates",)
     """Options of PS3.15, added to the preset's."""
-    recipe: Annotated[SiteRules | None, BeforeValidator(_read_site_rules)] = None
+    recipe: Annotated[RecipeFile | None, BeforeValidator(_read_recipe_file)] = None
     """File of site rules, `.deid` or `.toml`."""
     pixels: Annotated[
         PixelPolicy | Mapping[str, PixelPolicy] | None, PlainValidator(_pixel_policies)
@@ -152,6 +157,21 @@ class DeidSettings(Section):
     """Why nothing is done about it; needed with `off`."""
     defacing: Literal["off", "hold"] | None = None
     """What is done about faces in CT, MR and PT; `off`: nothing."""
+
+    def resolve(self) -> deid.Recipe:
+        """Return the engine's recipe.
+
+        Raises
+        ------
+        sendit.errors.ConfigurationInvalid
+            With every part that does not go together, one a line.
+        """
+        return deid.Recipe.resolve(
+            preset=self.preset,
+            options=self.options,
+            pixels=self.pixels if isinstance(self.pixels, str) else None,
+            pixels_off_reason=self.pixels_off_reason or "",
+        )
 
 
 class TargetSettings(Section):

@@ -27,7 +27,7 @@ _SECONDS: Mapping[str, int] = {
     "week": 604800,
     "weeks": 604800,
 }
-_QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+)")
+_QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+)")
 
 
 def parse_size(text: str) -> int:
@@ -81,7 +81,8 @@ def format_duration(duration: timedelta) -> str:
         count, rest = divmod(duration, timedelta(seconds=_SECONDS[unit]))
         if count and not rest:
             return f"{count} {unit if count == 1 else plural}"
-    return f"{duration / timedelta(microseconds=1) / 1_000_000:.6f}".rstrip("0").rstrip(".") + " s"
+    seconds = Decimal(duration // timedelta(microseconds=1)).scaleb(-6)
+    return f"{seconds:f}".rstrip("0").rstrip(".") + " s"
 
 
 def _split(text: str) -> tuple[Decimal, str]:

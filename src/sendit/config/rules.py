@@ -9,11 +9,9 @@ from pathlib import Path
 from sendit.config.mounts import is_network
 from sendit.config.problems import Problem, unknown
 from sendit.config.project import Project
-from sendit.config.project_sections import PixelPolicy
 from sendit.config.settings import Inbox, Settings
+from sendit.errors import ConfigurationInvalid
 from sendit.storage import registry as storage_registry
-
-_EXCLUDE_EACH_OTHER = (("retain-longitudinal-full-dates", "retain-longitudinal-modified-dates"),)
 
 
 def settings_problems(
@@ -47,6 +45,7 @@ def project_problems(project: Project, *, file: str) -> Iterator[Problem]:
     yield from _target_name_problems(project, file)
     yield from _identified_problems(project, file)
     yield from _deid_problems(project, file)
+    yield from _retention_problems(project, file)
 
 
 def inbox_problems(
@@ -208,28 +207,41 @@ def _identified_problems(project: Project, file: str) -> Iterator[Problem]:
 
 
 def _deid_problems(project: Project, file: str) -> Iterator[Problem]:
+    """Find what goes not together, and what no part of the engine carries out yet."""
     deid = project.deid
-    for pair in _EXCLUDE_EACH_OTHER:
-        if set(pair) <= set(deid.options):
-            yield Problem(file, "deid.options", f"{pair[0]} and {pair[1]} exclude each other")
-    policies = deid.pixels.values() if isinstance(deid.pixels, Mapping) else [deid.pixels]
-    yield from _pixel_problems(set(policies), reason=deid.pixels_off_reason, file=file)
+    try:
+        project.recipe()
+    except ConfigurationInvalid as error:
+        for line in str(error).splitlines():
+            key, _, text = line.partition(": ")
+            yield Problem(file, f"deid.{key}", text)
+    if deid.pixels not in (None, "off"):
+        yield Problem(
+            file, "deid.pixels", "needs an engine part that reads pixels; allowed for now: off"
+        )
+    if deid.pixels != "off" and deid.pixels_off_reason is not None:
+        yield Problem(file, "deid.pixels_off_reason", 'has no use without pixels = "off"')
     if deid.defacing == "hold":
         yield Problem(
-            file, "deid.defacing", '"hold" needs an engine part that finds faces; allowed: off'
+            file,
+            "deid.defacing",
+            '"hold" needs an engine part that finds faces; allowed for now: off',
+        )
+    if deid.recipe is not None:
+        yield Problem(
+            file, "deid.recipe", "needs an engine part that reads site rules; leave it out for now"
+        )
+    if project.accept.burned_in == "clean":
+        yield Problem(
+            file,
+            "accept.burned_in",
+            '"clean" needs an engine part that reads pixels; allowed for now: reject',
         )
 
 
-def _pixel_problems(
-    policies: set[PixelPolicy | None], *, reason: str | None, file: str
-) -> Iterator[Problem]:
-    for policy in sorted(policy for policy in policies if policy not in (None, "off")):
-        yield Problem(
-            file, "deid.pixels", f'"{policy}" needs an engine part that reads pixels; allowed: off'
-        )
-    if "off" in policies and reason is None:
-        yield Problem(
-            file, "deid.pixels_off_reason", 'is missing; pixels = "off" needs a line that says why'
-        )
-    if "off" not in policies and reason is not None:
-        yield Problem(file, "deid.pixels_off_reason", 'has no use without pixels = "off"')
+def _retention_problems(project: Project, file: str) -> Iterator[Problem]:
+    for key in ("rows", "previews"):
+        if getattr(project.retention, key) != "keep":
+            yield Problem(
+                file, f"retention.{key}", "nothing removes them yet; allowed for now: keep"
+            )

@@ -1,0 +1,204 @@
+from pathlib import Path
+
+import pytest
+
+from tests.config.conftest import Installation
+
+INBOX = '[[inboxes]]\npath = "inbox"\nproject = "irb-1"\n'
+TARGET = '[[targets]]\nkind = "folder"\npath = "../out"\n'
+
+
+def _keys(problems: list[str]) -> list[str]:
+    return [problem.split(": ")[1] for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ('mode = "celery"', ["broker.url"]),
+        ('[broker]\nurl = "redis://localhost/0"', ["broker.url"]),
+        ('mode = "celery"\n[broker]\nurl = "redis://localhost/0"', []),
+        ('mode = "celery"\n[broker]\nurl = "amqp://localhost"', ["broker.url"]),
+        ('[web]\nhost = "0.0.0.0"', ["web.allowed_hosts", "web.secret_key"]),
+        ('[web]\nhost = "127.0.0.2"', []),
+        ('[web]\nhost = "::1"', []),
+        ('[web]\nhost = "localhost"', []),
+        ('[web]\nhost = "pacs.example"', ["web.allowed_hosts", "web.secret_key"]),
+        (
+            '[web]\nhost = "0.0.0.0"\nallowed_hosts = ["a"]\nsecret_key = "short"',
+            ["web.secret_key"],
+        ),
+        ("[web]\nport = 99999", ["web.port"]),
+        ('[database]\nurl = "mysql://x"', ["database.url"]),
+        ('[database]\nurl = "sqlite:///"', ["database.url"]),
+        ('[database]\nurl = "postgresql://u:p@h/n"', []),
+        ('[workers]\nlease = "0.5 s"', ["workers.lease"]),
+        ("[workers]\nprocesses = 0", ["workers.processes"]),
+        ('[workers]\nprocesses = "2"', ["workers.processes"]),
+        ("[workers]\nprocesses = true", ["workers.processes"]),
+        ("[limits]\nmin_free_disk = 5", ["limits.min_free_disk"]),
+        ('[ingest]\nsettle = "0 s"', ["ingest.settle"]),
+        ('[ingest]\nerr_retention = "remove"', ["ingest.err_retention"]),
+        ('[ingest]\nerr_retention = "30 days"', []),
+        ('[keys]\nsite_file = "one.key"\nfield_file = "one.key"', ["keys.field_file"]),
+        ("limits = 3", ["limits"]),
+        ("[scp]\nport = 104", ["scp"]),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named(
+    installation: Installation, text: str, keys: list[str]
+) -> None:
+    installation.write("sendit.toml", f"{text}\n{INBOX}")
+
+    assert _keys(installation.problems()) == keys
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("inbox", "inbox"), ("inbox", "inbox/deep"), ("inbox/deep", "inbox"), ("inbox", "link")],
+)
+def test_inboxes_may_not_nest(installation: Installation, first: str, second: str) -> None:
+    (installation.root / "inbox/deep").mkdir()
+    (installation.root / "link").symlink_to("inbox/deep")
+    installation.write(
+        "sendit.toml",
+        "".join(f'[[inboxes]]\npath = "{path}"\nproject = "irb-1"\n' for path in (first, second)),
+    )
+
+    assert _keys(installation.problems()) == ["inboxes[2].path"]
+
+
+def test_an_inbox_may_not_hold_the_working_folder(installation: Installation) -> None:
+    installation.write("sendit.toml", f'work_dir = "inbox/work"\n{INBOX}')
+
+    assert "inboxes[1].path" in _keys(installation.problems())
+
+
+def test_a_missing_inbox_is_named(installation: Installation) -> None:
+    (installation.root / "inbox").rmdir()
+
+    [problem] = installation.problems()
+
+    assert problem.endswith("inbox is not a folder; make it, or mount its volume")
+
+
+@pytest.mark.parametrize("place", ["inbox/out", "sendit-data/clean", "sendit-data/phi/x", "."])
+def test_a_target_may_not_lie_where_files_are_moved_and_removed(
+    installation: Installation, place: str
+) -> None:
+    path = installation.root / place
+    installation.write("projects/irb-1.toml", f'[[targets]]\nkind = "folder"\npath = "{path}"\n')
+
+    assert set(_keys(installation.problems())) == {"targets[1].path"}
+
+
+def test_sqlite_is_refused_on_a_network_file_system(installation: Installation) -> None:
+    mounts = "30 21 0:26 / / rw - nfs4 server:/export rw\n"
+
+    [problem] = installation.problems(mounts=mounts)
+
+    assert problem.startswith("sendit.toml: database.url: SQLite does not work on a network")
+
+
+def test_a_projects_folder_that_is_missing_is_named(installation: Installation) -> None:
+    installation.write("sendit.toml", f'projects_dir = "protocols"\n{INBOX}')
+
+    assert _keys(installation.problems()) == ["inboxes[1].project", "projects_dir"]
+
+
+def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installation) -> None:
+    installation.write(
+        "sendit.toml", f'[ingest]\nsettle = "5 s"\nscan = "1 s"\n{INBOX}settle = "1 min"\n'
+    )
+
+    settings = installation.load().settings
+
+    ingest = settings.ingest_of(settings.inboxes[0])
+    assert ingest.settle.total_seconds() == 60
+    assert ingest.scan.total_seconds() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("", []),
+        ("anonymize = false\n" + TARGET, ["targets[1].accepts_identified"]),
+        ("anonymize = false\n" + TARGET + "accepts_identified = true\n", []),
+        ("anonymize = false\n", []),
+        (TARGET + TARGET, ["targets[2].name"]),
+        (TARGET + 'name = "identity"\n', ["targets[1].name"]),
+        (TARGET + 'name = "Big Name"\n', ["targets[1].name"]),
+        (TARGET + 'layout = "heap"\n', ["targets[1].layout"]),
+        ('[[targets]]\npath = "out"\n', ["targets[1].kind", "targets[1].name"]),
+        ('[[targets]]\nkind = "orthanc"\n', ["targets[1].kind"]),
+        ('targets = "folder"\n', ["targets"]),
+        ("targets = [3]\n", ["targets[1]"]),
+        ("identity = 3\n", ["identity"]),
+        ('[identity]\nkind = "rest"\n', ["identity.kind"]),
+        ('[identity]\nentity_field = "PatientIDD"\n', ["identity.entity_field"]),
+        ("[identity]\nshift_days = [0, 0]\n", ["identity"]),
+        ('[identity]\noptions = "x"\n', ["identity.options"]),
+        ('[accept]\nburned_in = "clean"\n', ["accept.burned_in"]),
+        ('[accept]\nsop_classes = ["CT"]\n', ["accept.sop_classes[1]"]),
+        ('[deid]\noptions = ["retain-longitudinal-full-dates"]\n', []),
+        (
+            '[deid]\npreset = "research"\noptions = ["retain-longitudinal-full-dates"]\n',
+            ["deid.options"],
+        ),
+        ('[deid]\noptions = ["clean-pixel-data"]\n', ["deid.options"]),
+        ('[deid]\npixels = "off"\n', ["deid.pixels"]),
+        ('[deid]\npixels = "off"\npixels_off_reason = "CT without text"\n', []),
+        ('[deid]\npixels = "clean"\n', ["deid.pixels"]),
+        ('[deid]\npixels = "clear"\n', ["deid.pixels"]),
+        ('[deid]\npixels_off_reason = "why"\n', ["deid.pixels_off_reason"]),
+        ('[deid]\ndefacing = "off"\n', []),
+        ('[deid]\ndefacing = "hold"\n', ["deid.defacing"]),
+        ('[delivery]\nsupersede = "hold"\n', ["delivery"]),
+        ('[retention]\noriginals = "7 days"\nresults = "keep"\n', []),
+        ('[retention]\noriginals = "a while"\n', ["retention.originals"]),
+        ('[retention]\nrows = "7 days"\n', ["retention.rows"]),
+        ('name = "other"\n', ["name"]),
+        ('title = ""\n', ["title"]),
+        ("priority = 1.5\n", ["priority"]),
+        ("anonymize = 1\n", ["anonymize"]),
+    ],
+)
+def test_projects_that_do_not_go_together_are_named(
+    installation: Installation, text: str, keys: list[str]
+) -> None:
+    installation.write("projects/irb-1.toml", text)
+
+    problems = installation.problems()
+
+    assert _keys(problems) == keys
+    assert all(problem.startswith("projects/irb-1.toml: ") for problem in problems)
+
+
+def test_a_project_file_with_a_bad_name_is_named(installation: Installation) -> None:
+    installation.write("projects/IRB 2.toml", "")
+
+    [problem] = installation.problems()
+
+    assert problem.startswith("projects/IRB 2.toml: name: is not a name; allowed: 1 to 63")
+
+
+def test_no_secret_is_ever_shown(installation: Installation) -> None:
+    installation.write(
+        "sendit.toml",
+        '[database]\nurl = "mysql://CANARY"\n[broker]\nurl = "CANARY"\n'
+        f'[web]\nsecret_key = "CANARY"\n{INBOX}',
+    )
+
+    problems = installation.problems({"SENDIT_DATABASE_URL": "", "SENDIT_BROKER_URL": "xCANARY"})
+
+    assert len(problems) == 4
+    assert "CANARY" not in "".join(problems)
+
+
+def test_paths_in_a_message_help_to_find_the_file(installation: Installation) -> None:
+    installation.write("sendit.toml", 'mode = "x"\n' + INBOX)
+
+    [problem] = installation.problems()
+
+    assert problem.startswith("sendit.toml: mode: ")
+    assert not Path(problem.split(":")[0]).is_absolute()
