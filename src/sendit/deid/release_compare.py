@@ -35,7 +35,12 @@ _SIGNATURES = frozenset((0xFFFAFFFA, 0xFFFCFFFC, 0x4FFE0001))
 _DATES_OF_USE = frozenset(
     (0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A, 0x00181078, 0x00080031)
 )
+# They would tell the shift, so they go although device identity is kept.
+_DATES_OF_DEVICES = frozenset(
+    (0x00181200, 0x00181201, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x00181206, 0x0014407E)
+)
 _LEAST_TELLING = 4
+_CODING_SCHEME_UID = 0x0008010C
 
 
 @dataclass(slots=True)
@@ -120,7 +125,7 @@ class Comparison:
         if action == "":
             return not value.strip(b" \0") or not dictionary_has_tag(tag) or vr_of(key) == "UN"
         if action == "K":
-            return not value.strip(b" \0")
+            return tag in _DATES_OF_DEVICES or not value.strip(b" \0")
         return tag not in _DATES_OF_USE or action != "C" or not value.strip(b" \0")
 
     def _refuse_loss(self, key: Key, path: str, types: dict[str, str]) -> None:
@@ -147,6 +152,8 @@ class Comparison:
         if not new and types.get(_plain(path, tag)) in ("1", "1C"):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
         action = self._profile.action(tag)
+        if tag == _CODING_SCHEME_UID:
+            return None
         if vr == "UI" and tag not in CLASS_UIDS and RETAIN_UIDS not in self._profile.options:
             return self._check_uids(old, new, path, tag)
         if vr in ("DA", "DT") and action in ("C", "") and self._any_shift:

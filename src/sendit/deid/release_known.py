@@ -25,7 +25,7 @@ from sendit.deid.release_sources import (
     names_somebody,
 )
 from sendit.deid.release_text import CODE_VRS, NUMBER_VRS, TEXT_VRS, readings, text_in
-from sendit.deid.release_vocabulary import DUMMIES, is_clinical, is_common
+from sendit.deid.release_vocabulary import DUMMIES, is_clinical_term, is_common
 from sendit.deid.release_words import (
     CARET_NAME,
     LABELLED_ID,
@@ -221,7 +221,7 @@ class Dossier:
                 known.long[word] = Kind.NAME
         elif len(word) > 1 and word not in DUMMIES:
             known.words[word] = known.words.get(word, Kind(0)) | Kind.NAME
-            if len(word) >= _LONG and not is_clinical(word):
+            if len(word) >= _LONG and not is_clinical_term(word):
                 known.long[word] = Kind.NAME
 
     def _identifier(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from sendit.deid.release_known import Known
 from sendit.deid.release_reader import Key, vr_of
-from sendit.deid.release_sources import CODE_TEXTS, Kind
+from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
     CODE_VRS,
     INTEGER_CODES,
@@ -26,7 +26,7 @@ from sendit.deid.release_text import (
     readings,
     text_in,
 )
-from sendit.deid.release_vocabulary import is_clinical, is_common, protects
+from sendit.deid.release_vocabulary import is_clinical, is_clinical_term, is_common, protects
 from sendit.deid.release_words import (
     PATTERNS,
     digit_runs,
@@ -38,6 +38,7 @@ from sendit.deid.release_words import (
 )
 
 _UID_IN_TEXT = re.compile(rb"\d+(?:\.\d+){3,}")
+_PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
 _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _TITLE_BEFORE = frozenset(
     ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
@@ -83,7 +84,7 @@ class Searcher:
         tag, vr = key >> 16, vr_of(key)
         if vr == "UI":
             return self._in_uid(value)
-        if tag in CODE_TEXTS or vr in CODE_VRS:
+        if tag in CODE_TEXTS or tag in SCHEMES or vr in CODE_VRS:
             return self._in_code(value, charset)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
@@ -112,12 +113,16 @@ class Searcher:
         if self._raw and any(name in value for name in self._raw):
             return Hit("known-identifier")
         for text in readings(value, charset):
-            hit = self._uid_in(text) or self._words_in(text, vr) or _pattern_in(text, tag)
+            hit = self._uid_in(text) or self._words_in(text, tag, vr) or _pattern_in(text, tag)
             if hit is not None:
                 return hit
-            if self._short and tag not in _NO_SHORT and self._short.intersection(words_of(text)):
+            if self._short and tag not in _NO_SHORT and self._has_short(text):
                 return Hit("known-identifier")
         return None
+
+    def _has_short(self, text: str) -> bool:
+        # "S5_1" and "1.5" hold no word 1; "patient 1 seen" does.
+        return any(squeeze(word) in self._short for word in _PLAIN_WORD.split(text))
 
     def _uid_in(self, text: str) -> Hit | None:
         for found in _UID_IN_TEXT.findall(text.encode("ascii", "replace")):
@@ -127,8 +132,10 @@ class Searcher:
                 found = found.rpartition(b".")[0]
         return None
 
-    def _words_in(self, text: str, vr: str) -> Hit | None:
+    def _words_in(self, text: str, tag: int, vr: str) -> Hit | None:
         words = words_of(text)
+        if tag in MAKERS and not self._names_in(words):
+            return None
         parts = parts_of(text)
         for run in (words, parts) if parts != words else (words,):
             found = self._words.keys() & windows(run)
@@ -143,6 +150,11 @@ class Searcher:
         if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(text)):
             return Hit("known-identifier")
         return None
+
+    def _names_in(self, words: list[str]) -> bool:
+        """Return whether a person or a number is meant; stations are named after models."""
+        found = self._words.keys() & windows(words)
+        return any(self._words[word] & (Kind.NAME | Kind.ID) for word in found)
 
     def _counts(self, word: str, words: list[str], text: str, vr: str) -> bool:
         """Return whether a known word is a find here, or only the word of the field."""
@@ -180,7 +192,7 @@ class Searcher:
             for part in text.split("\\"):
                 words = windows(words_of(part))
                 for word in self._words.keys() & words:
-                    if len(word) >= _LETTERS_IN_CODES and not is_clinical(word):
+                    if len(word) >= _LETTERS_IN_CODES and not is_clinical_term(word):
                         return Hit("known-identifier", in_number=True)
                 if not self._numbers.keys().isdisjoint(words):
                     return Hit("known-identifier", in_number=True)

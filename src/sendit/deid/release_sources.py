@@ -78,6 +78,8 @@ CLASS_UIDS = _tags(
     EncapsulatedTransferSyntaxUID"""
 )
 CODE_TEXTS = _tags("CodeValue CodeMeaning LongCodeValue URNCodeValue")
+SCHEMES = _tags("CodingSchemeDesignator CodingSchemeVersion")
+MAKERS = _tags("Manufacturer ManufacturerModelName SoftwareVersions")
 DESCRIPTIONS = _tags("SeriesDescription StudyDescription ProtocolName SequenceName")
 
 _CODES_OF_PEOPLE = {

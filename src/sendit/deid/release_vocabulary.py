@@ -38,6 +38,13 @@ def is_clinical(word: str) -> bool:
     return word.strip("0123456789") in _section("clinical")
 
 
+def is_clinical_term(word: str) -> bool:
+    """Return whether a word of a code is clinical, or two such words run together."""
+    return is_clinical(word) or any(
+        is_clinical(word[:cut]) and is_clinical(word[cut:]) for cut in range(3, len(word) - 2)
+    )
+
+
 def is_common(word: str) -> bool:
     """Return whether a folded word names no place, device or folder by itself."""
     return (
