@@ -19,3 +19,13 @@ class TestArchive(TargetContract):
     def target(self, tmp_path: Path) -> Target:
         (tmp_path / "out").mkdir()
         return build("folder", {"path": "out", "layout": "archive"}, base=tmp_path)
+
+
+def test_make_ready_makes_a_missing_folder_and_leaves_a_full_one_alone(tmp_path: Path) -> None:
+    folder = Folder(FolderOptions(path=tmp_path / "a" / "b"))
+    folder.make_ready()
+    (tmp_path / "a" / "b" / "kept").touch()
+
+    folder.make_ready()
+
+    assert (tmp_path / "a" / "b" / "kept").exists()

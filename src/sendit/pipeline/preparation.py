@@ -1,9 +1,16 @@
-"""Make ready to work: the folders, the tables and the keys of this installation."""
+"""Make ready to work: the folders, the tables, the keys and the targets of this installation."""
+
+import logging
 
 from sendit.config import Configuration
+from sendit.errors import TargetUnavailable
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import Keys, load_keys, migrate, one_at_a_time
-from sendit.records.models import Installation
+from sendit.records.models import Delivery, Installation
+from sendit.storage import PreparableTarget
+from sendit.terms import DeliveryState
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(configuration: Configuration) -> Keys:
@@ -23,4 +30,27 @@ def prepare(configuration: Configuration) -> Keys:
             workspace.check()
         else:
             workspace.create()
+        _make_new_targets_ready(configuration)
         return load_keys(configuration)
+
+
+def _make_new_targets_ready(configuration: Configuration) -> None:
+    """Let targets make their place, unless something was delivered to them before.
+
+    A place that was used and is missing now is not mounted; making it anew would hide that.
+    """
+    received = (DeliveryState.SENT, DeliveryState.VERIFIED)
+    used = set(
+        Delivery.objects.filter(state__in=received)
+        .values_list("batch__project", "target")
+        .distinct()
+    )
+    for project in configuration.projects.values():
+        for settings in project.targets:
+            target = settings.build()
+            if (project.name, settings.name) in used or not isinstance(target, PreparableTarget):
+                continue
+            try:
+                target.make_ready()
+            except TargetUnavailable as error:
+                logger.warning("target %s of project %s: %s", settings.name, project.name, error)

@@ -180,3 +180,17 @@ class IdentifiedTarget(Protocol):
         self, package: IdentifiedPackage, receipt: Receipt, /, *, progress: Progress = no_progress
     ) -> None:
         """Return if the target holds exactly these originals, as ``Target.verify`` does."""
+
+
+@runtime_checkable
+class PreparableTarget(Protocol):
+    """A target that can make its place the first time it is used."""
+
+    def make_ready(self) -> None:
+        """Make what is missing of a place where nothing was ever delivered to.
+
+        Raises
+        ------
+        sendit.errors.TargetUnavailable
+            When it cannot be made.
+        """

@@ -6,6 +6,7 @@ no harm, since each has its own ``.part`` and whoever is later finds the name ta
 What stands under a name already, and whether it may, is for the caller to say.
 """
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -106,6 +107,29 @@ def sha256_of(path: Path, *, progress: Callable[[], None]) -> str:
                 read = 0
                 progress()
     return digest.hexdigest()
+
+
+def sync_volume(path: Path) -> None:
+    """Wait until everything written to the file system of ``path`` is on the medium.
+
+    A chunk of files is synced by this at once, since a sync for each costs more than writing
+    it.  Where the C library has no ``syncfs`` everything is synced.
+
+    Raises
+    ------
+    OSError
+        When the medium says that something was not written.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(library, "syncfs"):
+            os.sync()
+        elif library.syncfs(descriptor):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    finally:
+        os.close(descriptor)
 
 
 def sync_file(path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The simplest target, and the model for the others: sending twice ends in the same state, no
 name is ever used again for other content, and what was sent is proven by reading it back.
-The folder itself is never made here: a missing one may be a volume that is not mounted.
+Sending never makes the folder itself: a missing one may be a volume that is not mounted.
+``make_ready`` does, for whoever knows that nothing was ever delivered there.
 """
 
 import tarfile
@@ -33,6 +34,7 @@ from sendit.storage.durable import (
     sha256_of,
     sync_file,
     sync_folders,
+    sync_volume,
     target_errors,
     write_part,
 )
@@ -45,7 +47,7 @@ class FolderOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstr
     """Options of ``kind = "folder"``."""
 
     path: LocalPath
-    """An existing folder."""
+    """The folder; made when nothing was delivered to it yet."""
     layout: Literal["tree", "archive"] = "tree"
     """`tree`: `<PatientID>/<Study>/<Series>/<Instance>.dcm`; `archive`: a `.tar.gz` per study."""
 
@@ -90,6 +92,11 @@ class Folder:
             self._verify_files(_identified_files(package), receipt, progress)
         else:
             self._verify_archives([_identified_archive(package)], receipt, progress)
+
+    def make_ready(self) -> None:
+        """Make the folder if it is missing."""
+        with target_errors(self._root, doing="Making it"):
+            self._root.mkdir(parents=True, exist_ok=True)
 
     def probe(self) -> None:
         """Write a small file, read it back and remove it."""
@@ -221,7 +228,10 @@ def _store(
                 make_folders(final.parent, root=root)
                 parts.append((write_part(final, _copier(entry, progress)), final, entry))
             progress()
+        if parts:
+            sync_volume(root)
         for part, _, _ in parts:
+            # Costs little after that, and hears of errors that network file systems report late.
             sync_file(part)
         for part, final, entry in parts:
             if not publish(part, final):
