@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sendit.storage import Target
+from sendit.storage import PreparableTarget, Target
 from sendit.storage.registry import build
 from tests.contracts.targets import TargetContract
 
@@ -22,7 +22,8 @@ class TestArchive(TargetContract):
 
 
 def test_make_ready_makes_a_missing_folder_and_leaves_a_full_one_alone(tmp_path: Path) -> None:
-    folder = Folder(FolderOptions(path=tmp_path / "a" / "b"))
+    folder = build("folder", {"path": "a/b"}, base=tmp_path)
+    assert isinstance(folder, PreparableTarget)
     folder.make_ready()
     (tmp_path / "a" / "b" / "kept").touch()
 
