@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from sendit.config import load, load_project
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)[ \t]*([\w ]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+MINIMAL_PROJECT = '[deid]\ndefacing = "off"\n'
 EXTERNAL = ("https://", "http://", "mailto:")
 
 
@@ -67,6 +70,28 @@ def _anchors(page: Path) -> set[str]:
 def test_every_toml_example_parses(page: Path) -> None:
     for block in blocks_of(page, "toml"):
         tomllib.loads(block.text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_configuration_example_is_valid(page: Path, tmp_path: Path) -> None:
+    """Blocks that begin with ``# sendit.toml`` or ``# projects/NAME.toml`` belong together."""
+    files = {
+        first.removeprefix("# ").split()[0]: block.text
+        for block in blocks_of(page, "toml")
+        if (first := block.text.partition("\n")[0]).startswith(("# sendit.toml", "# projects/"))
+    }
+    (tmp_path / "projects").mkdir()
+    for inbox in tomllib.loads(files.get("sendit.toml", "")).get("inboxes", []):
+        (tmp_path / inbox["path"].lstrip("/")).mkdir(parents=True)
+        files.setdefault(f"projects/{inbox['project']}.toml", MINIMAL_PROJECT)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text.replace('path = "/', f'path = "{tmp_path}/'))
+
+    for name in files:
+        if name.startswith("projects/"):
+            load_project(tmp_path / name)
+    if "sendit.toml" in files:
+        load(tmp_path / "sendit.toml", environ={}, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
