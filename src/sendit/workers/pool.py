@@ -18,7 +18,6 @@ from multiprocessing.context import SpawnProcess
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import django
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection
 
@@ -26,6 +25,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.liveness import name_of, own_name
 from sendit.pipeline.preparation import prepare
 from sendit.pipeline.runner import Runner, Step, utc_now
+from sendit.workers.entry import begin
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -94,7 +94,7 @@ class Pool:
     def _begin(self) -> _Worker:
         deadline = self._context.Value("d", 0.0)
         process = self._context.Process(
-            target=work, args=(os.getpid(), deadline), name="sendit-worker", daemon=True
+            target=begin, args=(os.getpid(), deadline), name="sendit-worker", daemon=True
         )
         process.start()
         return _Worker(process, deadline, name_of(process.pid or 0))
@@ -115,7 +115,6 @@ def work(parent: int, deadline: "Synchronized[float]") -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    django.setup()
     os.umask(0o022)
 
     def watch(until: datetime | None) -> None:

@@ -1,0 +1,20 @@
+"""Where a worker process begins: with Django, since the rooms that it needs hold models.
+
+A process that is spawned finds its first function by importing that function's module.
+This one can be imported before Django is ready; ``pool.py`` cannot.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+import django
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+
+def begin(parent: int, deadline: "Synchronized[float]") -> None:
+    """Make Django ready, then work."""
+    django.setup()
+    # By name: importing it above would ask for the models before they are there.
+    importlib.import_module("sendit.workers.pool").work(parent, deadline)
