@@ -1,0 +1,1 @@
+"""A finished folder becomes a batch: looking at the inboxes, and the loop that does it."""

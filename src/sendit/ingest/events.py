@@ -1,0 +1,76 @@
+"""Wait until something happens in an inbox, or until the time is up.
+
+Events only shorten the wait: what is true is found by looking.  So a file system without
+events (a network mount), a limit on watches and an event that is lost all cost no more
+than one interval.
+"""
+
+import logging
+import time
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from threading import Event
+
+from watchfiles import watch
+from watchfiles.main import FileChange
+
+logger = logging.getLogger(__name__)
+
+PIECE_SECONDS = 0.2
+"""A wait is made of pieces this long, so that a request to stop is heard in time."""
+
+
+class Waiter:
+    """Waits, and is woken by a change directly in one of the folders.
+
+    Parameters
+    ----------
+    folders
+        Those that have events; only their own entries count, not what is deeper.
+    stop
+        Ends every wait.
+    """
+
+    def __init__(self, folders: Iterable[Path], *, stop: Event) -> None:
+        self._folders = [folder for folder in folders if folder.is_dir()]
+        self._stop = stop
+        self._changes = self._listen() if self._folders else None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; True when something changed before the time was up."""
+        until = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            if self._changes is None or left < PIECE_SECONDS:
+                self._stop.wait(left)
+            elif self._changed(self._changes):
+                return True
+        return False
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._changes is not None:
+            self._changes.close()
+
+    def _changed(self, changes: Generator[set[FileChange], None, None]) -> bool:
+        try:
+            return bool(next(changes, None))
+        except OSError as error:
+            logger.warning(
+                "no events for the inboxes (%s); they are looked at regularly", type(error).__name__
+            )
+            self._changes = None
+            return False
+
+    def _listen(self) -> Generator[set[FileChange], None, None]:
+        return watch(
+            *self._folders,
+            watch_filter=None,
+            recursive=False,
+            debounce=50,
+            step=20,
+            rust_timeout=int(PIECE_SECONDS * 1000),
+            yield_on_timeout=True,
+            stop_event=self._stop,
+            force_polling=False,
+            ignore_permission_denied=True,
+        )

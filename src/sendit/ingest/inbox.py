@@ -1,0 +1,151 @@
+"""One pass over an inbox: which folders are finished, which still settle, what lies beside them.
+
+``InboxView`` remembers what each folder looked like in the last pass; that is all the
+state there is, and losing it costs one settle time.  The rules are in ``finished.py``,
+what becomes of a finished folder in ``intake.py``.
+
+Only names, sizes and times are looked at; links are never followed, nothing is opened.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sendit.ingest.finished import (
+    Look,
+    NameSays,
+    Seen,
+    is_finished,
+    is_ignored_file,
+    name_says,
+    remember,
+)
+from sendit.pipeline.work import folder_key
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A finished folder."""
+
+    name: str = field(repr=False)
+    """As in the file system (``os.fsdecode``)."""
+    folder_key: str
+    """Device and inode: stays the same when the folder is renamed."""
+
+
+class InboxView:
+    """An inbox as it looks from one pass to the next.
+
+    Parameters
+    ----------
+    path
+        The inbox.
+    settle
+        How long a folder must be quiet.
+    same_clock
+        The inbox is on a local file system, which keeps our time.
+    clock
+        Tells the time of each look.
+    """
+
+    def __init__(
+        self, path: Path, *, settle: timedelta, same_clock: bool, clock: Callable[[], datetime]
+    ) -> None:
+        self.path = path
+        self.settling = 0
+        """Folders that the last pass saw changing, or not yet long enough unchanged."""
+        self.beside: tuple[str, ...] = ()
+        """Names of the plain files and links that the last pass saw beside the folders."""
+        self._settle = settle
+        self._same_clock = same_clock
+        self._clock = clock
+        self._seen: dict[str, Seen] = {}
+
+    def candidates(self, known: Collection[tuple[str, str]]) -> Iterator[Candidate]:
+        """Look at every folder and yield the finished ones, by name.
+
+        Parameters
+        ----------
+        known
+            (folder key, name) of folders that already are batches; they are passed over.
+
+        Raises
+        ------
+        OSError
+            When the inbox itself cannot be read.
+        """
+        folders, self.beside = _sort_out(self.path)
+        before, self._seen = self._seen, {}
+        self.settling = 0
+        for name, says in folders:
+            candidate = self._look_at(name, says, known, before)
+            if candidate is not None:
+                yield candidate
+
+    def _look_at(
+        self,
+        name: str,
+        says: NameSays,
+        known: Collection[tuple[str, str]],
+        before: dict[str, Seen],
+    ) -> Candidate | None:
+        try:
+            key = folder_key((self.path / name).lstat())
+            if (key, name) in known:
+                return None
+            look = look_into(self.path / name)
+        except FileNotFoundError:  # renamed or removed since the listing
+            return None
+        now = self._clock()
+        seen = remember(before.get(key), look, arriving=says == NameSays.ARRIVING, now=now)
+        self._seen[key] = seen
+        if is_finished(seen, settle=self._settle, now=now, same_clock=self._same_clock):
+            return Candidate(name, key)
+        self.settling += not seen.arriving
+        return None
+
+
+def look_into(folder: Path) -> Look:
+    """Return what a folder looks like now, at any depth; a subfolder we may not read counts as one.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder is not there (any more).
+    """
+    own = folder.stat(follow_symlinks=False)
+    count = size = 0
+    newest_mtime_ns, newest_ctime_ns = own.st_mtime_ns, own.st_ctime_ns
+    open_folders = [os.fspath(folder)]
+    while open_folders:
+        try:
+            with os.scandir(open_folders.pop()) as entries:
+                for entry in entries:
+                    found = entry.stat(follow_symlinks=False)
+                    count += 1
+                    newest_mtime_ns = max(newest_mtime_ns, found.st_mtime_ns)
+                    newest_ctime_ns = max(newest_ctime_ns, found.st_ctime_ns)
+                    if entry.is_dir(follow_symlinks=False):
+                        open_folders.append(entry.path)
+                    else:
+                        size += found.st_size
+        except PermissionError:
+            continue  # the import says so, file by file
+    return Look(count, size, newest_mtime_ns, newest_ctime_ns)
+
+
+def _sort_out(inbox: Path) -> tuple[list[tuple[str, NameSays]], tuple[str, ...]]:
+    folders: list[tuple[str, NameSays]] = []
+    beside: list[str] = []
+    with os.scandir(inbox) as entries:
+        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    for entry in found:
+        says = name_says(entry.name)
+        if not entry.is_dir(follow_symlinks=False):
+            if not is_ignored_file(entry.name):
+                beside.append(entry.name)
+        elif says in (NameSays.TAKE, NameSays.ARRIVING):
+            folders.append((entry.name, says))
+    return folders, tuple(beside)

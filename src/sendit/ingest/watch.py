@@ -1,0 +1,182 @@
+"""The loop: look into the inboxes, take in, let in, sweep, and keep the workers at it.
+
+One loop for each working folder (``loop_lock.py``).  It holds no state that matters: what
+a folder looked like a moment ago, and nothing else.  Killed and started again, it finds
+everything else in the database and in the inboxes.
+"""
+
+import logging
+import time
+from datetime import UTC, datetime
+from threading import Event
+
+from django.db import OperationalError, close_old_connections, connection
+from django.db.models import Q
+
+from sendit.config import Configuration
+from sendit.ingest.crew import Crew, crew_for
+from sendit.ingest.events import Waiter
+from sendit.ingest.loop_lock import only_loop
+from sendit.ingest.rounds import Rounds
+from sendit.pipeline.admission import admit, obstacle
+from sendit.pipeline.sweep import orphans, sweep
+from sendit.pipeline.workspace import Workspace
+from sendit.records.models import Batch
+from sendit.terms import Status
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1
+"""Between two looks at the database while there is something to do."""
+REST_SECONDS = 1.0
+"""The same while there is nothing; a change in an inbox ends it."""
+SWEEP_SECONDS = 2.0
+DATABASE_PATIENCE_SECONDS = 300.0
+"""A database that stays away longer ends the loop; whoever started it starts it again."""
+
+
+def run(
+    configuration: Configuration,
+    *,
+    site_key: bytes,
+    once: bool,
+    workers: int | None = None,
+    strict: bool = False,
+    stop: Event,
+) -> int:
+    """Run the loop and the workers until told to stop, or, with ``once``, until idle.
+
+    Parameters
+    ----------
+    configuration
+        The installation and its projects, prepared (``pipeline.preparation``).
+    site_key
+        As ``prepare`` returned it.
+    once
+        Stop when nothing is due now: folders that settle are waited for, so are batches in
+        somebody's hands; a try that is put off is not.
+    workers
+        How many processes, in mode ``pool``; None: as configured.
+    strict
+        A batch of this run that ends with an error makes the run a failure.
+    stop
+        Set by a signal handler or another thread.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    sendit.errors.UsageError
+        When another loop is alive in this working folder.
+    """
+    began = _utc_now()
+    with only_loop(configuration.settings.work_dir):
+        crew = crew_for(configuration, site_key=site_key, workers=workers)
+        crew.start()
+        try:
+            _Loop(configuration, crew, stop).go(once=once)
+        finally:
+            crew.stop()
+    return int(strict and failed_since(began))
+
+
+def failed_since(moment: datetime) -> int:
+    """Return how many batches that were touched since then have an open error."""
+    touched = Batch.objects.filter(modified__gte=moment)
+    return touched.filter(Q(has_error=True) | Q(status=Status.ERROR)).count()
+
+
+class _Loop:
+    def __init__(self, configuration: Configuration, crew: Crew, stop: Event) -> None:
+        self._configuration = configuration
+        self._crew = crew
+        self._stop = stop
+        self._rounds = Rounds(configuration, stop=stop, between=self._let_in)
+        self._waiter = Waiter(self._rounds.folders_with_events(), stop=stop)
+        self._next_sweep = 0.0
+        self._obstacle: str | None = None
+        self._busy = True
+        """Something happened since the last look, so one more look is due before we are idle."""
+
+    def go(self, *, once: bool) -> None:
+        """Take turns until told to stop, or until idle."""
+        self._report_orphans()
+        try:
+            while not self._stop.is_set():
+                if self._turn() and once:
+                    break
+                active = once or self._busy
+                if self._waiter.wait(TICK_SECONDS if active else REST_SECONDS):
+                    self._rounds.look_soon()
+        finally:
+            self._waiter.close()
+
+    def _turn(self) -> bool:
+        """Take one turn; True when there is nothing to do now.
+
+        A database that does not answer is waited for.
+        """
+        until = time.monotonic() + DATABASE_PATIENCE_SECONDS
+        while True:
+            try:
+                close_old_connections()
+                self._rounds.look_if_due()
+                self._let_in()
+                self._sweep_if_due()
+                self._crew.tend()
+                return self._idle()
+            except OperationalError as error:
+                connection.close()
+                if self._stop.is_set() or time.monotonic() > until:
+                    raise
+                logger.warning("the database did not answer (%s)", type(error).__name__)
+                self._stop.wait(REST_SECONDS)
+
+    def _idle(self) -> bool:
+        due = Batch.objects.due(_utc_now()).exists()
+        if due or self._rounds.took_in:
+            self._busy = True
+            self._rounds.took_in = False
+            return False
+        if self._busy:
+            self._busy = False
+            self._rounds.look_soon()
+            return False
+        return not self._rounds.settling and not self._rounds.look_is_due()
+
+    def _let_in(self) -> None:
+        admitted = admit(self._configuration, now=_utc_now())
+        for batch_id in admitted:
+            logger.info("batch %d is let in", batch_id)
+        self._busy |= bool(admitted)
+        self._tell_obstacle()
+
+    def _tell_obstacle(self) -> None:
+        waiting = Batch.objects.queued().exists()
+        found = obstacle(self._configuration) if waiting else None
+        if found is not None and found != self._obstacle:
+            logger.warning("%s", found)
+        self._obstacle = found
+
+    def _sweep_if_due(self) -> None:
+        if time.monotonic() < self._next_sweep:
+            return
+        sweep(self._configuration, now=_utc_now())
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
+
+    def _report_orphans(self) -> None:
+        left = orphans(Workspace(self._configuration.settings.work_dir))
+        if left:
+            logger.warning(
+                "%d working folders belong to no batch of this database: %s. Look what they are, "
+                "then remove them.",
+                len(left),
+                ", ".join(str(folder) for folder in left[:5]),
+            )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
