@@ -1,0 +1,70 @@
+"""Counts, amounts and times over all batches; one query each, and no name among them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Sum
+
+from sendit.records.models import Batch
+from sendit.terms import Status
+
+BYTES_PER_MB = 10**6
+BYTES_PER_GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTime:
+    """How long one batch took; size and times only when it is ``DONE``."""
+
+    batch_id: int
+    uid: str = field(repr=False)
+    status: str
+    size_mb: float | None
+    started: datetime | None
+    finished: datetime | None
+
+    @property
+    def took(self) -> timedelta | None:
+        """From admission to ``DONE``."""
+        if self.started is None or self.finished is None:
+            return None
+        return self.finished - self.started
+
+
+def process_times(*, with_uid: bool) -> Iterator[ProcessTime]:
+    """Yield every batch, by status, then by number.
+
+    The uid may identify a patient; it is left empty unless asked for.
+    """
+    batches = Batch.objects.order_by("status", "pk")
+    columns = ["pk", "status", "bytes", "started", "finished", *(["uid"] if with_uid else [])]
+    for pk, status, size, started, finished, *uid in batches.values_list(*columns):
+        done = status == Status.DONE
+        yield ProcessTime(
+            batch_id=pk,
+            uid=uid[0] if uid else "",
+            status=status,
+            size_mb=size / BYTES_PER_MB if done else None,
+            started=started if done else None,
+            finished=finished if done else None,
+        )
+
+
+def batches_by_status() -> dict[str, int]:
+    """Return how many batches have each status; 0 for those that none has."""
+    rows = Batch.objects.order_by().values_list("status").annotate(number=Count("pk"))
+    found = {str(status): number for status, number in rows}
+    return {word.value: found.get(word.value, 0) for word in Status}
+
+
+def batches_on_their_way() -> int:
+    """Return how many batches are not yet ``DONE``, ``EMPTY`` or ``ERROR``."""
+    return Batch.objects.exclude(status__in=[Status.DONE, Status.EMPTY, Status.ERROR]).count()
+
+
+def gb_per_day(*, days: int, now: datetime) -> float:
+    """Return gigabytes (10⁹ bytes) a day of what became ``DONE`` in the last days."""
+    done = Batch.objects.filter(status=Status.DONE, finished__gt=now - timedelta(days=days))
+    total: int | None = done.aggregate(total=Sum("bytes"))["total"]
+    return (total or 0) / BYTES_PER_GB / days

@@ -1,0 +1,127 @@
+"""What is known of some batches, as ``status --json`` and the API say it.
+
+Five queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
+identify a patient: they belong on a terminal or behind a login, and ``with_files=False``
+leaves the files out.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any  # a JSON document, whose values are of many types
+
+from django.db.models import Count, Q
+
+from sendit.records.models import Batch, Delivery, Finding, Image
+from sendit.terms import Status, Verdict
+
+IMAGE_STATES = (
+    Status.NEW,
+    Status.PROCESSING,
+    Status.DONEPROCESSING,
+    Status.SENT,
+    Status.DONE,
+)
+LISTED_AT_ONCE = 1000
+"""More numbers than this in one query are too much for some databases; then a range is asked."""
+_ENTRY_KEYS = ("time", "stage", "code", "message", "file", "image", "target", "resolved")
+
+
+def describe(batches: Iterable[Batch], *, with_files: bool = True) -> list[dict[str, Any]]:
+    """Return one JSON object for each batch, in the order given."""
+    batches = list(batches)
+    batch_ids = [batch.pk for batch in batches]
+    counts = _image_counts(batch_ids)
+    deliveries = _deliveries(batch_ids)
+    files = _files(batches) if with_files else {}
+    return [_describe(batch, counts[batch.pk], deliveries[batch.pk], files) for batch in batches]
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC with ``Z``, or None."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _describe(
+    batch: Batch,
+    counts: Counter[tuple[str, str]],
+    deliveries: list[dict[str, Any]],
+    files: dict[int, str],
+) -> dict[str, Any]:
+    by_verdict = Counter[str]()
+    for (verdict, _), number in counts.items():
+        by_verdict[verdict] += number
+    return {
+        "batch": batch.pk,
+        "uid": batch.uid,
+        "project": batch.project,
+        "status": batch.status,
+        "stage": batch.stage or None,
+        "has_error": batch.has_error,
+        "errors": _entries(batch.errors, files),
+        "images": {word.value: counts[Verdict.ACCEPTED, word] for word in IMAGE_STATES},
+        "excluded": by_verdict[Verdict.EXCLUDED],
+        "held_images": by_verdict[Verdict.HELD],
+        "rejected": by_verdict[Verdict.REJECTED],
+        "unreadable": batch.unreadable,
+        "alerts": _entries(batch.alerts, files),
+        "deliveries": deliveries,
+        "held": batch.held or None,
+        "retry_at": iso(batch.retry_at),
+        "started": iso(batch.started),
+        "finished": iso(batch.finished),
+        "bytes": batch.bytes,
+    }
+
+
+def _entries(entries: list[dict[str, Any]], files: dict[int, str]) -> list[dict[str, Any]]:
+    return [
+        {key: entry.get(key) for key in _ENTRY_KEYS} | {"file": files.get(entry["finding"])}
+        for entry in entries
+    ]
+
+
+def _image_counts(batch_ids: Sequence[int]) -> dict[int, Counter[tuple[str, str]]]:
+    counts: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
+    rows = (
+        Image.objects.filter(_among(batch_ids))
+        .values_list("batch", "verdict", "status")
+        .annotate(number=Count("pk"))
+        .order_by()
+    )
+    for batch_id, verdict, status, number in rows:
+        counts[batch_id][verdict, status] = number
+    return counts
+
+
+def _deliveries(batch_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    deliveries: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in Delivery.objects.filter(_among(batch_ids)).order_by("pk"):
+        deliveries[row.batch_id].append(
+            {
+                "target": row.target,
+                "state": row.state,
+                "attempts": row.attempts,
+                "error": row.error,
+            }
+        )
+    return deliveries
+
+
+def _files(batches: Sequence[Batch]) -> dict[int, str]:
+    with_entries = [batch.pk for batch in batches if batch.errors or batch.alerts]
+    rows = Finding.objects.filter(_among(with_entries), file__isnull=False)
+    return {pk: _printable(file) for pk, file in rows.values_list("pk", "file")}
+
+
+def _printable(file: Any) -> str:
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
+
+
+def _among(batch_ids: Sequence[int]) -> Q:
+    if len(batch_ids) <= LISTED_AT_ONCE:
+        return Q(batch__in=batch_ids)
+    return Q(batch__range=(min(batch_ids), max(batch_ids)))
