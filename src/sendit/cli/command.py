@@ -1,0 +1,77 @@
+"""What every command shares: its options, an example in its help, a prepared installation.
+
+A command sets ``help`` and ``example``, adds its arguments, and does its work in ``act``,
+which returns an exit code.
+"""
+
+import argparse
+import logging
+from abc import abstractmethod
+from typing import Any  # Django's signature
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from sendit.config import Configuration
+from sendit.pipeline.preparation import prepare
+from sendit.records.installation import Keys
+
+
+class SenditCommand(BaseCommand):
+    """A command of sendit."""
+
+    example: str = ""
+    """A line that can be copied, without the prompt."""
+    requires_system_checks: list[str] = []  # noqa: RUF012  ``check`` makes them; Django's type
+    suppressed_base_arguments = {  # noqa: RUF012  Django's type
+        "--version",
+        "-v",
+        "--verbosity",
+        "--settings",
+        "--pythonpath",
+        "--traceback",
+        "--no-color",
+        "--force-color",
+        "--skip-checks",
+    }
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return Django's parser with our options and an example."""
+        parser = super().create_parser(
+            prog_name,
+            subcommand,
+            allow_abbrev=False,
+            conflict_handler="resolve",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=f"example:\n  {self.example}",
+            **kwargs,
+        )
+        parser.add_argument("-v", "--verbose", action="store_true", help="Say more.")
+        parser.add_argument(
+            "--config",
+            metavar="FILE",
+            help="The configuration; else SENDIT_CONFIG, ./sendit.toml, or the default.",
+        )
+        return parser
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prepare the installation and act; another exit code than 0 ends the program."""
+        if options["verbose"]:
+            logging.getLogger("sendit").setLevel(logging.DEBUG)
+        configuration: Configuration = settings.SENDIT
+        code = self.act(configuration, argparse.Namespace(**options))
+        if code:
+            raise SystemExit(code)
+
+    @abstractmethod
+    def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
+        """Do what the command is for and return the exit code."""
+
+    def prepare(self, configuration: Configuration) -> Keys:
+        """Make the installation ready: folders, tables, keys."""
+        return prepare(configuration)
+
+    def say(self, *lines: str) -> None:
+        """Write results to stdout."""
+        for line in lines:
+            self.stdout.write(line)

@@ -1,0 +1,142 @@
+"""The one program behind ``sendit``, ``python -m sendit`` and ``python manage.py``.
+
+Finds ``--config`` wherever it stands, runs ``deid`` without Django and every other command
+with it, and turns what sendit raises on purpose into an exit code: 1 refused or failed,
+2 wrong usage, 130 interrupted.  What a command does is in ``management/commands``.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from sendit import __version__
+from sendit.errors import ConfigurationInvalid, SenditError, UsageError
+
+REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+WITHOUT_DJANGO = "deid"
+HELP_WORDS = ("--help", "-h", "help")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return _run(_understand(sys.argv[1:] if words is None else words))
+    except _WrongUsage as error:
+        return _say(str(error), code=WRONG_USAGE)
+    except SenditError as error:
+        return _say(str(error), code=REFUSED)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader (head, less) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return _say(f"{error.strerror}: {error.filename}", code=REFUSED)
+    except KeyboardInterrupt:
+        return _say("interrupted", code=INTERRUPTED)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+
+
+class _WrongUsage(Exception):
+    """The words make no command."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    command: str
+    words: list[str]
+
+
+def _understand(words: Sequence[str]) -> _Request:
+    """Take ``--config FILE`` out from wherever it stands, and find the command."""
+    left: list[str] = []
+    config: str | None = None
+    waiting = iter(words)
+    for word in waiting:
+        if word == "--":
+            left += [word, *waiting]
+        elif word == "--config":
+            config = next(waiting, "")
+        elif word.startswith("--config="):
+            config = word.removeprefix("--config=")
+        else:
+            left.append(word)
+    if config is not None:
+        _use_config(config)
+    if left and left[0] == "help":
+        left = [*left[1:2], "--help"]
+    return _Request(left[0], left[1:]) if left else _Request("--help", [])
+
+
+def _use_config(config: str) -> None:
+    path = Path(config).expanduser()
+    if not config or not path.is_file():
+        raise _WrongUsage(f'--config names no file: "{config}" does not exist.')
+    os.environ["SENDIT_CONFIG"] = str(path.absolute())
+
+
+def _run(request: _Request) -> int:
+    if request.command == "--version":
+        sys.stdout.write(f"sendit {__version__}\n")
+        return 0
+    if request.command == WITHOUT_DJANGO:
+        # Imported here: the engine's command needs neither Django nor a database, and the
+        # other commands do not need the engine to start.
+        engine = importlib.import_module("sendit.cli.deid")
+        return int(engine.main(request.words))
+    if request.command in HELP_WORDS:
+        # As below.
+        sys.stdout.write(importlib.import_module("sendit.cli.overview").overview())
+        return 0
+    try:
+        return _run_with_django(request)
+    except ConfigurationInvalid as error:
+        if request.command == "check" and "--json" in request.words:
+            problems = str(error).splitlines()
+            sys.stdout.write(json.dumps({"ok": False, "problems": problems}, indent=2) + "\n")
+            return REFUSED
+        raise
+
+
+def _run_with_django(request: _Request) -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendit.server.settings")
+    # Imported here: Django takes longer to load than ``sendit deid`` needs for a study, and
+    # its settings are the configuration that --config has just named.
+    django = importlib.import_module("django")
+    management = importlib.import_module("django.core.management")
+    database = importlib.import_module("django.db")
+    zone = os.environ.get("TZ")
+    try:
+        django.setup()
+    except UsageError as error:
+        raise _WrongUsage(str(error)) from None
+    _keep_time_zone(zone)
+    rooms = management.get_commands()
+    if request.command not in rooms:
+        near = get_close_matches(request.command, rooms, n=1)
+        meant = f' Did you mean "{near[0]}"?' if near else ""
+        raise _WrongUsage(f'There is no command "{request.command}".{meant} See "sendit --help".')
+    command = management.load_command_class(rooms[request.command], request.command)
+    try:
+        command.run_from_argv(["sendit", request.command, *request.words])
+    except database.OperationalError as error:
+        return _say(f"The database cannot be used: {error}", code=REFUSED)
+    return 0
+
+
+def _keep_time_zone(zone: str | None) -> None:
+    """Undo what Django's set-up does to the process: a day is a day where this machine is."""
+    os.environ.pop("TZ", None)
+    if zone is not None:
+        os.environ["TZ"] = zone
+    time.tzset()
+
+
+def _say(message: str, *, code: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code

@@ -1,0 +1,26 @@
+"""``sendit show_times``: how long batches took."""
+
+import argparse
+
+from sendit.cli.command import SenditCommand
+from sendit.cli.table import one_line
+from sendit.config import Configuration
+from sendit.metrics.numbers import batches_on_their_way, process_times
+from sendit.terms import Status
+
+
+class Command(SenditCommand):
+    """Prints times."""
+
+    help = "Print uid, size in MB and minutes of every batch that is DONE."
+    example = "sendit show_times"
+
+    def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
+        """Print them."""
+        self.prepare(configuration)
+        for time in process_times(with_uid=True):
+            if time.status == Status.DONE and time.took is not None:
+                minutes = time.took.total_seconds() / 60
+                self.say(f"{one_line(time.uid)} {time.size_mb or 0:.1f} MB {minutes:.2f} minutes")
+        self.say(f"{batches_on_their_way()} batches are not yet DONE, EMPTY or ERROR.")
+        return 0
