@@ -1,24 +1,359 @@
+import errno
+import hashlib
+import multiprocessing
+import os
+import random
+import resource
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sendit.storage import PreparableTarget, Target
-from sendit.storage.registry import build
-from tests.contracts.targets import TargetContract
+from sendit.errors import (
+    TargetConflict,
+    TargetError,
+    TargetFull,
+    TargetUnavailable,
+    VerificationFailed,
+)
+from sendit.storage import IdentifiedTarget, Package, PreparableTarget, Target
+from sendit.storage.registry import accepts_identified, build
+from tests.contracts.targets import TargetContract, make_package
+from tests.storage.conftest import Remount
+
+LAYOUTS = pytest.mark.parametrize("layout", ["tree", "archive"])
+
+
+def make_folder(folder: Path, layout: str = "tree") -> Target:
+    folder.mkdir(exist_ok=True)
+    return build("folder", {"path": str(folder), "layout": layout}, base=Path("/"))
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    return make_package(tmp_path / "clean")
 
 
 class TestTree(TargetContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Target:
-        (tmp_path / "out").mkdir()
-        return build("folder", {"path": "out"}, base=tmp_path)
+    def target(self, out: Path) -> Target:
+        return make_folder(out)
 
 
 class TestArchive(TargetContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Target:
-        (tmp_path / "out").mkdir()
-        return build("folder", {"path": "out", "layout": "archive"}, base=tmp_path)
+    def target(self, out: Path) -> Target:
+        return make_folder(out, "archive")
+
+
+def test_a_tree_is_named_by_new_values(out: Path, package: Package) -> None:
+    make_folder(out).send(package)
+
+    assert list(files_in(out)) == [f"PXKCD/2.25.100/2.25.200/2.25.30{n}.dcm" for n in range(3)]
+    assert files_in(out) == files_in(package.root)
+
+
+def test_what_is_missing_at_the_target_is_sent_and_the_rest_left_alone(
+    out: Path, package: Package
+) -> None:
+    target = make_folder(out)
+    receipt = target.send(package)
+    first, second, _ = (out / instance.file for instance in package.instances)
+    first.unlink()
+    untouched = second.stat()
+
+    target.send(package)
+
+    target.verify(package, receipt)
+    assert second.stat().st_ino == untouched.st_ino
+    assert second.stat().st_mtime_ns == untouched.st_mtime_ns
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off", "one bit", "a folder"])
+@LAYOUTS
+def test_damage_at_the_target_is_not_verified(
+    out: Path, package: Package, layout: str, damage: str
+) -> None:
+    target = make_folder(out, layout)
+    receipt = target.send(package)
+    victim = next(path for path in sorted(out.rglob("*")) if path.is_file())
+    content = bytearray(victim.read_bytes())
+    victim.unlink()
+    if damage == "a folder":
+        victim.mkdir()
+    elif damage != "missing":
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content[:-1] if damage == "cut off" else content)
+
+    with pytest.raises(VerificationFailed) as refusal:
+        target.verify(package, receipt)
+
+    assert str(out) in str(refusal.value)
+
+
+def test_a_conflict_names_the_instance_and_what_to_do(
+    out: Path, package: Package, tmp_path: Path
+) -> None:
+    target = make_folder(out)
+    target.send(package)
+    before = files_in(out)
+
+    with pytest.raises(TargetConflict, match=r"2\.25\.300 .*nothing was overwritten.*retry"):
+        target.send(make_package(tmp_path / "other", salt="x"))
+
+    assert files_in(out) == before
+
+
+@pytest.mark.parametrize("points_to", ["other content", "same content", "nothing"])
+@LAYOUTS
+def test_a_link_in_the_way_is_a_conflict_and_not_followed(
+    out: Path, package: Package, tmp_path: Path, layout: str, points_to: str
+) -> None:
+    target = make_folder(out, layout)
+    target.send(package)
+    final = next(path for path in sorted(out.rglob("*")) if path.is_file())
+    elsewhere = tmp_path / "elsewhere"
+    content = final.read_bytes() if points_to == "same content" else b"precious"
+    if points_to != "nothing":
+        elsewhere.write_bytes(content)
+    final.unlink()
+    final.symlink_to(elsewhere)
+
+    with pytest.raises(TargetConflict):
+        target.send(package)
+
+    assert final.is_symlink()
+    assert points_to == "nothing" or elsewhere.read_bytes() == content
+
+
+@LAYOUTS
+def test_a_folder_that_is_missing_is_not_made(out: Path, package: Package, layout: str) -> None:
+    target = make_folder(out, layout)
+    receipt = target.send(package)
+    out.rename(out.with_name("gone"))
+
+    for act in (
+        lambda: target.send(package),
+        lambda: target.verify(package, receipt),
+        target.probe,
+    ):
+        with pytest.raises(TargetUnavailable, match="mount its volume"):
+            act()
+    assert not out.exists()
+
+
+@LAYOUTS
+def test_a_full_disk_leaves_nothing_half_written(
+    small_disk: Path, tmp_path: Path, layout: str
+) -> None:
+    target = make_folder(small_disk, layout)
+    (small_disk / "filler").write_bytes(os.urandom(60 * 1024))
+    package = _random_package(tmp_path / "clean", size=2000, n_instances=4)
+
+    with pytest.raises(TargetFull, match="make room") as refusal:
+        target.send(package)
+    left = set(files_in(small_disk))
+    (small_disk / "filler").unlink()
+    receipt = target.send(package)
+
+    assert refusal.value.retryable
+    assert not any(name.endswith(".part") for name in left)
+    target.verify(package, receipt)
+
+
+@LAYOUTS
+def test_a_file_that_does_not_fit_leaves_nothing(out: Path, tmp_path: Path, layout: str) -> None:
+    package = _random_package(tmp_path / "clean", size=30_000, n_instances=1)
+    target = make_folder(out, layout)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(TargetFull):
+            target.send(package)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+    assert files_in(out) == {}
+
+
+@LAYOUTS
+def test_a_read_only_folder_is_unavailable(
+    small_disk: Path, remount: Remount, package: Package, layout: str
+) -> None:
+    target = make_folder(small_disk, layout)
+    remount("ro")
+
+    with pytest.raises(TargetUnavailable, match="Read-only file system") as refusal:
+        target.send(package)
+    with pytest.raises(TargetUnavailable, match="Read-only file system"):
+        target.probe()
+    remount("rw")
+    target.verify(package, target.send(package))
+
+    assert refusal.value.retryable
+
+
+def test_a_probe_of_a_full_disk_says_so(small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(64 * 1024))
+
+    with pytest.raises(TargetFull):
+        make_folder(small_disk).probe()
+
+    assert list(files_in(small_disk)) == ["filler"]
+
+
+@LAYOUTS
+def test_killed_anywhere_and_sent_again_everything_is_there(
+    out: Path, tmp_path: Path, layout: str
+) -> None:
+    package = _random_package(tmp_path / "clean", size=50_000, n_instances=40)
+    whole = {instance.sha256 for instance in package.instances}
+    chance = random.Random(7)
+    killed = 0
+
+    for round_ in range(12):
+        place = out / str(round_)
+        place.mkdir(parents=True)
+        target = make_folder(place, layout)
+        killed += _kill_while(target, package, after_calls=chance.randrange(1, 40))
+        if layout == "tree":
+            for name, content in files_in(place).items():
+                assert name.endswith(".part") or hashlib.sha256(content).hexdigest() in whole
+        target.verify(package, target.send(package))
+        assert not any(name.endswith(".part") for name in files_in(place))
+
+    assert killed > 6
+
+
+def _kill_while(target: Target, package: Package, *, after_calls: int) -> bool:
+    """Send in a process of its own, which kills itself at one call of ``progress``."""
+    calls = iter(range(after_calls))
+
+    def progress() -> None:
+        if next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def send() -> None:
+        target.send(package, progress=progress)
+
+    process = multiprocessing.get_context("fork").Process(target=send)
+    process.start()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+@LAYOUTS
+def test_two_senders_at_once_end_in_the_same_state(out: Path, tmp_path: Path, layout: str) -> None:
+    package = _random_package(tmp_path / "clean", size=20_000, n_instances=30)
+    target = make_folder(out, layout)
+
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(target.send, package) for _ in range(4)]
+    # Who is late may lose its unfinished file to who tidies up; trying again then helps.
+    errors = [error for job in jobs if (error := job.exception()) is not None]
+
+    assert all(getattr(error, "retryable", False) for error in errors)
+    assert len(errors) < 4
+    target.verify(package, target.send(package))
+    assert not any(name.endswith(".part") for name in files_in(out))
+
+
+def test_parts_of_others_are_left_alone(out: Path, package: Package) -> None:
+    target = make_folder(out)
+    folder = (out / package.instances[0].file).parent
+    folder.mkdir(parents=True)
+    (folder / "0123456789abcdef.00000000.part").write_bytes(b"another sender's")
+
+    target.send(package)
+
+    assert (folder / "0123456789abcdef.00000000.part").exists()
+
+
+def test_a_file_system_without_hard_links_will_do(
+    out: Path, package: Package, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = make_folder(out)
+
+    target.verify(package, target.send(package))
+
+    with pytest.raises(TargetConflict):
+        target.send(make_package(tmp_path / "other", salt="x"))
+    assert len(files_in(out)) == 3
+
+
+@pytest.mark.parametrize("error", [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_kernel_that_cannot_copy_is_no_problem(
+    out: Path, package: Package, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    target = make_folder(out)
+
+    target.verify(package, target.send(package))
+
+
+def test_across_file_systems_the_copy_is_whole(small_disk: Path, package: Package) -> None:
+    target = make_folder(small_disk)
+
+    target.verify(package, target.send(package))
+
+
+@LAYOUTS
+def test_a_result_that_changed_is_not_sent(out: Path, package: Package, layout: str) -> None:
+    target = make_folder(out, layout)
+    path = package.root / package.instances[1].file
+    path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(TargetError, match="it was changed after it was written"):
+        target.send(package)
+    path.unlink()
+    with pytest.raises(TargetError, match="cannot be read"):
+        target.send(package)
+
+    assert not any(name.endswith(".part") for name in files_in(out))
+
+
+@pytest.mark.parametrize("file", ["../x.dcm", "/x.dcm", "a/../../x.dcm", "a//x.dcm", "./x.dcm", ""])
+def test_a_path_that_leaves_the_folder_is_refused(out: Path, package: Package, file: str) -> None:
+    study = package.studies[0]
+    sly = replace(study, instances=(replace(study.instances[0], file=file),))
+
+    with pytest.raises(TargetError, match="would leave the target folder"):
+        make_folder(out).send(replace(package, studies=(sly,)))
+
+    assert files_in(out.parent / "out") == {}
+
+
+def test_an_empty_package_is_stored_at_once(out: Path, tmp_path: Path) -> None:
+    target = make_folder(out)
+    package = Package(tmp_path, 1, ())
+
+    receipt = target.send(package)
+
+    target.verify(package, receipt)
+    assert receipt.n_instances == 0
 
 
 def test_make_ready_makes_a_missing_folder_and_leaves_a_full_one_alone(tmp_path: Path) -> None:
@@ -30,3 +365,23 @@ def test_make_ready_makes_a_missing_folder_and_leaves_a_full_one_alone(tmp_path:
     folder.make_ready()
 
     assert (tmp_path / "a" / "b" / "kept").exists()
+
+
+def test_a_folder_takes_identified_images() -> None:
+    assert accepts_identified("folder")
+
+
+def test_a_folder_is_an_identified_target(out: Path) -> None:
+    assert isinstance(make_folder(out), IdentifiedTarget)
+
+
+def _random_package(root: Path, *, size: int, n_instances: int) -> Package:
+    """Make a package that no compression makes small."""
+    package = make_package(root, n_instances=n_instances)
+    instances = []
+    for number, instance in enumerate(package.instances):
+        content = random.Random(number).randbytes(size)
+        (root / instance.file).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        instances.append(replace(instance, sha256=digest, size=size))
+    return replace(package, studies=(replace(package.studies[0], instances=tuple(instances)),))

@@ -6,10 +6,12 @@ Sending never makes the folder itself: a missing one may be a volume that is not
 ``make_ready`` does, for whoever knows that nothing was ever delivered there.
 """
 
+import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, ClassVar, Literal
 
 from pydantic import BaseModel
@@ -101,8 +103,10 @@ class Folder:
     def probe(self) -> None:
         """Write a small file, read it back and remove it."""
         require_folder(self._root)
+        final = self._root / "probe"
         with target_errors(self._root, doing="A trial write"):
-            part = write_part(self._root / "probe", _write_probe)
+            remove_stale_parts([final])
+            part = write_part(final, _write_probe)
             try:
                 sync_file(part)
                 same = part.read_bytes() == _PROBE
@@ -131,7 +135,7 @@ class Folder:
         for entry in entries:
             final = inside(self._root, entry.name)
             with target_errors(self._root, doing="Reading back"):
-                found = sha256_of(final, progress=progress) if final.is_file() else None
+                found = sha256_of(final, progress=progress) if _is_file(final) else None
             progress()
             if found is None:
                 raise VerificationFailed(
@@ -162,7 +166,7 @@ class Folder:
         for archive in archives:
             final = self._root / archive.file_name
             with target_errors(self._root, doing="Reading back"):
-                there = final.is_file()
+                there = _is_file(final)
                 same = there and _holds(final, archive, progress)
             if not there:
                 raise VerificationFailed(
@@ -234,8 +238,8 @@ def _store(
             # Costs little after that, and hears of errors that network file systems report late.
             sync_file(part)
         for part, final, entry in parts:
-            if not publish(part, final):
-                _is_there(final, entry, progress)
+            if not publish(part, final) and not _is_there(final, entry, progress):
+                raise _changing()
     except BaseException:
         for part, _, _ in parts:
             part.unlink(missing_ok=True)
@@ -248,11 +252,11 @@ def _copier(entry: Entry, progress: Progress) -> Callable[[BinaryIO], None]:
 
 def _is_there(final: Path, entry: Entry, progress: Progress) -> bool:
     """Say whether this very file stands at the target already; raise when another does."""
-    try:
-        size = final.stat().st_size
-    except FileNotFoundError:
+    there = _stat(final)
+    if there is None:
         return False
-    if size == entry.size and sha256_of(final, progress=progress) == entry.sha256:
+    same_size = S_ISREG(there.st_mode) and there.st_size == entry.size
+    if same_size and sha256_of(final, progress=progress) == entry.sha256:
         return True
     raise TargetConflict(
         f"Instance {entry.key} stands in the target folder already, with other content; "
@@ -265,18 +269,39 @@ def _store_archive(archive: Archive, final: Path, progress: Progress) -> None:
         return
     part = write_part(final, partial(write_archive, archive=archive, progress=progress))
     sync_file(part)
-    if not publish(part, final):
-        _archive_is_there(archive, final, progress)
+    if not publish(part, final) and not _archive_is_there(archive, final, progress):
+        raise _changing()
 
 
 def _archive_is_there(archive: Archive, final: Path, progress: Progress) -> bool:
-    if not final.exists():
+    there = _stat(final)
+    if there is None:
         return False
-    if _holds(final, archive, progress):
+    if S_ISREG(there.st_mode) and _holds(final, archive, progress):
         return True
     raise TargetConflict(
         f"{archive.file_name} stands in the target folder already, with other content; "
         f"nothing was overwritten. {_WHAT_TO_DO}"
+    )
+
+
+def _stat(final: Path) -> os.stat_result | None:
+    """Look at what stands under a name, which may be a link to nowhere."""
+    try:
+        return final.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _is_file(final: Path) -> bool:
+    """Say whether a file of its own stands under a name, not a link or a folder."""
+    there = _stat(final)
+    return there is not None and S_ISREG(there.st_mode)
+
+
+def _changing() -> TargetUnavailable:
+    return TargetUnavailable(
+        "Somebody else puts files into the target folder and takes them away; try again."
     )
 
 
