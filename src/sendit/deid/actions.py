@@ -10,19 +10,24 @@ Z       emptied
 D       replaced by a dummy of the same VR
 U       UIDs replaced
 K       kept, because an option says so
+C       cleaned of what identifies
 shift   dates moved
 ======  =====================================================================
 
 DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from sendit.deid import dummies
+from sendit.deid.charsets import decode, recode
 from sendit.deid.dates import shift_values
 from sendit.deid.identities import Identity
-from sendit.deid.uids import NewUids
+from sendit.deid.text import RULE as KNOWN_IDENTIFIER
+from sendit.deid.text import Cleaner
+from sendit.deid.uids import REGISTERED, NewUids
 from sendit.deid.walk import Syntax
 
 
@@ -38,6 +43,9 @@ Result: TypeAlias = tuple[bytes | None, Note | None]
 """The whole new element (None: as it was, empty: gone) and what to say about it."""
 
 UNCHANGED: Final[Result] = (None, None)
+CODE: Final = "REMOVED"
+UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
+"""As long as a UID of an instance is; a version number is shorter."""
 MAX_REMEMBERED: Final = 20_000
 
 
@@ -54,6 +62,7 @@ class Context:
 
     identity: Identity
     uids: NewUids
+    cleaner: Cleaner = field(repr=False)
     memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
     """By the index of a rule: value → result."""
 
@@ -74,6 +83,10 @@ class Rule:
     """The result, when it is the same for every value."""
     role: str = ""
     """What the engine itself needs the value for."""
+    gathers: bool = False
+    """Whether the value may say who somebody is."""
+    required: bool = False
+    """Whether the IOD wants a value here (type 1)."""
 
     @property
     def drops(self) -> bool:
@@ -152,6 +165,53 @@ def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
             return None, rule.note
         return rule.element(b"090Y"), rule.note
     return rule.element(b""), rule.note
+
+
+def clean(rule: Rule, value: bytes, context: Context) -> Result:
+    """Take out of a text what identifies (C)."""
+    new, _rules = _cleaned(rule, value, context)
+    return (None if new is None else rule.element(new)), rule.note
+
+
+def search(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep a text, except for identifiers that stand in it."""
+    new, rules = _cleaned(rule, value, context)
+    if new is None:
+        return None, (rule.note if rule.note.action else None)
+    return rule.element(new), Note(rule.note.path, "C", rules[0])
+
+
+def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep code strings, except for a value in which a distinctive identifier stands."""
+    parts = value.decode("latin-1").split("\\")
+    new = [CODE if context.cleaner.holds(part.strip(" \0")) else part for part in parts]
+    if new == parts:
+        return None, (rule.note if rule.note.action else None)
+    data = "\\".join(new).encode("latin-1")
+    data += b" " * (len(data) & 1)
+    return rule.element(data), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
+
+
+def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return the cleaned value, None if nothing was found in it, and the rules that found it."""
+    text = decode(value, rule.charset)
+    if not text:
+        return None, ()
+    cleaned = context.cleaner.clean(text)
+    rules = cleaned.rules
+    result = cleaned.value
+    if UID_LIKE.search(result):
+        result, rules = UID_LIKE.sub(_without_uid, result), (*rules, "pattern:uid")
+    if result == text:
+        return None, ()
+    if rule.required and not result.strip(" *\\"):
+        return dummies.dummy(rule.vr), rules
+    new = recode(value, rule.charset, result)
+    return new + b" " * (len(new) & 1), rules
+
+
+def _without_uid(found: re.Match[str]) -> str:
+    return found[0] if found[0].encode("ascii") in REGISTERED else "*"
 
 
 def _text(value: str) -> bytes:

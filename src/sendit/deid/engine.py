@@ -24,15 +24,18 @@ from pathlib import Path
 from typing import Final
 
 from sendit.deid.actions import Context, Note, Rule
+from sendit.deid.charsets import decode
 from sendit.deid.dates import shift_date
 from sendit.deid.files import FileSource, Piece, Range, Source, part_path, write_pieces
 from sendit.deid.identities import Identities, normal_id
+from sendit.deid.knowledge import MAX_VALUE, Gathering, Knowledge
+from sendit.deid.known import Known, kind_by_tag
 from sendit.deid.part10 import DIRECTORY, Frame, build_meta, read_frame
-from sendit.deid.plans import Plans
+from sendit.deid.plans import Gathered, Plans
 from sendit.deid.recipe import Recipe
+from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
 from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
-from sendit.deid.screen import decode
 from sendit.deid.segments import Scan, Segment, scan
 from sendit.deid.stamp import stamps
 from sendit.deid.uids import NewUids
@@ -42,6 +45,7 @@ from sendit.terms import Outcome, Reason
 
 MAX_CONTEXTS: Final = 64
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+DATES: Final = (b"DA", b"DT")
 ACCESSION_NUMBER: Final = 0x00080050
 
 
@@ -87,10 +91,11 @@ class Engine:
     ) -> None:
         self._recipe = recipe
         self._identities = identities
-        self._extra_known = tuple(extra_known)
+        self._knowledge = Knowledge(recipe, identities, extra_known=extra_known)
+        self._gate = Gate(Allowance(frozenset(recipe.options)), extra=extra_known)
         self._uids = NewUids(identities.uid_key)
         self._plans: dict[str, Plans] = {}
-        self._contexts: dict[tuple[str, str, str], Context] = {}
+        self._contexts: dict[tuple[str, str, str, Known], Context] = {}
 
     def deidentify_to(self, source: Path, destination: Path) -> Report:
         """Write the de-identified instance to ``destination``, whose folder is there.
@@ -137,14 +142,7 @@ class Engine:
         found = scan(frame.source, frame.start, plans.root(frame.syntax), drops=_drops)
         if any(segment.found.disorder >= 0 for segment in found.segments):
             raise Unreadable(Reason.MALFORMED, "attributes are out of order")
-        values: dict[str, bytes] = {}
-        charset = b""
-        for segment in found.segments:
-            data = segment.data
-            for rule, _pos, start, stop in segment.found.events:
-                if type(rule) is Rule and rule.role:
-                    values[rule.role] = data[start:stop]
-                    charset = rule.charset
+        values, charset = _own_values(found)
         return _Instance(frame, found, plans, values, charset)
 
     def _context(self, instance: _Instance) -> Context:
@@ -152,13 +150,15 @@ class Engine:
         study = instance.text("study")
         if not patient:
             raise Rejected(Reason.NO_IDENTITY, "(0010,0020) is empty or missing")
-        key = (instance.text("sop_class"), normal_id(patient), study)
+        known = self._knowledge.known(_gathering(instance.scan))
+        key = (instance.text("sop_class"), normal_id(patient), study, known)
         context = self._contexts.get(key)
         if context is None:
             if len(self._contexts) >= MAX_CONTEXTS:
                 self._contexts.clear()
             identity = self._identities.of(patient, study)
-            context = self._contexts[key] = Context(identity, self._uids)
+            cleaner = self._knowledge.cleaner(known, identity)
+            context = self._contexts[key] = Context(identity, self._uids, cleaner)
         return context
 
     def _place(self, instance: _Instance) -> Path:
@@ -200,7 +200,13 @@ class Engine:
         header, bodies, notes = self._result(instance, context)
         part = part_path(destination)
         digest, length = write_pieces(part, header, bodies, instance.frame.source)
-        part.replace(destination)
+        try:
+            known = self._gate.known_of(original)
+            self._gate.check(part, known=known, original=original)
+            part.replace(destination)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         written = Written(relative, digest, length)
         return self._report(instance, context, source.size, written, notes)
 
@@ -286,6 +292,36 @@ class Engine:
                 additions.append((tag, syntax.element(tag, vr, value + b" " * (len(value) & 1))))
         additions.sort()
         return additions
+
+
+def _own_values(found: Scan) -> tuple[dict[str, bytes], bytes]:
+    """Return what the engine itself needs to know, by role, and the character set of it."""
+    values: dict[str, bytes] = {}
+    charset = b""
+    for segment in found.segments:
+        data = segment.data
+        for rule, _pos, start, stop in segment.found.events:
+            if type(rule) is Rule and rule.role:
+                values[rule.role] = data[start:stop]
+                charset = rule.charset
+    return values, charset
+
+
+def _gathering(found: Scan) -> Gathering:
+    """Return every value that may name somebody; of a date only the day."""
+    gathered = []
+    for segment in found.segments:
+        data = segment.data
+        for rule, _pos, start, stop in segment.found.events:
+            if type(rule) is Gathered or (type(rule) is Rule and rule.gathers):
+                vr = rule.vr
+                if vr in DATES:
+                    gathered.append((rule.tag, vr, b"", data[start : start + 8]))
+                elif 0 < stop - start <= MAX_VALUE:
+                    value = data[start:stop]
+                    if vr == b"PN" or b"^" in value or rule.tag in kind_by_tag():
+                        gathered.append((rule.tag, vr, rule.charset, value))
+    return tuple(dict.fromkeys(gathered))
 
 
 def _insert(

@@ -5,6 +5,7 @@ filled as attributes turn up, so an engine only ever knows the few hundred that 
 use, and from the second file on nothing is decided any more, only looked up.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from pydicom._dicom_dict import DicomDictionary
@@ -12,6 +13,7 @@ from pydicom.datadict import dictionary_VR
 
 from sendit.deid import actions
 from sendit.deid.actions import Note, Rule
+from sendit.deid.known import kind_by_tag
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, Decision, IodTypes, Profile, fitting
 from sendit.deid.recipe import Recipe
 from sendit.deid.walk import (
@@ -47,11 +49,18 @@ STUDY_NAMES: Final = frozenset((0x00080050, 0x00200010))
 CLASS_UIDS: Final = frozenset(
     (
         *(0x00080016, 0x0008001A, 0x0008001B, 0x00080062, 0x00081150, 0x0008115A),
-        *(0x00080117, 0x00080118, 0x0040DB06, 0x0040DB07),
+        *(0x0008010C, 0x00080117, 0x00080118, 0x0040DB06, 0x0040DB07),
     )
 )
-"""UIDs that name a class or a context group: the same for everybody."""
+"""UIDs that name a class, a coding scheme or a context group: the same for everybody."""
 PATIENT_AGE: Final = 0x00101010
+CHARSET_TAG: Final = 0x00080005
+TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
+GATHERED_VRS: Final = frozenset(
+    (b"PN", b"DA", b"DT", b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UN")
+)
+TERM_GROUPS: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
+TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
 CODE_PARENTS: Final = frozenset((0x00401101, 0x00080082))
 """Code sequences that name a person or a place, when they have to be there (action D)."""
 CODE_DUMMIES: Final = {
@@ -74,6 +83,7 @@ class Plans:
         self.rules: list[Rule] = []
         self._plans: dict[tuple[tuple[int, ...], Syntax, bytes], DeidPlan] = {}
         self._discard: dict[Syntax, DiscardPlan] = {}
+        self._gathering: dict[tuple[Syntax, bytes], GatheringPlan] = {}
 
     def root(self, syntax: Syntax) -> "DeidPlan":
         """Return the plan of the outermost level."""
@@ -92,6 +102,13 @@ class Plans:
         found = self._discard.get(syntax)
         if found is None:
             found = self._discard[syntax] = DiscardPlan(syntax)
+        return found
+
+    def gathering(self, syntax: Syntax, charset: bytes) -> "GatheringPlan":
+        """Return the plan for what goes but may hold names."""
+        found = self._gathering.get((syntax, charset))
+        if found is None:
+            found = self._gathering[syntax, charset] = GatheringPlan(self, syntax, charset)
         return found
 
     @property
@@ -133,6 +150,43 @@ class FragmentPlan(Plan):
     opaque = True
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """In the place of a rule: an element inside something that goes, which may name somebody."""
+
+    tag: int
+    vr: bytes
+    charset: bytes
+
+
+class GatheringPlan(Plan):
+    """Reports what may name somebody inside a sequence that goes."""
+
+    def __init__(self, plans: Plans, syntax: Syntax, charset: bytes) -> None:
+        super().__init__(syntax)
+        self._plans = plans
+        self._charset = charset
+
+    def slot_for(self, tag: int, vr: bytes) -> tuple[int, object, Plan | None]:
+        """Report names and texts, enter sequences, pass over the rest."""
+        meant = vr_of(tag, vr) or vr or b"UN"
+        if tag in PIXEL_TAGS or vr in (b"OB", b"OW"):
+            return KEEP, Mark.SKIP, self._plans.discard(self.syntax).child(b"OB")
+        implicit = self.syntax.explicit and vr != b"SQ"
+        inner = self._plans.gathering(IMPLICIT_LITTLE if implicit else self.syntax, self._charset)
+        if meant == b"SQ" and vr in (b"SQ", b""):
+            return ENTER, None, inner
+        if tag == CHARSET_TAG:
+            return CHARSET, Mark.SKIP, None
+        if gathers(tag, meant):
+            return REPORT, Gathered(tag, meant, self._charset), inner
+        return KEEP, Mark.SKIP, inner
+
+    def with_charset(self, value: bytes) -> "GatheringPlan":
+        """Return the plan for what follows another character set."""
+        return self._plans.gathering(self.syntax, value.strip(b" \0"))
+
+
 class DeidPlan(Plan):
     """The plan of one place under one recipe."""
 
@@ -152,7 +206,10 @@ class DeidPlan(Plan):
         group = tag >> 16
         discard = self._plans.discard(self.syntax).child(vr)
         if group & 1:
-            return REPORT, self._removal(tag, vr, "private", "private"), discard
+            rule = self._removal(tag, vr, "private", "private")
+            if vr == b"SQ":
+                return ENTER, rule, self._gathering(vr)
+            return REPORT, rule, discard
         if tag & 0xFFFF == 0:
             return REPORT, self._removal(tag, vr, "", "repair:group-length"), discard
         if group < 8:
@@ -168,7 +225,7 @@ class DeidPlan(Plan):
         meant = vr_of(tag, vr)
         if not meant:
             return REPORT, self._removal(tag, vr, "X", "unknown-attribute"), discard
-        if tag == 0x00080005:
+        if tag == CHARSET_TAG:
             return CHARSET, self._rule(tag, meant, Note("", "", ""), actions.keep), None
         if meant == b"SQ" and vr not in (b"SQ", b"UN", b""):
             return REPORT, self._removal(tag, vr, "X", "repair:not-a-sequence"), discard
@@ -178,32 +235,47 @@ class DeidPlan(Plan):
         self, tag: int, vr: bytes, written_vr: bytes, discard: Plan
     ) -> tuple[int, Rule | None, Plan | None]:
         decision = self._decide(tag, vr)
+        if vr == b"SQ":
+            return self._sequence(tag, written_vr, decision)
         if decision is None:
-            if vr == b"SQ":
-                return ENTER, None, self._inside(tag, written_vr)
-            if tag in ROLES and not self._path:
-                return REPORT, self._rule(tag, vr, Note("", "", ""), actions.keep), discard
-            return KEEP, None, discard
-        note = Note(self._prefix + tag_text(tag), decision.action, decision.rule)
+            return self._kept(tag, vr, discard)
         if decision.action == "X":
             return REPORT, self._removal(tag, vr, "X", decision.rule), discard
-        if vr == b"SQ":
-            if decision.action == "Z":
-                rule = self._rule(tag, vr, note, actions.empty)
-                rule.fixed = (rule.element(b""), note)
-                return REPORT, rule, discard
-            # D, C and K: the items are cleaned one by one, so the tree stays what it was.
-            return ENTER, None, self._inside(tag, written_vr)
+        note = Note(self._prefix + tag_text(tag), decision.action, decision.rule)
         rule = self._rule(tag, vr, note, self._action(tag, vr, decision.action))
         if decision.action == "K" and rule.act is actions.keep_noted:
             rule.fixed = (None, note)
         return REPORT, rule, discard
 
+    def _sequence(
+        self, tag: int, written_vr: bytes, decision: Decision | None
+    ) -> tuple[int, Rule | None, Plan]:
+        if decision is None or decision.action not in ("X", "Z"):
+            # D, C and K, too: the items are cleaned one by one, so the tree stays what it was.
+            return ENTER, None, self._inside(tag, written_vr)
+        rule = self._removal(tag, b"SQ", decision.action, decision.rule)
+        if decision.action == "Z":
+            rule.fixed = (rule.element(b""), rule.note)
+        # What goes is still read: names that stand only here may stand in a text elsewhere.
+        return ENTER, rule, self._gathering(written_vr)
+
+    def _kept(self, tag: int, vr: bytes, discard: Plan) -> tuple[int, Rule | None, Plan]:
+        """Keep what no table speaks of, but for identifiers in text."""
+        note = Note(self._prefix + tag_text(tag), "", "")
+        is_code = tag in CODE_DUMMIES
+        if vr in TEXT_VRS and not is_code:
+            return REPORT, self._rule(tag, vr, note, actions.search), discard
+        if vr == b"CS" and searched_code_string(tag):
+            return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
+        if tag in ROLES and not self._path:
+            return REPORT, self._rule(tag, vr, note, actions.keep), discard
+        return KEEP, None, discard
+
     def _decide(self, tag: int, vr: bytes) -> Decision | None:
         """Return what is done with a public attribute, or None if it stays untouched."""
         parent = self._path[-1] if self._path else 0
         types = self._plans.types
-        required = types.required(parent, tag)
+        required = self._required(tag)
         if parent in CODE_PARENTS and tag in CODE_DUMMIES:
             return Decision("D", "basic")
         decision = self._plans.profile.decide(tag, required=required, known_iod=types.known)
@@ -235,6 +307,10 @@ class DeidPlan(Plan):
             return actions.study_pseudonym
         if action == "K" and tag == PATIENT_AGE:
             return actions.cap_age
+        if vr in TEXT_VRS and action in ("C", "K"):
+            return actions.clean if action == "C" else actions.search
+        if vr == b"CS" and action in ("C", "K"):
+            return actions.search_codes
         if action == "C":
             return actions.empty
         return {
@@ -244,6 +320,14 @@ class DeidPlan(Plan):
             "K": actions.keep_noted,
             "shift": actions.shift_dates,
         }[action]
+
+    def _required(self, tag: int) -> int:
+        return self._plans.types.required(self._path[-1] if self._path else 0, tag)
+
+    def _gathering(self, written_vr: bytes) -> "GatheringPlan":
+        implicit = self.syntax.explicit and written_vr != b"SQ"
+        syntax = IMPLICIT_LITTLE if implicit else self.syntax
+        return self._plans.gathering(syntax, self._charset)
 
     def _inside(self, tag: int, written_vr: bytes) -> "DeidPlan":
         implicit = self.syntax.explicit and written_vr != b"SQ"
@@ -264,10 +348,24 @@ class DeidPlan(Plan):
         act: actions.Act,
     ) -> Rule:
         rules = self._plans.rules
-        role = "" if self._path else ROLES.get(tag, "")
-        rule = Rule(len(rules), tag, vr, self.syntax, self._charset, note, act, role=role)
+        rule = Rule(
+            *(len(rules), tag, vr, self.syntax, self._charset, note, act),
+            role="" if self._path else ROLES.get(tag, ""),
+            gathers=gathers(tag, vr),
+            required=self._required(tag) == 2,
+        )
         rules.append(rule)
         return rule
+
+
+def gathers(tag: int, vr: bytes) -> bool:
+    """Return whether values of an attribute may say who somebody is."""
+    return vr in GATHERED_VRS or tag in kind_by_tag()
+
+
+def searched_code_string(tag: int) -> bool:
+    """Return whether people can write into a code string; most hold a defined term."""
+    return tag >> 16 not in TERM_GROUPS and tag not in TERMS
 
 
 def vr_of(tag: int, written: bytes) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from sendit.deid.actions import MAX_REMEMBERED, Context, Note, Rule
+from sendit.deid.plans import Gathered
 from sendit.deid.segments import Segment
 from sendit.deid.walk import CLOSE, OPEN, Mark, Syntax
 from sendit.errors import Unreadable
@@ -43,6 +44,8 @@ def edits_of(
     new: bytes | None
     note: Note | None
     for rule, pos, start, stop in segment.found.events:
+        if type(rule) is Gathered:
+            continue
         if type(rule) is Mark:
             if rule is OPEN:
                 open_containers.append((pos, start, growth))

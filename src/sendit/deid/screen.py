@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import keyword_dict
 
+from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
 from sendit.deid.part10 import DIRECTORY, read_frame
 from sendit.deid.plans import PIXEL_TAGS, DiscardPlan
@@ -25,8 +25,6 @@ from sendit.terms import Reason
 IDENTITY_FIELDS: Final = ("PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate")
 MAX_BYTES: Final = 20_000_000_000
 CHARSET_TAG: Final = 0x00080005
-DELIMITERS: Final = set(b"\\^=\r\n\t\f")
-"""Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 OWN_FIELDS: Final = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
     *("Modality", "BurnedInAnnotation"),
@@ -132,29 +130,6 @@ def screen(header: Header, *, accept: Accept) -> None:
         raise Excluded(Reason.SOP_CLASS, "(0008,0016)")
     if accept.burned_in == "reject" and header.burned_in_annotation not in ("", "NO"):
         raise Excluded(Reason.BURNED_IN, "(0028,0301)")
-
-
-def decode(value: bytes, charset: bytes) -> str:
-    """Return a value as text, without padding, in the character set that was declared.
-
-    What the declared set cannot hold is read as Latin-1, so that every byte stays one.
-    """
-    text = value.strip(b" \0")
-    if text.isascii() and b"\x1b" not in text:
-        return text.decode("ascii")
-    try:
-        return str(decode_bytes(text, _encodings(charset), DELIMITERS))
-    except (LookupError, UnicodeError):
-        return text.decode("latin-1")
-
-
-@lru_cache(maxsize=64)
-def _encodings(charset: bytes) -> list[str]:
-    names = charset.decode("ascii", "replace").strip(" \0").split("\\")
-    try:
-        return convert_encodings([name.strip() for name in names])
-    except (LookupError, ValueError):
-        return ["iso8859"]
 
 
 class _HeaderPlan(Plan):

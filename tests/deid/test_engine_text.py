@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from sendit.deid import Engine, Recipe
+from tests.deid.engines import deidentified, identities_for
+from tests.support.make_study import make_instance, write_instance
+
+RESEARCH = Recipe.resolve(preset="research")
+
+
+def result_of(tmp_path: Path, **attributes: object):
+    source = write_instance(tmp_path / "in.dcm", make_instance(**attributes))
+    return deidentified(source, tmp_path, recipe=RESEARCH)
+
+
+def test_description_keeps_its_words_and_loses_the_name(tmp_path: Path) -> None:
+    after, report = result_of(tmp_path, SeriesDescription="Axial head of SANDPIPER amalia")
+
+    assert "Axial head" in after.SeriesDescription
+    assert "sandpiper" not in after.SeriesDescription.lower()
+    assert report.rules["option:clean-descriptors"] >= 1
+
+
+def test_attribute_that_no_table_lists_is_searched(tmp_path: Path) -> None:
+    after, report = result_of(tmp_path, ConvolutionKernel="SANDPIPER 30")
+
+    assert "SANDPIPER" not in str(after.ConvolutionKernel)
+    assert report.rules["known-identifier"] == 1
+
+
+def test_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -> None:
+    ds = make_instance(SeriesDescription="head, told to Yellowhammer")
+    ds.add_new(0x00090010, "LO", "SOME VENDOR")
+    ds.add_new(0x00091001, "PN", "Yellowhammer^Ida")
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=RESEARCH)
+
+    assert "Yellowhammer" not in after.SeriesDescription
+
+
+def test_name_in_another_alphabet_is_found_and_the_rest_stays_readable(tmp_path: Path) -> None:
+    after, _ = result_of(
+        tmp_path,
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Мухина^Анна",
+        SeriesDescription="голова МУХИНА",
+    )
+
+    assert after.SeriesDescription.startswith("голова")
+    assert "МУХИНА" not in after.SeriesDescription
+
+
+def test_uid_in_a_text_goes(tmp_path: Path) -> None:
+    after, _ = result_of(tmp_path, ProtocolName="1.2.840.113619.2.55.3.99")
+
+    assert "113619" not in str(after.ProtocolName)
+
+
+def test_age_over_89_is_capped(tmp_path: Path) -> None:
+    old, _ = result_of(tmp_path / "a", PatientAge="093Y")
+    young, _ = result_of(tmp_path / "b", PatientAge="061Y")
+
+    assert (old.PatientAge, young.PatientAge) == ("090Y", "061Y")
+
+
+def test_folder_name_is_known(tmp_path: Path) -> None:
+    ds = make_instance(SeriesDescription="head WAGTAIL77310")
+    source = write_instance(tmp_path / "in.dcm", ds)
+    engine = Engine(RESEARCH, identities_for(source), extra_known=["WAGTAIL77310"])
+
+    engine.deidentify_to(source, tmp_path / "out.dcm")
+
+    assert b"WAGTAIL" not in (tmp_path / "out.dcm").read_bytes()
+
+
+@pytest.mark.parametrize("preset", ["basic", "research", "tcia", "keep-everything-safe"])
+def test_result_of_one_instance_does_not_depend_on_another(tmp_path: Path, preset: str) -> None:
+    first = write_instance(tmp_path / "1.dcm", make_instance(OperatorsName="Redstart^Ole"))
+    second = write_instance(tmp_path / "2.dcm", make_instance(number=2))
+    recipe = Recipe.resolve(preset=preset)
+    both = Engine(recipe, identities_for(first, second))
+    alone = Engine(recipe, identities_for(first, second))
+
+    both.deidentify_to(first, tmp_path / "first.dcm")
+    both.deidentify_to(second, tmp_path / "b.dcm")
+    alone.deidentify_to(second, tmp_path / "a.dcm")
+
+    assert (tmp_path / "a.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()
