@@ -59,13 +59,13 @@ def _read_header(pattern: str) -> FileDataset:
 def _begin_study(ds: FileDataset, study: int) -> None:
     ds.PatientID = f"{ds.PatientID or 'BENCH'}-{study}"
     ds.PatientName = f"Benchmark^Number{study:03}"
-    ds.StudyInstanceUID = generate_uid(entropy_srcs=["study", str(study)])
-    ds.SeriesInstanceUID = generate_uid(entropy_srcs=["series", str(study)])
+    ds.StudyInstanceUID = generate_uid(entropy_srcs=[f"study {study}"])
+    ds.SeriesInstanceUID = generate_uid(entropy_srcs=[f"series {study}"])
     ds.AccessionNumber = f"BENCH{study:05}"
 
 
 def _begin_image(ds: FileDataset, study: int, position: int) -> None:
-    ds.SOPInstanceUID = generate_uid(entropy_srcs=["image", str(study), str(position)])
+    ds.SOPInstanceUID = generate_uid(entropy_srcs=[f"image {study} {position}"])
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.InstanceNumber = str(position + 1)
     ds.SliceLocation = str(position * 2.5)

@@ -144,7 +144,7 @@ def _describe_series(ds: Dataset, *, modality: str, seed: str, series: int) -> N
 
 
 def _uid(*parts: object) -> UID:
-    return generate_uid(prefix="2.25.", entropy_srcs=[repr(part) for part in parts])
+    return generate_uid(prefix="2.25.", entropy_srcs=[repr(parts)])
 
 
 # One way of breaking a file each.

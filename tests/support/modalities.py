@@ -138,7 +138,7 @@ def build_doc(ds: Dataset, *, seed: str, number: int, rows: int, columns: int) -
 
 
 def _add_plane(ds: Dataset, *, seed: str, number: int) -> None:
-    ds.FrameOfReferenceUID = generate_uid(prefix="2.25.", entropy_srcs=[seed, "frame"])
+    ds.FrameOfReferenceUID = generate_uid(prefix="2.25.", entropy_srcs=[f"frame {seed}"])
     ds.PositionReferenceIndicator = None
     ds.PatientPosition = "HFS"
     ds.ImagePositionPatient = ["-100", "-100", str(5 * number)]

@@ -29,12 +29,12 @@ def test_invented_instance_is_valid_dicom(tmp_path: Path, modality: str) -> None
 
 
 def test_study_has_one_study_uid_and_the_series_asked_for(tmp_path: Path) -> None:
-    files = make_study(tmp_path, n_series=2, n_images=3, PatientName="CANARY^ONE")
+    files = make_study(tmp_path, n_series=12, n_images=12, PatientName="CANARY^ONE")
 
     headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
 
-    assert len({ds.SOPInstanceUID for ds in headers}) == 6
-    assert len({ds.SeriesInstanceUID for ds in headers}) == 2
+    assert len({ds.SOPInstanceUID for ds in headers}) == 144
+    assert len({ds.SeriesInstanceUID for ds in headers}) == 12
     assert len({ds.StudyInstanceUID for ds in headers}) == 1
     assert {str(ds.PatientName) for ds in headers} == {"CANARY^ONE"}
 
