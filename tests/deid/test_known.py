@@ -40,9 +40,13 @@ def test_every_component_and_the_full_name_are_known(name: str, expected: set[st
     assert expected <= letters(collect([(PATIENT_NAME, "PN", name)]))
 
 
-@pytest.mark.parametrize("name", ["Anonymous", "^^^", "", "TEST^PHANTOM", "x"])
+@pytest.mark.parametrize("name", ["Anonymous", "^^^", "", "TEST^PHANTOM2", "x"])
 def test_a_name_of_nobody_is_not_known(name: str) -> None:
-    assert letters(collect([(PATIENT_NAME, "PN", name)])) <= {"testphantom", "phantomtest"}
+    assert not letters(collect([(PATIENT_NAME, "PN", name)]))
+
+
+def test_a_person_may_be_called_null() -> None:
+    assert "null" in letters(collect([(PATIENT_NAME, "PN", "Null^Ann")]))
 
 
 def test_names_of_all_persons_at_any_tag_are_known() -> None:

@@ -22,8 +22,9 @@ _PARTICLES_WORDS = (
     " santa zu zum zur af av und and y e"
 )
 _PARTICLES = frozenset(_PARTICLES_WORDS.split())
+# A name made of these alone is nobody's.
 _NOBODY_WORDS = (
-    "anonymous anonym anonymized anonymised unknown none null noname nobody test phantom patient"
+    "x xx xxx anon anonymous anonym anonymized anonymised unknown none null noname nobody test phantom patient"
     " volunteer deidentified removed na tbd operator user admin default technologist radiologist"
     " physician doctor tech service siemens philips qa qc"
 )
@@ -47,6 +48,8 @@ def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
     others = [word for component in components[3:] for word in _words(component)]
     if "^" not in group:
         given = [word for word in given if squeeze(word) not in _TITLES]
+    if all(squeeze(word).strip("0123456789") in _NOBODY for word in (*family, *given, *others)):
+        return
     names = [word for word in (*family, *given) if len(family) < 2 or not _is_particle(word)]
     for word in (*names, *(word for word in others if squeeze(word) not in _TITLES)):
         yield from ((part, False) for part in _parts(word))
@@ -86,15 +89,13 @@ def _is_particle(word: str) -> bool:
 
 
 def _is_name(letters: str) -> bool:
-    if letters in _NOBODY:
-        return False
     return len(letters) > 1 or (bool(letters) and is_ideographic(letters))
 
 
 def _full_names(family: list[str], given: list[str]) -> Iterator[str]:
     last = squeeze("".join(family))
     first = [squeeze(word) for word in given]
-    if last in _NOBODY or not last:
+    if not last:
         return
     if len(family) > 1:
         yield last
