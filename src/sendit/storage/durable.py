@@ -189,6 +189,23 @@ def require_folder(root: Path) -> None:
         )
 
 
+def is_taken(final: Path) -> bool:
+    """Say whether anything stands under a name, a link to nowhere included."""
+    return os.path.lexists(final)
+
+
+def is_file(final: Path) -> bool:
+    """Say whether a file of its own stands under a name, not a link or a folder."""
+    return final.is_file() and not final.is_symlink()
+
+
+def changing() -> TargetUnavailable:
+    """Return the error for a name that is taken one moment and free the next."""
+    return TargetUnavailable(
+        "Somebody else puts files into the target folder and takes them away; try again."
+    )
+
+
 def inside(root: Path, relative: str) -> Path:
     """Join a relative path to a root, refusing one that would leave it."""
     if relative.startswith("/") or not {"", ".", ".."}.isdisjoint(relative.split("/")):

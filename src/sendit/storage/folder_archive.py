@@ -1,0 +1,99 @@
+"""Keep the Studies of a package in a folder, each as one archive; see ``archive``."""
+
+import tarfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from sendit.errors import TargetConflict, VerificationFailed
+from sendit.storage.archive import Archive, read_archive, write_archive
+from sendit.storage.base import Progress
+from sendit.storage.durable import (
+    changing,
+    is_file,
+    is_taken,
+    publish,
+    remove_stale_parts,
+    require_folder,
+    sync_file,
+    sync_folders,
+    target_errors,
+    write_part,
+)
+
+
+def store_archives(root: Path, archives: Sequence[Archive], *, progress: Progress) -> None:
+    """Store every archive that is not there yet.
+
+    Raises
+    ------
+    sendit.errors.TargetError
+        As ``Target.send`` says.
+    """
+    require_folder(root)
+    finals = [root / archive.file_name for archive in archives]
+    with target_errors(root, doing="Writing"):
+        for archive, final in zip(archives, finals, strict=True):
+            _store(archive, final, progress)
+        sync_folders([root])
+        remove_stale_parts(finals)
+
+
+def verify_archives(root: Path, archives: Sequence[Archive], *, progress: Progress) -> None:
+    """Read every archive back and compare the SHA-256 of everything in it.
+
+    Raises
+    ------
+    sendit.errors.VerificationFailed
+        When one is missing, is damaged, or holds anything else.
+    """
+    require_folder(root)
+    for archive in archives:
+        final = root / archive.file_name
+        with target_errors(root, doing="Reading back"):
+            there = is_file(final)
+            same = there and _holds(final, archive, progress)
+        if not there:
+            raise VerificationFailed(
+                f"{archive.file_name} is not in the target folder {root}. "
+                "Retry the batch to send it again."
+            )
+        if not same:
+            raise VerificationFailed(
+                f"{archive.file_name} in the target folder {root} does not hold what was sent. "
+                "Move it away if it does not belong there, then retry the batch."
+            )
+
+
+def _store(archive: Archive, final: Path, progress: Progress) -> None:
+    if _is_there(archive, final, progress):
+        return
+    part = write_part(final, partial(write_archive, archive=archive, progress=progress))
+    try:
+        sync_file(part)
+        if not publish(part, final) and not _is_there(archive, final, progress):
+            raise changing()
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _is_there(archive: Archive, final: Path, progress: Progress) -> bool:
+    if not is_taken(final):
+        return False
+    if is_file(final) and _holds(final, archive, progress):
+        return True
+    raise TargetConflict(
+        f"{archive.file_name} stands in the target folder already, with other content; "
+        f"nothing was overwritten. Move it away if it does not belong there, then retry the batch."
+    )
+
+
+def _holds(final: Path, archive: Archive, progress: Progress) -> bool:
+    """Say whether an archive has exactly these files in it."""
+    try:
+        with final.open("rb") as stream:
+            found = read_archive(stream, progress=progress)
+    except tarfile.TarError:
+        return False
+    return found == {entry.name: entry.sha256 for entry in archive.entries}

@@ -1,0 +1,118 @@
+"""Keep the files of a package in a folder, each under a path of its own.
+
+A few at a time: written, synced together, then given their names; see ``durable``.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from sendit.errors import TargetConflict, VerificationFailed
+from sendit.storage.archive import Entry
+from sendit.storage.base import Progress
+from sendit.storage.durable import (
+    changing,
+    copy_into,
+    inside,
+    is_file,
+    is_taken,
+    make_folders,
+    publish,
+    remove_stale_parts,
+    require_folder,
+    sha256_of,
+    sync_file,
+    sync_folders,
+    sync_volume,
+    target_errors,
+    write_part,
+)
+
+_CHUNK = 32
+
+
+def store_files(root: Path, entries: Sequence[Entry], *, progress: Progress) -> None:
+    """Store every file that is not there yet.
+
+    Raises
+    ------
+    sendit.errors.TargetError
+        As ``Target.send`` says.
+    """
+    require_folder(root)
+    finals = [inside(root, entry.name) for entry in entries]
+    with target_errors(root, doing="Writing"):
+        for start in range(0, len(entries), _CHUNK):
+            end = start + _CHUNK
+            _store(root, entries[start:end], finals[start:end], progress)
+        sync_folders({final.parent for final in finals})
+        remove_stale_parts(finals)
+
+
+def verify_files(root: Path, entries: Sequence[Entry], *, progress: Progress) -> None:
+    """Read every file back and compare its SHA-256.
+
+    Raises
+    ------
+    sendit.errors.VerificationFailed
+        When one is missing or has other content.
+    """
+    require_folder(root)
+    for entry in entries:
+        final = inside(root, entry.name)
+        with target_errors(root, doing="Reading back"):
+            found = sha256_of(final, progress=progress) if is_file(final) else None
+        progress()
+        if found is None:
+            raise VerificationFailed(
+                f"Instance {entry.key} is not in the target folder {root}. "
+                "Retry the batch to send it again."
+            )
+        if found != entry.sha256:
+            raise VerificationFailed(
+                f"Instance {entry.key} has other content in the target folder {root} than was "
+                "sent. Move it away if it does not belong there, then retry the batch."
+            )
+
+
+def _store(
+    root: Path, entries: Sequence[Entry], finals: Sequence[Path], progress: Progress
+) -> None:
+    """Store a few files: write all, sync all, then let all be seen under their names."""
+    parts: list[tuple[Path, Path, Entry]] = []
+    try:
+        for entry, final in zip(entries, finals, strict=True):
+            if not _is_there(final, entry, progress):
+                make_folders(final.parent, root=root)
+                parts.append((write_part(final, _copier(entry, progress)), final, entry))
+            progress()
+        if parts:
+            sync_volume(root)
+        for part, _, _ in parts:
+            # Costs little after that, and hears of errors that network file systems report late.
+            sync_file(part)
+        for part, final, entry in parts:
+            if not publish(part, final) and not _is_there(final, entry, progress):
+                raise changing()
+    except BaseException:
+        for part, _, _ in parts:
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _copier(entry: Entry, progress: Progress) -> Callable[[BinaryIO], None]:
+    return partial(copy_into, source=entry.source, size=entry.size, progress=progress)
+
+
+def _is_there(final: Path, entry: Entry, progress: Progress) -> bool:
+    """Say whether this very file stands at the target already; raise when another does."""
+    if not is_taken(final):
+        return False
+    same_size = is_file(final) and final.stat().st_size == entry.size
+    if same_size and sha256_of(final, progress=progress) == entry.sha256:
+        return True
+    raise TargetConflict(
+        f"Instance {entry.key} stands in the target folder already, with other content; "
+        f"nothing was overwritten. Move it away if it does not belong there, then retry the batch."
+    )
