@@ -108,7 +108,7 @@ class Accept(Section):
     sop_classes: tuple[Uid, ...] = ()
     """Other SOP Classes are excluded; none listed: all are accepted."""
     burned_in: Literal["reject", "clean"] = "reject"
-    """Burned In Annotation present and not `NO`: exclude, or let the pixel policy decide."""
+    """Burned In Annotation present and not `NO`: exclude; `clean` is not possible yet."""
     on_bad_image: Literal["reject", "stop"] = "reject"
     """An image that may not leave is left out, or stops its batch."""
 
@@ -123,7 +123,7 @@ class IdentitySettings(Section):
     kind: Text = "keyed"
     """Which service answers."""
     namespace: Text
-    """Same namespace, same site key: same pseudonyms, UIDs and shift; the project's name."""
+    """Same namespace, same site key: same pseudonyms, UIDs and shift."""
     entity_field: Keyword = "PatientID"
     """Attribute that tells patients apart."""
     item_field: Keyword = "AccessionNumber"
@@ -148,15 +148,15 @@ class DeidSettings(Section):
     options: tuple[Option, ...] = ("retain-longitudinal-modified-dates",)
     """Options of PS3.15, added to the preset's."""
     recipe: Annotated[RecipeFile | None, BeforeValidator(_read_recipe_file)] = None
-    """File of site rules, `.deid` or `.toml`."""
+    """File of site rules, `.deid` or `.toml`; not possible yet."""
     pixels: Annotated[
         PixelPolicy | Mapping[str, PixelPolicy] | None, PlainValidator(_pixel_policies)
     ] = None
-    """What is done about text in pictures; `off`: nothing. Also a table by modality."""
+    """What is done about text in pictures; none but `off` (nothing) is possible yet."""
     pixels_off_reason: Text | None = None
     """Why nothing is done about it; needed with `off`."""
     defacing: Literal["off", "hold"] | None = None
-    """What is done about faces in CT, MR and PT; `off`: nothing."""
+    """What is done about faces in CT, MR and PT; none but `off` (nothing) is possible yet."""
 
     def resolve(self) -> deid.Recipe:
         """Return the engine's recipe.
@@ -204,6 +204,6 @@ class RetentionSettings(Section):
     identifiers: Retention = "remove"
     """What links old and new names."""
     rows: Retention = "keep"
-    """What the database says about batches and images."""
+    """What the database says about batches and images; none but `keep` is possible yet."""
     previews: Retention = "keep"
-    """Pictures of results."""
+    """Pictures of results; none but `keep` is possible yet."""

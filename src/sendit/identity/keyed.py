@@ -25,7 +25,7 @@ class KeyedOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstri
     """Options of ``kind = "keyed"``."""
 
     shift_days: tuple[Days, Days] = (-730, -1)
-    """Fewest and most days that dates move by, one amount per patient; never 0."""
+    """First and last number of days that a patient's dates may move by; never 0."""
     whole_weeks: Annotated[bool, Strict()] = False
     """Move by whole weeks only, so that days of the week stay."""
 
