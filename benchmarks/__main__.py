@@ -70,7 +70,7 @@ def _run_once(way: Way, corpus: Path, scratch: Path, arguments: argparse.Namespa
     folder.mkdir()
     command = way.prepare(corpus, folder, arguments.processes)
     warm(corpus)
-    cost = measure(command, log=scratch / "log", environ=environment())
+    cost = measure(command, folder=folder, log=scratch / "log", environ=environment())
     arrived = way.arrived(folder)
     if arrived != arguments.images:
         raise RunFailed(f"{way.name}: {arrived} of {arguments.images} images arrived")

@@ -23,8 +23,8 @@ class Cost:
     """Resident memory of the largest single process of the run."""
 
 
-def measure(command: Sequence[str], *, log: Path, environ: Mapping[str, str] | None = None) -> Cost:
-    """Run a command to its end; what it prints goes to ``log``.
+def measure(command: Sequence[str], *, folder: Path, log: Path, environ: Mapping[str, str]) -> Cost:
+    """Run a command in a folder to its end; what it prints goes to ``log``.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def measure(command: Sequence[str], *, log: Path, environ: Mapping[str, str] | N
     with log.open("wb") as output:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=dict(environ or os.environ)
+            command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=dict(environ)
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - begin

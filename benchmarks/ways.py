@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.measure import RunFailed
 
+SOURCES = Path(__file__).parents[1] / "src"
 SENDIT = (sys.executable, "-m", "sendit")
 
 PROJECT = """\
@@ -84,7 +85,10 @@ def images_done(folder: Path) -> int:
     """Count the images that ``sendit status`` calls done, if as many files are at the target."""
     config = str(folder / "sendit.toml")
     listed = subprocess.run(
-        [*SENDIT, "status", "--json", "--config", config], capture_output=True, check=True
+        [*SENDIT, "status", "--json", "--config", config],
+        env=environment(),
+        capture_output=True,
+        check=True,
     )
     done = sum(batch["images"]["DONE"] for batch in json.loads(listed.stdout))
     if done != files_in_out(folder):
@@ -94,7 +98,10 @@ def images_done(folder: Path) -> int:
 
 def environment() -> Mapping[str, str]:
     """Return the environment of this process without settings of another installation."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SENDIT_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("SENDIT_")
+    }
+    return {**inherited, "PYTHONPATH": str(SOURCES)}
 
 
 def _write(path: Path, text: str) -> Path:
