@@ -143,7 +143,7 @@ class Gate:
                 touched=allowance.touched,
                 pixels_changed=allowance.pixels_changed,
             )
-        sop_class = _value(before, _SOP_CLASS).decode("latin-1").strip(" \0")
+        sop_class = before.level.value(_SOP_CLASS).decode("latin-1")
         types = required_types(sop_class)
         return comparison.compare(before.level, content.level, types=types).days
 
@@ -167,7 +167,7 @@ class Gate:
         days: int | None,
     ) -> None:
         check_private(level, allowance.options, allowance.private, path)
-        charset = next((v for k, v in level.leaves if k >> 16 == _CHARSET), charset)
+        charset = level.value(_CHARSET) or charset
         clean = judge.clean.setdefault(charset, set())
         for element in level.elements() - clean:
             key, value = element
@@ -203,13 +203,9 @@ def check_release(
     Gate(allowance).check(path, known=known, original=original)
 
 
-def _value(content: Content, tag: int) -> bytes:
-    return next((value for key, value in content.level.leaves if key >> 16 == tag), b"")
-
-
 def _patient(content: Content) -> bytes:
     """Return what tells the patients of a batch apart."""
-    return _value(content, _PATIENT_ID).strip(b" \0") or _value(content, _STUDY)
+    return content.level.value(_PATIENT_ID) or content.level.value(_STUDY)
 
 
 def _dates_of(key: Key, value: bytes) -> set[str]:

@@ -88,12 +88,12 @@ class Comparison:
     ) -> None:
         judged = self._judged.setdefault(path, _Judged())
         before, after = original.elements(), result.elements()
-        for element in (before & after) - judged.may_stay:
+        for element in (after - judged.may_stay) & before:
             self._check_staying(element, path)
             judged.may_stay.add(element)
-        changed = before - after - judged.may_go
+        changed = before - judged.may_go - after
         if changed:
-            by_tag = {key >> 16: (key, value) for key, value in result.leaves}
+            by_tag = result.by_tag()
             for key, value in changed:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):

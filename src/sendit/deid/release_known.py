@@ -46,6 +46,7 @@ _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
 _CHARSET = 0x00080005
+_ODD_GROUP = 1 << 32
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
     "mme mlle dra sra dott van von der den de la le du di da del dos the and und"
@@ -114,7 +115,7 @@ class Dossier:
         return sum(map(len, (known.words, known.long, known.numbers, known.short, known.raw)))
 
     def _level(self, level: Level, charset: bytes) -> None:
-        charset = next((v for k, v in level.leaves if k >> 16 == _CHARSET), charset)
+        charset = level.value(_CHARSET) or charset
         self._elements(charset, level)
         for key, items in level.sequences:
             for item in items:
@@ -130,7 +131,8 @@ class Dossier:
         new = level.elements() - seen
         if not new:
             return
-        creators = _creators(level.leaves)
+        private = any(key & _ODD_GROUP for key, _ in new)
+        creators = _creators(level.leaves) if private else {}
         for key, value in new:
             self._leaf(key, value, charset, creators)
         seen |= new
@@ -298,5 +300,5 @@ def _creators(leaves: list[tuple[Key, bytes]]) -> dict[int, str]:
     return {
         key >> 16: value.decode("latin-1").strip(" \0")
         for key, value in leaves
-        if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
+        if key & _ODD_GROUP and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
     }

@@ -30,6 +30,7 @@ _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _REMOVED, _METHOD, _METHOD_CODES = 0x00120062, 0x00120063, 0x00120064
 _BURNED_IN, _TEMPORAL = 0x00280301, 0x00280303
 _CODE_VALUE = 0x00080100
+_ODD_GROUP = 1 << 32
 
 PrivateElement = tuple[int, str, int]
 """Group, creator, and last byte of the element."""
@@ -55,9 +56,8 @@ def check_frame(content: Content) -> None:
     meta = {key >> 16: value.strip(b" \0") for key, value in content.meta}
     for tag in meta.keys() - _META - _META_OPTIONAL:
         raise Rejected(Reason.IDENTIFIER_LEFT, tag_name(tag))
-    main = {key >> 16: value for key, value in content.level.leaves if key >> 16 <= _SOP_INSTANCE}
     for meta_tag, tag in ((0x00020002, _SOP_CLASS), (0x00020003, _SOP_INSTANCE)):
-        if not meta.get(meta_tag) or meta[meta_tag] != main.get(tag, b"").strip(b" \0"):
+        if not meta.get(meta_tag) or meta[meta_tag] != content.level.value(tag):
             raise Rejected(Reason.IOD_BROKEN, tag_name(meta_tag))
 
 
@@ -74,28 +74,23 @@ def check_markers(content: Content, original: Content | None, options: frozenset
     sendit.errors.Rejected
         With ``MARKERS_MISSING`` and the tag.
     """
-    values = {
-        key >> 16: value.strip(b" \0")
-        for key, value in content.level.leaves
-        if key >> 16 in (_REMOVED, _METHOD, _BURNED_IN, _TEMPORAL)
-    }
-    if values.get(_REMOVED) != b"YES":
+    value = content.level.value
+    if value(_REMOVED) != b"YES":
         raise Rejected(Reason.MARKERS_MISSING, tag_name(_REMOVED))
     codes = _codes(content)
     wanted = {BASIC_PROFILE, *(CODE_OF_OPTION[one] for one in options if one in CODE_OF_OPTION)}
-    if not values.get(_METHOD) or not wanted <= codes:
+    if not value(_METHOD) or not wanted <= codes:
         raise Rejected(Reason.MARKERS_MISSING, tag_name(_METHOD_CODES))
     temporal = b"REMOVED"
     if FULL_DATES in options:
         temporal = b"UNMODIFIED"
     elif MODIFIED_DATES in options:
         temporal = b"MODIFIED"
-    if values.get(_TEMPORAL) != temporal:
+    if value(_TEMPORAL) != temporal:
         raise Rejected(Reason.MARKERS_MISSING, tag_name(_TEMPORAL))
-    if values.get(_BURNED_IN) == b"NO" and original is not None and CLEAN_PIXELS not in options:
-        said = (v for k, v in original.level.leaves if k >> 16 == _BURNED_IN)
-        if next(said, b"").strip(b" \0").upper() != b"NO":
-            raise Rejected(Reason.MARKERS_MISSING, tag_name(_BURNED_IN))
+    said_before = original.level.value(_BURNED_IN) if original is not None else b"NO"
+    if value(_BURNED_IN) == b"NO" != said_before.upper() and CLEAN_PIXELS not in options:
+        raise Rejected(Reason.MARKERS_MISSING, tag_name(_BURNED_IN))
 
 
 def check_private(
@@ -108,8 +103,8 @@ def check_private(
     sendit.errors.Rejected
         With ``IDENTIFIER_LEFT`` and the tag.
     """
-    keys = [key for key, _ in level.leaves if key >> 32 & 1 or key >> 40 in (0x50, 0x60)]
-    keys += [key for key, _ in level.sequences if key >> 32 & 1]
+    keys = [key for key, _ in level.leaves if key & _ODD_GROUP or key >> 40 in (0x50, 0x60)]
+    keys += [key for key, _ in level.sequences if key & _ODD_GROUP]
     if not keys:
         return
     creators = {

@@ -58,7 +58,7 @@ def check_pixels(
         if len(ours.fragments) != len(theirs.fragments):
             raise Rejected(Reason.VALUE_LOST, f"{name} fragments")
         return
-    shape = _shape(original)
+    shape = _shape(result)
     expected = theirs.length if shape is None else min(theirs.length, shape.length)
     if ours.length > expected + (expected & 1):
         raise Rejected(Reason.IDENTIFIER_LEFT, f"{name} longer than the picture")
@@ -69,17 +69,15 @@ def check_pixels(
 
 def _shape(content: Content) -> _Shape | None:
     """Return what the header says of the pixels, or None when it does not say enough."""
-    numbers: dict[str, int] = {}
-    frames, photometric = 1, b""
-    for key, value in content.level.leaves:
-        tag = key >> 16
-        if tag in _NUMBERS and len(value) >= 2:
-            numbers[_NUMBERS[tag]] = int.from_bytes(value[:2], "little")
-        elif tag == _FRAMES:
-            text = value.strip(b" \0")
-            frames = int(text) if text.isdigit() else 1
-        elif tag == _PHOTOMETRIC:
-            photometric = value.strip(b" \0")
+    leaves = content.level.by_tag()
+    numbers = {
+        name: int.from_bytes(leaves[tag][1][:2], "little")
+        for tag, name in _NUMBERS.items()
+        if tag in leaves
+    }
+    text = content.level.value(_FRAMES)
+    frames = int(text) if text.isdigit() else 1
+    photometric = content.level.value(_PHOTOMETRIC)
     try:
         per_pixel = numbers["samples"] * numbers["allocated"]
         pixels = numbers["rows"] * numbers["columns"] * max(frames, 1)

@@ -73,7 +73,19 @@ class Level:
 
     leaves: list[tuple[Key, bytes]] = field(default_factory=list, repr=False)
     sequences: list[tuple[Key, list["Level"]]] = field(default_factory=list, repr=False)
+    _by_tag: dict[int, tuple[Key, bytes]] | None = field(default=None, repr=False)
     _elements: frozenset[tuple[Key, bytes]] | None = field(default=None, repr=False)
+
+    def by_tag(self) -> dict[int, tuple[Key, bytes]]:
+        """Return the leaves by tag; asked for once reading is done."""
+        if self._by_tag is None:
+            self._by_tag = {leaf[0] >> 16: leaf for leaf in self.leaves}
+        return self._by_tag
+
+    def value(self, tag: int) -> bytes:
+        """Return one value without its padding; nothing when it is not there."""
+        leaf = self.by_tag().get(tag)
+        return leaf[1].strip(b" \0") if leaf is not None else b""
 
     def elements(self) -> frozenset[tuple[Key, bytes]]:
         """Return the leaves as a set; asked for once reading is done."""
