@@ -191,15 +191,19 @@ class Searcher:
         for text in readings(value, charset):
             for part in text.split("\\"):
                 words = windows(words_of(part))
-                for word in self._words.keys() & words:
-                    if len(word) >= _LETTERS_IN_CODES and not is_clinical_term(word):
-                        return Hit("known-identifier", in_number=True)
+                if any(self._counts_in_code(word) for word in self._words.keys() & words):
+                    return Hit("known-identifier", in_number=True)
                 if not self._numbers.keys().isdisjoint(words):
                     return Hit("known-identifier", in_number=True)
                 squeezed = squeeze(part)
                 if any(word in squeezed for word in self._long):
                     return Hit("known-identifier", in_number=True)
         return None
+
+    def _counts_in_code(self, word: str) -> bool:
+        """Return whether a word in a code is more than a term, or a folder named after one."""
+        long_enough = len(word) >= _LETTERS_IN_CODES
+        return long_enough and self._words[word] != Kind.FOLDER and not is_clinical_term(word)
 
     def _in_decimal(self, value: bytes) -> Hit | None:
         if not self._numbers:
