@@ -40,6 +40,13 @@ COLUMNS = (
 )
 """The option columns of Table E.1-1, in the order in which they are printed."""
 
+RETIRED_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.3": "ultrasound-multi-frame-image",
+    "1.2.840.10008.5.1.4.1.1.5": "nuclear-medicine-image",
+    "1.2.840.10008.5.1.4.1.1.6": "ultrasound-image",
+}
+"""Older versions of classes that are still met; they have the modules of their successors."""
+
 TYPE_RANK = {"1": 4, "1C": 3, "2": 2, "2C": 1}
 TAG = re.compile(r"\(\s*([0-9A-Fa-fXx]{4})\s*,\s*([0-9A-Fa-fXx]{4})\s*\)")
 
@@ -136,7 +143,10 @@ def iod_types(attributes_file: Path) -> dict[str, object]:
     iods = json.loads((standard / "iod_module_map.json").read_text())
     return {
         "source": f"DICOM PS3.3 and PS3.4, as in highdicom {metadata.version('highdicom')}",
-        "sop_classes": json.loads((standard / "sop_class_iod_map.json").read_text()),
+        "sop_classes": {
+            **json.loads((standard / "sop_class_iod_map.json").read_text()),
+            **RETIRED_CLASSES,
+        },
         "iods": {
             iod: [[module["key"], module["usage"]] for module in used] for iod, used in iods.items()
         },

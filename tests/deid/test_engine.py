@@ -235,3 +235,26 @@ def test_nothing_of_the_patient_shows_in_a_repr(tmp_path: Path) -> None:
 
     assert "Sandpiper" not in repr(report)
     assert "MRN4427810" not in repr(identities_for(source))
+
+
+def test_padding_behind_the_pixels_is_cut(tmp_path: Path) -> None:
+    ds = make_instance()
+    ds.PixelData += b"CANARY"
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, report = deidentified(source, tmp_path)
+
+    assert after.PixelData == ds.PixelData[:-6]
+    assert report.rules["repair:pixel-padding"] == 1
+
+
+def test_text_in_unused_bits_goes(tmp_path: Path) -> None:
+    ds = make_instance(BitsStored=12, HighBit=11)
+    pixels = bytearray(ds.PixelData)
+    pixels[1] |= 0xF0
+    ds.PixelData = bytes(pixels)
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path)
+
+    assert after.PixelData[1] & 0xF0 == 0

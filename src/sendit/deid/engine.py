@@ -4,11 +4,12 @@
 
     frame     where the data set begins, how it is encoded            part10.py
     walk      what matters in it, at every depth                      segments.py, walk.py
-    identity  who the patient becomes                                 identities.py
+    hold      what a person has to see first                          holds.py
+    identity  who the patient becomes, what is known of them          identities.py, knowledge.py
     rewrite   each attribute by its rule                              plans.py, actions.py
-    pixels    cut to their length, otherwise as they are              pixels/
+    pixels    cut to their length, freed of what is no picture        pixels/
     stamp     what was done                                           stamp.py
-    write     beside its place, checked, renamed into it              files.py
+    write     beside its place, checked, renamed into it              files.py, release.py
 
 An engine serves one process and one batch: it remembers decisions and answers, never from
 one patient's Study to another's, and what it makes of a file depends on nothing but the
@@ -19,27 +20,24 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 from sendit.deid.actions import Context, Note, Rule
-from sendit.deid.charsets import decode
+from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
-from sendit.deid.files import FileSource, Piece, Range, Source, part_path, write_pieces
+from sendit.deid.files import FileSource, Source, content_of, part_path, write_pieces
+from sendit.deid.holds import hold
 from sendit.deid.identities import Identities, normal_id
-from sendit.deid.knowledge import MAX_VALUE, Gathering, Knowledge
-from sendit.deid.known import Known, kind_by_tag
-from sendit.deid.part10 import DIRECTORY, Frame, build_meta, read_frame
-from sendit.deid.plans import Gathered, Plans
+from sendit.deid.instance import Instance, gather, own_values
+from sendit.deid.knowledge import Knowledge
+from sendit.deid.part10 import DIRECTORY, Frame, read_frame
+from sendit.deid.plans import Plans
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
-from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
-from sendit.deid.segments import Scan, Segment, scan
-from sendit.deid.stamp import stamps
+from sendit.deid.segments import scan
 from sendit.deid.uids import NewUids
-from sendit.deid.walk import Syntax
 from sendit.errors import Excluded, Rejected, Unreadable
 from sendit.terms import Outcome, Reason
 
@@ -47,21 +45,6 @@ MAX_CONTEXTS: Final = 64
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 DATES: Final = (b"DA", b"DT")
 ACCESSION_NUMBER: Final = 0x00080050
-
-
-@dataclass(slots=True)
-class _Instance:
-    """An instance on its way through the engine (identifying)."""
-
-    frame: Frame
-    scan: Scan
-    plans: Plans
-    values: dict[str, bytes]
-    """Raw values by role."""
-    charset: bytes
-
-    def text(self, role: str) -> str:
-        return decode(self.values.get(role, b""), self.charset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +78,7 @@ class Engine:
         self._gate = Gate(Allowance(frozenset(recipe.options)), extra=extra_known)
         self._uids = NewUids(identities.uid_key)
         self._plans: dict[str, Plans] = {}
-        self._contexts: dict[tuple[str, str, str, Known], Context] = {}
+        self._contexts: dict[tuple[object, ...], Context] = {}
 
     def deidentify_to(self, source: Path, destination: Path) -> Report:
         """Write the de-identified instance to ``destination``, whose folder is there.
@@ -120,7 +103,7 @@ class Engine:
             destination.parent.mkdir(parents=True, exist_ok=True)
             return self._write(opened, instance, source, destination, relative.as_posix())
 
-    def _instance(self, source: Source) -> _Instance:
+    def _instance(self, source: Source) -> Instance:
         """Read and walk one file."""
         frame = read_frame(source)
         guess = frame.media_sop_class_uid
@@ -132,9 +115,10 @@ class Engine:
             raise Unreadable(Reason.NOT_DICOM, "has no SOP Class UID or no SOP Instance UID")
         if actual != guess:
             instance = self._walk(frame, actual)
+        hold(instance.traits(), self._recipe)
         return instance
 
-    def _walk(self, frame: Frame, sop_class_uid: str) -> _Instance:
+    def _walk(self, frame: Frame, sop_class_uid: str) -> Instance:
         plans = self._plans.get(sop_class_uid)
         if plans is None or plans.overgrown:
             plans = self._plans[sop_class_uid] = Plans(self._recipe, sop_class_uid)
@@ -142,15 +126,15 @@ class Engine:
         found = scan(frame.source, frame.start, plans.root(frame.syntax), drops=_drops)
         if any(segment.found.disorder >= 0 for segment in found.segments):
             raise Unreadable(Reason.MALFORMED, "attributes are out of order")
-        values, charset = _own_values(found)
-        return _Instance(frame, found, plans, values, charset)
+        values, charset = own_values(found)
+        return Instance(frame, found, plans, values, charset)
 
-    def _context(self, instance: _Instance) -> Context:
+    def _context(self, instance: Instance) -> Context:
         patient = instance.text("patient_id")
         study = instance.text("study")
         if not patient:
             raise Rejected(Reason.NO_IDENTITY, "(0010,0020) is empty or missing")
-        known = self._knowledge.known(_gathering(instance.scan))
+        known = self._knowledge.known(gather(instance.scan))
         key = (instance.text("sop_class"), normal_id(patient), study, known)
         context = self._contexts.get(key)
         if context is None:
@@ -161,7 +145,7 @@ class Engine:
             context = self._contexts[key] = Context(identity, self._uids, cleaner)
         return context
 
-    def _place(self, instance: _Instance) -> Path:
+    def _place(self, instance: Instance) -> Path:
         identity = self._context(instance).identity
         patient = UNSAFE.sub("_", identity.patient_pseudonym)
         if patient.strip(".") == "":
@@ -179,27 +163,24 @@ class Engine:
         """De-identify an instance in memory; raises as ``deidentify_to`` does."""
         instance = self._instance(source)
         context = self._context(instance)
-        header, bodies, notes = self._result(instance, context)
-        read = instance.frame.source.read
-        parts = [
-            read(body.offset, body.length) if isinstance(body, Range) else body for body in bodies
-        ]
-        result = b"".join((*header, *parts))
+        composed = self._composed(instance, context)
+        read = instance.frame.source
+        result = b"".join((*composed.header, *(content_of(body, read) for body in composed.bodies)))
         written = Written(None, hashlib.sha256(result).hexdigest(), len(result))
-        return result, self._report(instance, context, source.size, written, notes)
+        return result, self._report(instance, context, source.size, written, composed.notes)
 
     def _write(
         self,
         source: FileSource,
-        instance: _Instance,
+        instance: Instance,
         original: Path,
         destination: Path,
         relative: str | None,
     ) -> Report:
         context = self._context(instance)
-        header, bodies, notes = self._result(instance, context)
+        composed = self._composed(instance, context)
         part = part_path(destination)
-        digest, length = write_pieces(part, header, bodies, instance.frame.source)
+        digest, length = write_pieces(part, composed.header, composed.bodies, instance.frame.source)
         try:
             known = self._gate.known_of(original)
             self._gate.check(part, known=known, original=original)
@@ -208,11 +189,15 @@ class Engine:
             part.unlink(missing_ok=True)
             raise
         written = Written(relative, digest, length)
-        return self._report(instance, context, source.size, written, notes)
+        return self._report(instance, context, source.size, written, composed.notes)
+
+    def _composed(self, instance: Instance, context: Context) -> Composed:
+        new_uid = self._new_uid(instance.values["sop_instance"])
+        return compose(instance, context, recipe=self._recipe, sop_instance_uid=new_uid)
 
     def _report(
         self,
-        instance: _Instance,
+        instance: Instance,
         context: Context,
         bytes_in: int,
         written: Written,
@@ -238,127 +223,12 @@ class Engine:
             elements=elements,
         )
 
-    def _study_date(self, instance: _Instance, context: Context) -> str:
+    def _study_date(self, instance: Instance, context: Context) -> str:
         date = instance.text("study_date")
         if self._recipe.dates == "MODIFIED":
             return shift_date(date, days=context.identity.shift_days)
         return date if self._recipe.dates == "UNMODIFIED" else ""
 
-    def _result(
-        self, instance: _Instance, context: Context
-    ) -> tuple[list[bytes | memoryview], list[Piece], list[Note]]:
-        """Return the new bytes: header, what follows it, and what to report."""
-        syntax = instance.frame.syntax
-        additions = self._additions(instance, context, syntax)
-        meta = build_meta(
-            sop_class_uid=instance.text("sop_class"),
-            sop_instance_uid=self._new_uid(instance.values["sop_instance"]),
-            transfer_syntax_uid=instance.frame.output_transfer_syntax_uid,
-        )
-        head: list[bytes | memoryview] = [meta]
-        bodies: list[Piece] = []
-        notes = [Note("", "", f"repair:{name}") for name in _repairs(instance)]
-        for segment in instance.scan.segments:
-            edits, found = edits_of(segment, instance.plans.rules, syntax, context)
-            notes += found
-            is_last = segment is instance.scan.segments[-1]
-            additions = _insert(edits, additions, segment, syntax, is_last=is_last)
-            pieces = assemble(segment.data, edits)
-            if bodies:
-                bodies.append(b"".join(pieces))
-            else:
-                head += pieces
-            bodies += _bulk(segment)
-        return head, bodies, notes
-
-    def _additions(
-        self, instance: _Instance, context: Context, syntax: Syntax
-    ) -> list[tuple[int, bytes]]:
-        """Return the elements that every result has, whether the original had them or not."""
-        present = {
-            syntax.tag_at(segment.data, top)
-            for segment in instance.scan.segments
-            for top in segment.found.tops
-        }
-        identity = context.identity
-        additions = list(stamps(self._recipe, syntax))
-        for tag, vr, name in (
-            (ACCESSION_NUMBER, b"SH", identity.study_pseudonym),
-            (0x00100010, b"PN", identity.patient_pseudonym),
-            (0x00100020, b"LO", identity.patient_pseudonym),
-        ):
-            if tag not in present:
-                value = name.encode("ascii", "replace")
-                additions.append((tag, syntax.element(tag, vr, value + b" " * (len(value) & 1))))
-        additions.sort()
-        return additions
-
-
-def _own_values(found: Scan) -> tuple[dict[str, bytes], bytes]:
-    """Return what the engine itself needs to know, by role, and the character set of it."""
-    values: dict[str, bytes] = {}
-    charset = b""
-    for segment in found.segments:
-        data = segment.data
-        for rule, _pos, start, stop in segment.found.events:
-            if type(rule) is Rule and rule.role:
-                values[rule.role] = data[start:stop]
-                charset = rule.charset
-    return values, charset
-
-
-def _gathering(found: Scan) -> Gathering:
-    """Return every value that may name somebody; of a date only the day."""
-    gathered = []
-    for segment in found.segments:
-        data = segment.data
-        for rule, _pos, start, stop in segment.found.events:
-            if type(rule) is Gathered or (type(rule) is Rule and rule.gathers):
-                vr = rule.vr
-                if vr in DATES:
-                    gathered.append((rule.tag, vr, b"", data[start : start + 8]))
-                elif 0 < stop - start <= MAX_VALUE:
-                    value = data[start:stop]
-                    if vr == b"PN" or b"^" in value or rule.tag in kind_by_tag():
-                        gathered.append((rule.tag, vr, rule.charset, value))
-    return tuple(dict.fromkeys(gathered))
-
-
-def _insert(
-    edits: list[Edit],
-    additions: list[tuple[int, bytes]],
-    segment: Segment,
-    syntax: Syntax,
-    *,
-    is_last: bool,
-) -> list[tuple[int, bytes]]:
-    """Add what belongs into this segment to its edits; return what belongs further behind."""
-    left = []
-    for tag, content in additions:
-        position = top_position(segment, tag, syntax)
-        if position < 0 and is_last and segment.bulk is None:
-            position = len(segment.data)
-        if position < 0:
-            left.append((tag, content))
-        else:
-            edits.append(insertion(position, content))
-    edits.sort(key=itemgetter(0, 1))
-    return left
-
-
-def _bulk(segment: Segment) -> list[Piece]:
-    bulk = segment.bulk
-    if bulk is None or _drops(bulk.slot.rule):
-        return []
-    body: list[Piece] = [Range(bulk.offset, bulk.length)]
-    if bulk.length & 1 and bulk.fragments is None:
-        body.append(b"\0")
-    return body
-
 
 def _drops(rule: object) -> bool:
     return type(rule) is Rule and rule.drops
-
-
-def _repairs(instance: _Instance) -> tuple[str, ...]:
-    return (*instance.frame.repairs, *instance.scan.repairs)

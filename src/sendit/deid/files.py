@@ -9,7 +9,7 @@ descriptor in blocks: memory stays flat whatever the file's size.  Making files 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -92,10 +92,14 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A stretch of the source that goes into the result as it is."""
+    """A stretch of the source that goes into the result."""
 
     offset: int
     length: int
+    change: Callable[[bytes], bytes] | None = None
+    """What is done to each block on the way; keeps its length."""
+    whole: bool = False
+    """Whether ``change`` must see all of it at once."""
 
 
 Piece: TypeAlias = bytes | Range
@@ -140,13 +144,24 @@ def _write(descriptor: int, data: bytes, digest: "hashlib._Hash") -> int:
 def _copy(descriptor: int, source: Source, body: Range, digest: "hashlib._Hash") -> int:
     """Copy a range block by block; each block is read once, for the digest and for the file."""
     offset, end = body.offset, body.offset + body.length
+    size = body.length if body.whole else BLOCK
     while offset < end:
-        block = source.read(offset, min(BLOCK, end - offset))
+        block = source.read(offset, min(size, end - offset))
         if not block:
             raise Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
+        if body.change is not None:
+            block = body.change(block)
         _write(descriptor, block, digest)
         offset += len(block)
     return body.length
+
+
+def content_of(body: Piece, source: Source) -> bytes:
+    """Return in memory what a piece stands for."""
+    if not isinstance(body, Range):
+        return body
+    content = source.read(body.offset, body.length)
+    return content if body.change is None else body.change(content)
 
 
 def part_path(destination: Path) -> Path:

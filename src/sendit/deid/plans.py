@@ -38,10 +38,22 @@ ROLES: Final = {
     0x00080018: "sop_instance",
     0x00080020: "study_date",
     0x00080060: "modality",
+    0x00080050: "accession_number",
+    0x00100010: "patient_name",
     0x00100020: "patient_id",
     0x0020000D: "study",
     0x0020000E: "series",
     0x00280301: "burned_in",
+    0x00080008: "image_type",
+    0x00280002: "samples",
+    0x00280004: "photometric",
+    0x00280008: "frames",
+    0x00280010: "rows",
+    0x00280011: "columns",
+    0x00280100: "bits_allocated",
+    0x00280101: "bits_stored",
+    0x00280102: "high_bit",
+    0x00280103: "representation",
 }
 """Attributes of the outermost level that the engine reads for itself."""
 PATIENT_NAMES: Final = frozenset((0x00100010, 0x00100020))
@@ -268,7 +280,9 @@ class DeidPlan(Plan):
         if vr == b"CS" and searched_code_string(tag):
             return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
         if tag in ROLES and not self._path:
-            return REPORT, self._rule(tag, vr, note, actions.keep), discard
+            rule = self._rule(tag, vr, note, actions.keep)
+            rule.fixed = actions.UNCHANGED
+            return REPORT, rule, discard
         return KEEP, None, discard
 
     def _decide(self, tag: int, vr: bytes) -> Decision | None:

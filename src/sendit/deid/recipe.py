@@ -9,12 +9,13 @@ What an option means for an attribute is told in ``profile.py``.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, OPTION_CODES, edition
 from sendit.errors import ConfigurationInvalid
+from sendit.terms import OUTCOME_OF, Outcome, Reason
 
 DEFAULT_OPTIONS: Final = (MODIFIED_DATES,)
 PRESETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -63,6 +64,8 @@ class Recipe:
     pixels: tuple[tuple[str, str], ...] = ()
     """Policy by modality, ``*`` for all others; empty: by SOP Class."""
     pixels_off_reason: str = ""
+    releases: frozenset[Reason] = frozenset()
+    """Reasons to hold an instance that this recipe does not hold it for."""
     digest: str = ""
     edition: str = ""
 
@@ -74,6 +77,7 @@ class Recipe:
         options: Sequence[str] = DEFAULT_OPTIONS,
         pixels: str | Mapping[str, str] | None = None,
         pixels_off_reason: str | None = None,
+        releases: Collection[str] = (),
     ) -> "Recipe":
         """Check the parts against each other and return the recipe.
 
@@ -87,6 +91,8 @@ class Recipe:
             What is done about text in pictures: a policy for all, or one by modality.
         pixels_off_reason
             Why nothing is done about it where the policy is ``off``.
+        releases
+            Reasons of outcome ``held`` for which nothing is held.
 
         Raises
         ------
@@ -95,7 +101,7 @@ class Recipe:
         """
         policies = {"*": pixels} if isinstance(pixels, str) else dict(pixels or {})
         reason = (pixels_off_reason or "").strip()
-        problems = _problems(preset, options, policies, reason)
+        problems = [*_problems(preset, options, policies, reason), *_release_problems(releases)]
         if problems:
             raise ConfigurationInvalid("\n".join(problems))
         every = tuple(sorted({*PRESETS[preset], *options}))
@@ -104,12 +110,14 @@ class Recipe:
             "options": every,
             "pixels": policies,
             "pixels_off_reason": reason,
+            "releases": sorted(releases),
             "edition": edition(),
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         sorted_policies = tuple(sorted(policies.items()))
-        return cls(preset, every, sorted_policies, reason, digest, edition())
+        released = frozenset(map(Reason, releases))
+        return cls(preset, every, sorted_policies, reason, released, digest, edition())
 
     def pixel_policy(self, modality: str) -> str:
         """Return what is done about text in pictures of a modality; "" where the SOP Class says."""
@@ -153,3 +161,10 @@ def _problems(
     if "off" in policies.values() and not pixels_off_reason:
         problems.append('pixels: "off" needs pixels_off_reason: why no text can be burned in')
     return problems
+
+
+def _release_problems(releases: Collection[str]) -> Iterator[str]:
+    releasable = sorted(reason for reason, outcome in OUTCOME_OF.items() if outcome is Outcome.HELD)
+    for reason in releases:
+        if reason not in releasable:
+            yield f'releases: nothing is held as "{reason}"; allowed: {", ".join(releasable)}'

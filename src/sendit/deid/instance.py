@@ -1,0 +1,114 @@
+"""One instance as it was walked, and what the engine itself reads of it.
+
+Everything here identifies, so nothing of it shows in a ``repr``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sendit.deid.actions import Rule
+from sendit.deid.charsets import decode
+from sendit.deid.holds import Traits
+from sendit.deid.knowledge import MAX_VALUE, Gathering
+from sendit.deid.known import kind_by_tag
+from sendit.deid.part10 import Frame
+from sendit.deid.pixels.native import Shape
+from sendit.deid.plans import PIXEL_TAGS, Gathered, Plans
+from sendit.deid.segments import Scan
+
+DATES: Final = (b"DA", b"DT")
+NAME: Final = b"PN"
+
+
+@dataclass(slots=True)
+class Instance:
+    """An instance on its way through the engine."""
+
+    frame: Frame = field(repr=False)
+    scan: Scan = field(repr=False)
+    plans: Plans = field(repr=False)
+    values: Mapping[str, bytes] = field(repr=False)
+    """Raw values of the outermost level, by role."""
+    charset: bytes
+
+    def text(self, role: str) -> str:
+        """Return a value as text, empty if there is none."""
+        return decode(self.values.get(role, b""), self.charset)
+
+    def number(self, role: str) -> int:
+        """Return a number as it is encoded, 0 if there is none."""
+        value = self.values.get(role, b"")
+        return int.from_bytes(value[:2], "little" if self.frame.syntax.little else "big")
+
+    @property
+    def has_pixels(self) -> bool:
+        """Return whether there is pixel data."""
+        return any(
+            segment.bulk is not None and segment.bulk.slot.tag in PIXEL_TAGS
+            for segment in self.scan.segments
+        )
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """Return what was mended in reading."""
+        return (*self.frame.repairs, *self.scan.repairs)
+
+    def traits(self) -> Traits:
+        """Return what decides whether the instance is held."""
+        return Traits(
+            sop_class_uid=self.text("sop_class"),
+            modality=self.text("modality"),
+            transfer_syntax_uid=self.frame.transfer_syntax_uid,
+            image_type=tuple(part.strip() for part in self.text("image_type").split("\\")),
+            burned_in=self.text("burned_in"),
+            has_pixels=self.has_pixels,
+            known_class=self.plans.types.known,
+        )
+
+    def shape(self) -> Shape | None:
+        """Return the shape of the pixels, None if the header does not tell it."""
+        frames = self.text("frames")
+        shape = Shape(
+            rows=self.number("rows"),
+            columns=self.number("columns"),
+            samples=self.number("samples"),
+            frames=int(frames) if frames.isascii() and frames.isdigit() else 1,
+            bits_allocated=self.number("bits_allocated"),
+            bits_stored=self.number("bits_stored"),
+            high_bit=self.number("high_bit"),
+            is_signed=self.number("representation") == 1,
+            photometric=self.text("photometric"),
+        )
+        return shape if shape.length else None
+
+
+def own_values(found: Scan) -> tuple[dict[str, bytes], bytes]:
+    """Return the raw values that the engine itself needs, by role, and their character set."""
+    values: dict[str, bytes] = {}
+    charset = b""
+    for segment in found.segments:
+        data = segment.data
+        for rule, _pos, start, stop in segment.found.events:
+            if type(rule) is Rule and rule.role:
+                values[rule.role] = data[start:stop]
+                charset = rule.charset
+    return values, charset
+
+
+def gather(found: Scan) -> Gathering:
+    """Return every value that may name somebody; of a date only the day."""
+    gathered = []
+    kinds = kind_by_tag()
+    for segment in found.segments:
+        data = segment.data
+        for rule, _pos, start, stop in segment.found.events:
+            if type(rule) is Gathered or (type(rule) is Rule and rule.gathers):
+                vr = rule.vr
+                if vr in DATES:
+                    gathered.append((rule.tag, vr, b"", data[start : start + 8]))
+                elif 0 < stop - start <= MAX_VALUE:
+                    value = data[start:stop]
+                    if vr == NAME or b"^" in value or rule.tag in kinds:
+                        gathered.append((rule.tag, vr, rule.charset, value))
+    return tuple(dict.fromkeys(gathered))

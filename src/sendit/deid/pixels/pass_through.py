@@ -1,0 +1,58 @@
+"""From the pixels of an original to those of its result, without decoding them.
+
+Says which stretches of the source the result is made of, and what is done to them on the
+way; the bytes are moved by ``files.write_pieces``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sendit.deid.files import Piece, Range
+from sendit.deid.pixels.native import Shape, bit_cleaner
+from sendit.deid.pixels.streams import stream_cleaner
+from sendit.deid.segments import Bulk
+
+REPAIR_PADDING = "repair:pixel-padding"
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The pixels of a result."""
+
+    pieces: tuple[Piece, ...]
+    length: int | None = None
+    """New length for the element's header; None when it stays."""
+    repairs: tuple[str, ...] = ()
+
+
+def pass_through(
+    bulk: Bulk, shape: Shape | None, *, transfer_syntax_uid: str, little: bool
+) -> Passed:
+    """Return the pixels of one instance: cut to their length, freed of what is no picture."""
+    if bulk.fragments is not None:
+        return Passed(tuple(_fragments(bulk, transfer_syntax_uid)))
+    length, clean = bulk.length, None
+    if shape is not None and bulk.slot.tag == 0x7FE00010:
+        clean = bit_cleaner(shape, little=little)
+        if 0 < shape.length < bulk.length:
+            length = shape.length
+    pieces: list[Piece] = [Range(bulk.offset, length, clean)]
+    if length & 1:
+        pieces.append(b"\0")
+    padded = length + (length & 1)
+    if padded == bulk.length:
+        return Passed(tuple(pieces))
+    return Passed(tuple(pieces), padded, (REPAIR_PADDING,) if padded < bulk.length else ())
+
+
+def _fragments(bulk: Bulk, transfer_syntax_uid: str) -> Sequence[Piece]:
+    clean = stream_cleaner(transfer_syntax_uid)
+    if clean is None or not bulk.fragments:
+        return [Range(bulk.offset, bulk.length)]
+    pieces: list[Piece] = []
+    done = bulk.offset
+    for offset, length in bulk.fragments[1:]:
+        pieces += [Range(done, offset - done), Range(offset, length, clean, whole=True)]
+        done = offset + length
+    pieces.append(Range(done, bulk.offset + bulk.length - done))
+    return pieces

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+
+from sendit.deid import Engine, Recipe
+from sendit.deid.holds import Traits, hold
+from sendit.errors import Held
+from sendit.terms import Reason
+from tests.deid.engines import deidentified, identities_for
+from tests.support.make_study import make_study
+
+OFF = Recipe.resolve(pixels="off", pixels_off_reason="read by hand")
+
+
+def traits(**changes: object) -> Traits:
+    values = {
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.2",
+        "modality": "CT",
+        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+        "image_type": ("ORIGINAL", "PRIMARY", "AXIAL"),
+        "burned_in": "",
+        "has_pixels": True,
+        "known_class": True,
+    }
+    return Traits(**{**values, **changes})  # type: ignore[arg-type]
+
+
+CASES = [
+    ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.77.1.4"}, Reason.PHOTO),
+    ({"modality": "XC"}, Reason.PHOTO),
+    ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.77.1.1.1"}, Reason.VIDEO),
+    ({"transfer_syntax_uid": "1.2.840.10008.1.2.4.102"}, Reason.VIDEO),
+    ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.9.4.1"}, Reason.VIDEO),
+    ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.104.1"}, Reason.DOCUMENT),
+    ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.66"}, Reason.RAW_DATA),
+    ({"known_class": False}, Reason.UNKNOWN_SOP_CLASS),
+    (
+        {
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.77.1.6",
+            "image_type": ("ORIGINAL", "PRIMARY", "LABEL", "NONE"),
+        },
+        Reason.SLIDE_LABEL,
+    ),
+    ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.6.1", "modality": "US"}, Reason.PIXELS_UNREAD),
+    ({"modality": "OT"}, Reason.PIXELS_UNREAD),
+    ({"burned_in": "YES"}, Reason.PIXELS_UNREAD),
+    ({"image_type": ("DERIVED", "PRIMARY")}, Reason.PIXELS_UNREAD),
+    ({"image_type": ("ORIGINAL", "SECONDARY")}, Reason.PIXELS_UNREAD),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), CASES)
+def test_what_may_show_somebody_is_held_until_released(
+    changes: dict[str, object], reason: Reason
+) -> None:
+    with pytest.raises(Held) as caught:
+        hold(traits(**changes), Recipe.resolve())
+
+    assert caught.value.reason == reason
+    hold(traits(**changes), Recipe.resolve(releases=[reason]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"image_type": ()},
+        {"burned_in": "NO"},
+        {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.66.4", "image_type": ("DERIVED", "PRIMARY")},
+        {"image_type": ("DERIVED", "SECONDARY"), "has_pixels": False},
+    ],
+)
+def test_plain_image_is_not_held(changes: dict[str, object]) -> None:
+    hold(traits(**changes), Recipe.resolve())
+
+
+def test_pixels_off_releases_text_in_pictures_and_nothing_else() -> None:
+    hold(traits(modality="US"), OFF)
+    hold(traits(modality="US"), Recipe.resolve(pixels={"US": "off"}, pixels_off_reason="checked"))
+    with pytest.raises(Held):
+        hold(traits(modality="XC"), OFF)
+    with pytest.raises(Held):
+        hold(traits(modality="CR"), Recipe.resolve(pixels={"US": "off"}, pixels_off_reason="x"))
+
+
+def test_held_image_leaves_no_file(tmp_path: Path) -> None:
+    [source] = make_study(tmp_path / "in", n_series=1, n_images=1, modality="US")
+    (tmp_path / "out").mkdir()
+
+    with pytest.raises(Held, match="PIXELS_UNREAD"):
+        Engine(Recipe.resolve(), identities_for(source)).deidentify_into(source, tmp_path / "out")
+
+    assert list((tmp_path / "out").rglob("*")) == []
+
+
+def test_ultrasound_goes_on_when_the_project_says_so(tmp_path: Path) -> None:
+    [source] = make_study(tmp_path / "in", n_series=1, n_images=1, modality="US")
+
+    after, _ = deidentified(source, tmp_path, recipe=OFF)
+
+    assert after.Modality == "US"
