@@ -123,6 +123,7 @@ def _patient_id(rng: random.Random) -> str:
         (
             "1",
             "512",
+            f"{rng.randrange(10**3, 10**4)}",
             f"MRN{rng.randrange(10**6, 10**7)}",
             f"{rng.randrange(10**6, 10**8):08}",
             f"00{rng.randrange(10**5, 10**6)}",

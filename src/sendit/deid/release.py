@@ -204,8 +204,8 @@ def check_release(
 
 
 def _patient(content: Content) -> bytes:
-    """Return what tells the patients of a batch apart."""
-    return content.level.value(_PATIENT_ID) or content.level.value(_STUDY)
+    """Return what tells the patients of a batch apart; an id alone may be one of many "1"."""
+    return content.level.value(_PATIENT_ID) + b"\\" + content.level.value(_STUDY)
 
 
 def _dates_of(key: Key, value: bytes) -> set[str]:

@@ -34,6 +34,7 @@ from sendit.deid.release_words import (
     parts_of,
     squeeze,
     windows,
+    without_worded_dates,
     words_of,
 )
 
@@ -52,7 +53,7 @@ _NO_SHORT = frozenset(
         *(0x00120063, 0x00080104, 0x00189316, 0x00180024, 0x00181250, 0x00181251, 0x00020013),
     )
 )
-_LETTERS_IN_CODES = 4
+_LEAST_LETTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,9 @@ class Searcher:
         return None
 
     def _has_short(self, text: str) -> bool:
-        # "S5_1" and "1.5" hold no word 1; "patient 1 seen" does.
-        return any(squeeze(word) in self._short for word in _PLAIN_WORD.split(text))
+        # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
+        words = (word for word in _PLAIN_WORD.split(text) if "*" not in word)
+        return any(squeeze(word) in self._short for word in words)
 
     def _uid_in(self, text: str) -> Hit | None:
         for found in _UID_IN_TEXT.findall(text.encode("ascii", "replace")):
@@ -133,13 +135,15 @@ class Searcher:
         return None
 
     def _words_in(self, text: str, tag: int, vr: str) -> Hit | None:
-        words = words_of(text)
+        words = words_of(without_worded_dates(text))
         if tag in MAKERS and not self._names_in(words):
             return None
-        parts = parts_of(text)
+        parts = parts_of(without_worded_dates(text))
         for run in (words, parts) if parts != words else (words,):
             found = self._words.keys() & windows(run)
-            if found and any(self._counts(word, run, text, vr) for word in found):
+            if run is parts:
+                found = {word for word in found if len(word) >= _LEAST_LETTERS}
+            if any(self._counts(word, run, text, vr) for word in found):
                 return Hit("known-identifier")
         squeezed = "".join(words)
         if any(word in squeezed for word in self._long):
@@ -202,7 +206,7 @@ class Searcher:
 
     def _counts_in_code(self, word: str) -> bool:
         """Return whether a word in a code is more than a term, or a folder named after one."""
-        long_enough = len(word) >= _LETTERS_IN_CODES
+        long_enough = len(word) >= _LEAST_LETTERS
         return long_enough and self._words[word] != Kind.FOLDER and not is_clinical_term(word)
 
     def _in_decimal(self, value: bytes) -> Hit | None:

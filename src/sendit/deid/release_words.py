@@ -141,6 +141,13 @@ def dates_in(text: str) -> set[str]:
     return found
 
 
+def without_worded_dates(text: str) -> str:
+    """Return ``text`` with a blank for each date with a month's name: May may be somebody."""
+    if not any(char.isdigit() for char in text):
+        return text
+    return _WORDED_DATE.sub(lambda match: " " if dates_in(match.group()) else match.group(), text)
+
+
 def is_ideographic(word: str) -> bool:
     """Return whether the word is in a script that puts no spaces between words."""
     return any("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3" for char in word)
