@@ -84,8 +84,10 @@ def _uid(uid: str) -> str:
 
 
 def _pixel_policies(value: object) -> object:
-    for policy in value.values() if isinstance(value, dict) else [value]:
-        if policy not in (None, *get_args(PixelPolicy)):
+    table = value if isinstance(value, dict) else {"ALL": value}
+    for modality, policy in table.items():
+        known = policy is None or policy in get_args(PixelPolicy)
+        if not known or not _MODALITY.fullmatch(modality):
             allowed = ", ".join(get_args(PixelPolicy))
             raise PydanticCustomError(
                 "pixels",
@@ -169,8 +171,8 @@ class DeidSettings(Section):
         return deid.Recipe.resolve(
             preset=self.preset,
             options=self.options,
-            pixels=self.pixels if isinstance(self.pixels, str) else None,
-            pixels_off_reason=self.pixels_off_reason or "",
+            pixels=self.pixels,
+            pixels_off_reason=self.pixels_off_reason,
         )
 
 

@@ -215,11 +215,12 @@ def _deid_problems(project: Project, file: str) -> Iterator[Problem]:
         for line in str(error).splitlines():
             key, _, text = line.partition(": ")
             yield Problem(file, f"deid.{key}", text)
-    if deid.pixels not in (None, "off"):
+    policies = deid.pixels.values() if isinstance(deid.pixels, Mapping) else [deid.pixels]
+    if not set(policies) <= {None, "off"}:
         yield Problem(
             file, "deid.pixels", "needs an engine part that reads pixels; allowed for now: off"
         )
-    if deid.pixels != "off" and deid.pixels_off_reason is not None:
+    if "off" not in policies and deid.pixels_off_reason is not None:
         yield Problem(file, "deid.pixels_off_reason", 'has no use without pixels = "off"')
     if deid.defacing == "hold":
         yield Problem(
