@@ -1,64 +1,7 @@
-"""What holds for every test: a skip must be allowed, and real servers are counted.
+"""What every test may use; each module says in its docstring what it brings."""
 
-``SENDIT_TEST_REQUIRE_ALL=1`` (set by ``.ci/run``) says that everything is there which the
-tests need; a skip is then a failure.  A test that uses one of ``SERVER_FIXTURES`` is
-counted as having met that server; the counts stand above pytest's closing line.
-"""
-
-import os
-from collections import Counter
-from collections.abc import Generator
-
-import pytest
-
-from tests.support.system import PROGRAMS
-
-pytest_plugins = ["tests.support.installation", "tests.support.servers"]
-
-SERVER_FIXTURES = frozenset(program.fixture for program in PROGRAMS)
-REQUIRE_ALL = os.environ.get("SENDIT_TEST_REQUIRE_ALL") == "1"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
-            item.user_properties.append(("server", name))
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped although everything is required: {_reason(report)}"
-    return report
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    report = yield
-    if REQUIRE_ALL and report.skipped:
-        report.outcome = "failed"
-        report.longrepr = f"skipped although everything is required: {_reason(report)}"
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    met = Counter(
-        server
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.stats.get(outcome, [])
-        if getattr(report, "when", "") == "call"
-        for key, server in report.user_properties
-        if key == "server"
-    )
-    for server in sorted(SERVER_FIXTURES):
-        terminalreporter.write_line(f"real server {server}: {met[server]} tests")
-
-
-def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
-    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+pytest_plugins = [
+    "tests.support.installation",
+    "tests.support.rules",
+    "tests.support.servers",
+]

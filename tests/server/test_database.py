@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
@@ -9,6 +11,19 @@ def test_sqlite_address_is_a_file_with_careful_options() -> None:
 
     assert entry["NAME"] == "/srv/sendit/sendit.sqlite3"
     assert entry["OPTIONS"] == SQLITE_OPTIONS
+
+
+def test_commit_on_sqlite_is_durable(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:
+    connections = ConnectionHandler({"default": database_from_url(f"sqlite:///{tmp_path}/db")})
+
+    with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
+        found = [
+            cursor.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        ]
+    connections.close_all()
+
+    assert found == ["wal", 2, 20_000]
 
 
 def test_postgresql_address_is_taken_apart() -> None:

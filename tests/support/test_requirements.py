@@ -68,7 +68,8 @@ def run_pytest(folder: Path, *, require_all: str) -> subprocess.CompletedProcess
         "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
         "SENDIT_TEST_REQUIRE_ALL": require_all,
     }
-    options = ("-p", "tests.conftest", "-p", "no:django", "-p", "no:cacheprovider", "-rA")
+    unneeded = ("django", "cacheprovider", "cov", "hypothesispytest", "randomly", "xdist")
+    options = ("-rA", "-p", "tests.support.rules", *(f"-pno:{name}" for name in unneeded))
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, "--rootdir", str(folder), str(folder)],
         cwd=folder,
