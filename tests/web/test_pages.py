@@ -1,0 +1,224 @@
+"""The status page, its login, and what the server says when something is wrong."""
+
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from sendit.config import Configuration
+from sendit.metrics.standing import standing
+from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
+from sendit.pipeline.workspace import Workspace
+from sendit.terms import Stage, Status
+from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
+from tests.support.batches import NOW, add_unreadable, make_batch
+
+pytestmark = pytest.mark.django_db
+UID = "ACC-CANARY-771"
+
+
+@pytest.fixture
+def configuration(in_this_process: Configuration) -> Configuration:
+    Workspace(in_this_process.settings.work_dir).create()
+    return in_this_process
+
+
+@pytest.fixture
+def signed_in(configuration: Configuration, client: Client) -> Client:
+    token = make_link_token(configuration.settings.work_dir)
+    assert client.get(f"/login/{token}").status_code == 302
+    return client
+
+
+@pytest.mark.usefixtures("configuration")
+@pytest.mark.parametrize("path", ["/", "/?page=1", "/logout", "/logout/", "/admin/"])
+def test_without_a_login_nothing_is_shown(client: Client, path: str) -> None:
+    make_batch(UID, status=Status.DONE)
+
+    answer = client.get(path)
+
+    assert answer.status_code == 403
+    assert UID not in answer.content.decode()
+    assert "sendit serve" in answer.content.decode()
+
+
+def test_a_login_link_works_once(configuration: Configuration, client: Client) -> None:
+    token = make_link_token(configuration.settings.work_dir)
+
+    first, second = client.get(f"/login/{token}/"), Client().get(f"/login/{token}")
+
+    assert (first.status_code, first.headers["Location"]) == (302, "/")
+    assert second.status_code == 403
+    assert client.get("/").status_code == 200
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(signed_in: Client) -> None:
+    cookie = signed_in.cookies["sendit_session"]
+
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+
+
+@pytest.mark.usefixtures("configuration")
+@pytest.mark.parametrize("token", ["x", "..", "%2e%2e%2f", "a" * 5000, "%ff"])
+def test_an_invented_token_lets_nobody_in(client: Client, token: str) -> None:
+    assert client.get(f"/login/{token}").status_code in (403, 404)
+
+
+def test_a_token_is_kept_nowhere(tmp_path: Path) -> None:
+    token = make_link_token(tmp_path)
+
+    kept = "".join(str(path) + path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert token not in kept
+    assert is_unused(tmp_path, token)
+
+    forget_tokens(tmp_path)
+    assert not use_token(tmp_path, token)
+
+
+def test_signing_out_ends_the_session(signed_in: Client) -> None:
+    assert signed_in.post("/logout/").status_code == 200
+
+    assert signed_in.get("/").status_code == 403
+
+
+def test_the_page_shows_batches_and_what_needs_a_person(signed_in: Client) -> None:
+    make_batch("ACC1", status=Status.DONE)
+    waiting = make_batch(
+        UID, status=Status.DONEPROCESSING, stage=Stage.CLEAN_UP, held=HELD_PERSON, excluded=1
+    )
+    add_unreadable(waiting, nr=4, file="notes.txt")
+
+    page = signed_in.get("/").content.decode()
+
+    for words in (UID, "ACC1", "NOT_DICOM", "notes.txt", f"sendit resolve {waiting.pk}"):
+        assert words in page
+    assert page.index("Needs a person") < page.index("ACC1")
+
+
+def test_an_empty_installation_says_what_to_do(signed_in: Client) -> None:
+    page = signed_in.get("/").content.decode()
+
+    assert "Nothing has come in yet" in page
+    assert "Nobody is at work" in page
+
+
+def test_names_are_shown_as_text(signed_in: Client) -> None:
+    make_batch("<script>alert(1)</script>", status=Status.DONE)
+
+    assert b"<script" not in signed_in.get("/").content
+
+
+def test_the_page_costs_the_same_for_few_and_for_many(
+    signed_in: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(60):
+        waiting = number % 3 == 0
+        batch = make_batch(
+            f"B{number}",
+            status=Status.ERROR if waiting else Status.DONE,
+            stage=Stage.SEND if waiting else "",
+        )
+        if waiting:
+            add_unreadable(batch, nr=9, file="f")
+
+    with django_assert_max_num_queries(20):
+        page = signed_in.get("/").content.decode()
+
+    assert "Page 1 of 2" in page
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "999999999999999999999", "x", ""])
+def test_any_page_number_is_answered(signed_in: Client, page: str) -> None:
+    make_batch(UID, status=Status.DONE)
+
+    assert signed_in.get("/", {"page": page}).status_code == 200
+
+
+@pytest.mark.usefixtures("configuration")
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz", "/readyz/"])
+def test_health_needs_no_login_and_tells_no_detail(client: Client, path: str) -> None:
+    answer = client.get(path)
+
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+def test_a_volume_that_is_not_mounted_is_not_ready(
+    configuration: Configuration, client: Client
+) -> None:
+    (configuration.settings.work_dir / "clean" / ".sendit-volume").unlink()
+
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.content) == (503, b"not ready\n")
+    assert client.get("/healthz").status_code == 200
+
+
+def test_an_answer_loads_nothing_foreign_and_is_kept_nowhere(signed_in: Client) -> None:
+    headers = signed_in.get("/").headers
+
+    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.usefixtures("configuration")
+def test_an_unknown_address_is_answered_in_plain_words(client: Client) -> None:
+    answer = client.get("/nothing/here/")
+
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.content.decode()
+
+
+def test_a_failure_shows_no_trace(signed_in: Client, configuration: Configuration) -> None:
+    make_batch(UID, status=Status.DONE)
+    field_key = configuration.settings.keys.field_file
+    field_key.write_bytes(b"x" * 44)
+    signed_in.raise_request_exception = False
+
+    page = signed_in.get("/")
+
+    assert page.status_code in (200, 500)
+    assert "Traceback" not in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("columns", "tone", "todo"),
+    [
+        ({"status": Status.DONE}, "good", ""),
+        ({"status": Status.EMPTY, "n_images": 0}, "quiet", ""),
+        ({"status": Status.QUEUE, "stage": Stage.IMPORT, "n_images": 0}, "waiting", ""),
+        ({"status": Status.PROCESSING, "stage": Stage.DEIDENTIFY}, "busy", ""),
+        ({"status": Status.ERROR, "stage": Stage.SEND}, "bad", "sendit retry"),
+        (
+            {"status": Status.DONEPROCESSING, "stage": Stage.SEND, "held": HELD_MANUAL},
+            "waiting",
+            "sendit upload_finished",
+        ),
+        ({"status": Status.DONEPROCESSING, "stage": Stage.SEND, "held": HELD_STATIC}, "good", ""),
+        (
+            {"status": Status.DONEPROCESSING, "stage": Stage.CLEAN_UP, "held": HELD_PERSON},
+            "bad",
+            "sendit resolve",
+        ),
+        (
+            {"status": Status.ERROR, "stage": Stage.CLEAN_UP, "turned_down": True},
+            "quiet",
+            "",
+        ),
+    ],
+    ids=["done", "empty", "queue", "processing", "error", "manual", "static", "person", "rejected"],
+)
+@pytest.mark.usefixtures("configuration")
+def test_a_batch_stands_for_what_a_person_has_to_do(
+    columns: dict[str, object], tone: str, todo: str
+) -> None:
+    batch = make_batch(UID, **columns)  # type: ignore[arg-type]
+
+    stands = standing(batch, now=NOW)
+
+    assert stands.tone == tone
+    assert stands.todo.startswith(todo)
+    assert bool(stands.todo) == bool(todo)
