@@ -19,13 +19,12 @@ def test_without_a_file_the_embedded_default_holds(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_embedded_default_makes_its_folders_when_asked(tmp_path: Path) -> None:
+def test_the_embedded_default_makes_its_inbox_when_asked(tmp_path: Path) -> None:
     configuration = load(None, environ={}, cwd=tmp_path)
 
     make_default_folders(configuration)
 
-    configuration.projects["default"].targets[0].build().probe()
-    assert configuration.settings.inboxes[0].path.is_dir()
+    assert [path.name for path in (tmp_path / "sendit-data").iterdir()] == ["inbox"]
 
 
 def test_a_configured_installation_is_given_no_folders(installation: Installation) -> None:
