@@ -20,7 +20,6 @@ from sendit.errors import ConfigurationInvalid, SenditError, UsageError
 
 REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WITHOUT_DJANGO = "deid"
-WITH_A_FOLDER_OF_ITS_OWN = "demo"
 HELP_WORDS = ("--help", "-h", "help")
 
 
@@ -99,17 +98,15 @@ def _run(request: _Request) -> int:
     except ConfigurationInvalid as error:
         if request.command == "check" and "--json" in request.words:
             problems = str(error).splitlines()
-            sys.stdout.write(json.dumps({"ok": False, "problems": problems}, indent=2) + "\n")
+            sys.stdout.write(
+                json.dumps({"ok": False, "problems": problems, "checks": []}, indent=2) + "\n"
+            )
             return REFUSED
         raise
 
 
 def _run_with_django(request: _Request) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendit.server.settings")
-    if request.command == WITH_A_FOLDER_OF_ITS_OWN and not {*HELP_WORDS} & {*request.words}:
-        # As above; the demo's folder holds the configuration that Django is about to read.
-        folder = importlib.import_module("sendit.cli.demo_folder")
-        _use_config(str(folder.configuration_of(request.words)))
     # Imported here: Django takes longer to load than ``sendit deid`` needs for a study, and
     # its settings are the configuration that --config has just named.
     django = importlib.import_module("django")

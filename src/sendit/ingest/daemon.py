@@ -15,9 +15,12 @@ from pathlib import Path
 from sendit.config import Configuration
 from sendit.errors import SenditError, UsageError
 from sendit.ingest.loop_lock import loop_is_alive, loop_process
+from sendit.pipeline.liveness import is_known_dead, name_of
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+LEAVE_SECONDS = 3.0
+"""What a process may take to end once it has let go of everything."""
 _LOOK_SECONDS = 0.05
 
 
@@ -88,6 +91,7 @@ def stop(configuration: Configuration) -> int:
     alive = loop_process(work_dir)
     if pid is None or alive != pid:
         raise UsageError(_not_running(file, stale=pid, alive=alive))
+    process = name_of(pid)
     os.kill(pid, signal.SIGTERM)
     if not _ended(work_dir, seconds=STOP_SECONDS):
         with contextlib.suppress(ProcessLookupError):
@@ -98,6 +102,7 @@ def stop(configuration: Configuration) -> int:
             f"The watcher (process {pid}) did not stop within {STOP_SECONDS:.0f} s and was killed; "
             "what it was working on goes on when a watcher is started again."
         )
+    _wait_until_gone(process)
     file.unlink(missing_ok=True)
     return pid
 
@@ -136,3 +141,9 @@ def _ended(work_dir: Path, *, seconds: float) -> bool:
             return False
         time.sleep(_LOOK_SECONDS)
     return True
+
+
+def _wait_until_gone(process: str) -> None:
+    until = time.monotonic() + LEAVE_SECONDS
+    while not is_known_dead(process) and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from threading import Event
 
-from django.db import OperationalError, close_old_connections, connection
+from django.db import OperationalError, connection
 from django.db.models import Q
 
 from sendit.config import Configuration
@@ -76,6 +76,11 @@ def run(
     with only_loop(configuration.settings.work_dir):
         crew = crew_for(configuration, site_key=site_key, workers=workers)
         crew.start()
+        logger.info(
+            "watching %d inboxes, mode %s",
+            len(configuration.settings.inboxes),
+            configuration.settings.mode,
+        )
         try:
             _Loop(configuration, crew, stop).go(once=once)
         finally:
@@ -122,7 +127,6 @@ class _Loop:
         until = time.monotonic() + DATABASE_PATIENCE_SECONDS
         while True:
             try:
-                close_old_connections()
                 self._rounds.look_if_due()
                 self._let_in()
                 self._sweep_if_due()

@@ -1,6 +1,6 @@
 """What is known of some batches, as ``status --json`` and the API say it.
 
-Five queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
+Four queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
 identify a patient: they belong on a terminal or behind a login, and ``with_files=False``
 leaves the files out.
 """
@@ -28,13 +28,15 @@ LISTED_AT_ONCE = 1000
 _ENTRY_KEYS = ("time", "stage", "code", "message", "file", "image", "target", "resolved")
 
 
-def describe(batches: Iterable[Batch], *, with_files: bool = True) -> list[dict[str, Any]]:
+def describe(
+    batches: Iterable[Batch], *, with_files: bool = True, listed_at_once: int = LISTED_AT_ONCE
+) -> list[dict[str, Any]]:
     """Return one JSON object for each batch, in the order given."""
     batches = list(batches)
-    batch_ids = [batch.pk for batch in batches]
-    counts = _image_counts(batch_ids)
-    deliveries = _deliveries(batch_ids)
-    files = _files(batches) if with_files else {}
+    these = _among([batch.pk for batch in batches], listed_at_once=listed_at_once)
+    counts = _image_counts(these)
+    deliveries = _deliveries(these)
+    files = _files(these) if with_files else {}
     return [_describe(batch, counts[batch.pk], deliveries[batch.pk], files) for batch in batches]
 
 
@@ -84,10 +86,10 @@ def _entries(entries: list[dict[str, Any]], files: dict[int, str]) -> list[dict[
     ]
 
 
-def _image_counts(batch_ids: Sequence[int]) -> dict[int, Counter[tuple[str, str]]]:
+def _image_counts(these: Q) -> dict[int, Counter[tuple[str, str]]]:
     counts: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
     rows = (
-        Image.objects.filter(_among(batch_ids))
+        Image.objects.filter(these)
         .values_list("batch", "verdict", "status")
         .annotate(number=Count("pk"))
         .order_by()
@@ -97,9 +99,9 @@ def _image_counts(batch_ids: Sequence[int]) -> dict[int, Counter[tuple[str, str]
     return counts
 
 
-def _deliveries(batch_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+def _deliveries(these: Q) -> dict[int, list[dict[str, Any]]]:
     deliveries: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in Delivery.objects.filter(_among(batch_ids)).order_by("pk"):
+    for row in Delivery.objects.filter(these).order_by("pk"):
         deliveries[row.batch_id].append(
             {
                 "target": row.target,
@@ -111,9 +113,8 @@ def _deliveries(batch_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     return deliveries
 
 
-def _files(batches: Sequence[Batch]) -> dict[int, str]:
-    with_entries = [batch.pk for batch in batches if batch.errors or batch.alerts]
-    rows = Finding.objects.filter(_among(with_entries), file__isnull=False)
+def _files(these: Q) -> dict[int, str]:
+    rows = Finding.objects.filter(these, file__isnull=False)
     return {pk: _printable(file) for pk, file in rows.values_list("pk", "file")}
 
 
@@ -121,7 +122,7 @@ def _printable(file: Any) -> str:
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
-def _among(batch_ids: Sequence[int]) -> Q:
-    if len(batch_ids) <= LISTED_AT_ONCE:
+def _among(batch_ids: Sequence[int], *, listed_at_once: int) -> Q:
+    if len(batch_ids) <= listed_at_once:
         return Q(batch__in=batch_ids)
-    return Q(batch__range=(min(batch_ids), max(batch_ids)))
+    return Q(batch__gte=min(batch_ids), batch__lte=max(batch_ids))

@@ -15,7 +15,6 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Stop it and say so."""
-        self.prepare(configuration)
         pid = daemon.stop(configuration)
         self.say(f"Watching stopped (process {pid}).")
         return 0
