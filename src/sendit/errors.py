@@ -165,10 +165,9 @@ class IdentityUnavailable(IdentityError):
 
 
 class TargetError(SenditError):
-    """A target refused the package; ``target`` is its name once the pipeline knows it."""
+    """A target refused the package."""
 
     code = "TARGET"
-    target: str = ""
 
 
 class TargetUnavailable(TargetError):

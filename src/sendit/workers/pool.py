@@ -75,8 +75,7 @@ class Pool:
                 logger.warning("a worker is stuck past its deadline and is ended")
                 worker.process.kill()
                 worker.process.join()
-                self._bury(worker, stuck=True)
-            elif worker.process.exitcode is not None:
+            if worker.process.exitcode is not None:
                 self._bury(worker)
         self.start()
 
@@ -100,9 +99,9 @@ class Pool:
         process.start()
         return _Worker(process, deadline, name_of(process.pid or 0))
 
-    def _bury(self, worker: _Worker, *, stuck: bool = False) -> None:
+    def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
-        machine.release_claims(worker.name, now=utc_now(), stuck=stuck)
+        machine.release_claims(worker.name, now=utc_now())
 
 
 def work(parent: int, deadline: "Synchronized[float]") -> None:

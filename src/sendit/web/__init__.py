@@ -1,1 +1,0 @@
-"""The status pages: server-rendered, behind a login, without a script."""
