@@ -1,0 +1,247 @@
+"""The commands, called in this process on rows that stand in the database."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from sendit.config import Configuration
+from sendit.errors import KeyProblem, UsageError
+from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON
+from sendit.pipeline.preparation import prepare
+from sendit.records.encrypted import keyed_digest
+from sendit.records.models import Batch
+from sendit.terms import Stage, Status
+from tests.support.batches import add_unreadable, make_batch
+from tests.support.installation import Installation
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def prepared(in_this_process: Configuration) -> None:
+    prepare(in_this_process)
+
+
+def say(*words: str) -> str:
+    """Run a command and return what it says on stdout."""
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+def batch(uid: str, **columns: object) -> Batch:
+    given = {"status": Status.DONE, "uid_digest": keyed_digest(uid), **columns}
+    return make_batch(uid, **given)  # type: ignore[arg-type]
+
+
+def with_error(uid: str) -> Batch:
+    made = batch(uid, status=Status.DONEPROCESSING, stage=Stage.CLEAN_UP, held=HELD_PERSON)
+    add_unreadable(made, nr=3, file="a/notes.txt")
+    return made
+
+
+# BATCH: number or uid.
+
+
+def test_batch_is_found_by_number_and_by_uid() -> None:
+    made = batch("ACC1")
+
+    for word in (str(made.pk), f"#{made.pk}", "ACC1"):
+        assert [found["batch"] for found in json.loads(say("status", word, "--json"))] == [made.pk]
+
+
+def test_number_that_is_also_a_uid_is_refused_until_it_is_clear() -> None:
+    first = batch("ACC1")
+    second = batch(str(first.pk))
+
+    with pytest.raises(UsageError, match=f'"#{first.pk}" or "#{second.pk}"'):
+        say("status", str(first.pk))
+    assert json.loads(say("status", f"#{first.pk}", "--json"))[0]["uid"] == "ACC1"
+
+
+@pytest.mark.parametrize("word", ["99999", "nobody", "#1x", "9" * 30], ids=str)
+@pytest.mark.parametrize("command", ["status", "batch_logs", "retry", "upload_finished"], ids=str)
+def test_unknown_batch_is_refused(command: str, word: str) -> None:
+    with pytest.raises(UsageError, match="No batch has this number or uid"):
+        say(command, word)
+
+
+# status, batch_logs.
+
+
+def test_status_lists_batches_newest_last() -> None:
+    batch("ACC1")
+    batch("ACC2", status=Status.QUEUE, stage=Stage.IMPORT, n_images=0)
+
+    listed = json.loads(say("status", "--json"))
+    table = say("status").splitlines()
+
+    assert [entry["uid"] for entry in listed] == ["ACC1", "ACC2"]
+    assert table[0].split()[:4] == ["batch", "uid", "project", "status"]
+    assert [line.split()[1] for line in table[1:]] == ["ACC1", "ACC2"]
+
+
+def test_status_table_is_plain_text_on_one_line_a_batch() -> None:
+    batch("two\nlines\x1b[31m")
+
+    table = say("status")
+
+    assert len(table.splitlines()) == 2
+    assert "\x1b" not in table
+    assert "two\\nlines\\x1b[31m" in table
+
+
+def test_status_names_the_err_folders_of_each_inbox(installation: Installation) -> None:
+    (installation.inbox / "ACC1.err").mkdir()
+    (installation.inbox / "M\udcfcller.err2").mkdir()
+
+    said = say("status")
+
+    assert f"Set aside in {installation.inbox} (2)" in said
+    assert "  ACC1.err\n" in said
+    assert "  M\\xfcller.err2\n" in said
+
+
+def test_status_of_one_batch_tells_its_errors() -> None:
+    with_error("ACC1")
+
+    said = say("status", "ACC1")
+
+    assert "NOT_DICOM: 1 file is not DICOM; kept in the .err folder. [a/notes.txt]" in said
+    assert HELD_PERSON in said
+
+
+def test_batch_logs_prints_a_heading_and_a_line_an_error() -> None:
+    batch("fine")
+    flagged = with_error("ACC1")
+
+    lines = say("batch_logs").splitlines()
+
+    assert lines[0] == f"ACC1 (batch {flagged.pk})"
+    assert len(lines) == 2
+    assert "NOT_DICOM" in lines[1]
+    assert say("batch_logs", "ACC1").splitlines() == lines
+    assert say("batch_logs", "fine") == "No batch has an error.\n"
+
+
+# upload_finished, retry, resolve.
+
+
+def manual(uid: str) -> Batch:
+    return batch(uid, status=Status.DONEPROCESSING, stage=Stage.SEND, held=HELD_MANUAL)
+
+
+def test_upload_finished_lets_all_that_wait_go_on() -> None:
+    one, other = manual("ACC1"), manual("ACC2")
+
+    said = say("upload_finished")
+
+    assert f"Batch {one.pk} goes on" in said
+    assert f"Batch {other.pk} goes on" in said
+    assert 'run "sendit run --once"' in said
+    assert not Batch.objects.exclude(held="").exists()
+    assert say("upload_finished") == "No batch is waiting for upload_finished.\n"
+
+
+def test_upload_finished_refuses_a_named_batch_that_does_not_wait() -> None:
+    waiting, done = manual("ACC1"), batch("ACC2")
+
+    with pytest.raises(SystemExit) as ended:
+        say("upload_finished", "ACC1", "ACC2")
+
+    assert ended.value.code == 1
+    assert Batch.objects.get(pk=waiting.pk).held == ""
+    assert Batch.objects.get(pk=done.pk).status == Status.DONE
+
+
+def test_retry_gives_a_stopped_batch_its_stage_again() -> None:
+    stopped = batch("ACC1", status=Status.ERROR, stage=Stage.IDENTIFY)
+
+    assert f"Batch {stopped.pk} is tried again at identify." in say("retry", "ACC1")
+    assert Batch.objects.get(pk=stopped.pk).status == Status.PROCESSING
+
+
+def test_retry_refuses_when_there_is_nothing_to_retry() -> None:
+    batch("ACC1")
+
+    with pytest.raises(UsageError, match="nothing to retry"):
+        say("retry", "ACC1")
+
+
+@pytest.mark.parametrize(
+    ("decision", "status"), [("accept", Status.DONE), ("reject", Status.ERROR)], ids=str
+)
+def test_resolve_decides(decision: str, status: Status) -> None:
+    made = with_error("ACC1")
+
+    said = say("resolve", "ACC1", f"--{decision}", "--reason", "seen")
+
+    made.refresh_from_db()
+    assert f"Batch {made.pk} is {decision}ed." in said
+    assert made.status == status
+    assert made.errors[0]["resolved"] == f"{decision}ed: seen"
+    assert not made.has_error
+
+
+def test_resolve_refuses_when_nothing_is_open() -> None:
+    batch("ACC1")
+
+    with pytest.raises(UsageError):
+        say("resolve", "ACC1", "--accept")
+
+
+# metrics.
+
+
+def test_show_times_tells_each_done_batch_and_counts_the_rest() -> None:
+    batch("ACC1", bytes=5_000_000)
+    batch("ACC2", status=Status.PROCESSING, stage=Stage.IDENTIFY)
+
+    assert say("show_times").splitlines() == [
+        "ACC1 5.0 MB 2.00 minutes",
+        "1 batches are not yet DONE, EMPTY or ERROR.",
+    ]
+
+
+def test_summary_metrics_is_json() -> None:
+    said = json.loads(say("summary_metrics", "--days", "3"))
+
+    assert list(said) == ["timestamp", "gb_per_day", "days"]
+    assert (said["gb_per_day"], said["days"]) == (0.0, 3)
+
+
+def test_export_metrics_prints_the_path(tmp_path: Path) -> None:
+    batch("ACC1")
+
+    path = Path(say("export_metrics", "--output", str(tmp_path)).strip())
+
+    assert path.parent == tmp_path
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_export_metrics_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a folder"):
+        say("export_metrics", "--output", str(tmp_path / "none"))
+
+
+# key.
+
+
+def test_keys_are_copied_and_verified(in_this_process: Configuration, tmp_path: Path) -> None:
+    say("key", "backup", str(tmp_path / "safe"))
+
+    keys = in_this_process.settings.keys
+    assert (tmp_path / "safe/site.key").read_bytes() == keys.site_file.read_bytes()
+    assert (tmp_path / "safe/site.key").stat().st_mode & 0o777 == 0o600
+    assert say("key", "verify").startswith("Both keys are there")
+
+
+def test_missing_key_is_missed(in_this_process: Configuration) -> None:
+    say("key", "verify")
+    in_this_process.settings.keys.site_file.unlink()
+
+    with pytest.raises(KeyProblem, match="is missing"):
+        say("key", "verify")

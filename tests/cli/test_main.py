@@ -1,0 +1,209 @@
+"""The program itself: words to command, errors to exit codes.
+
+What Django need not see runs in this process; the rest as a user runs it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sendit import __version__
+from sendit.cli.main import main
+from sendit.cli.overview import COMMANDS, summary
+from tests.support.installation import Installation
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a configuration; what main does to the environment ends with the test."""
+    monkeypatch.setenv("SENDIT_CONFIG", "nowhere.toml")
+    monkeypatch.setenv("TZ", "UTC")
+    return installation.config
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["no-such-command"],
+        ["status", "--no-such-option"],
+        ["status", "1", "2"],
+        ["resolve", "1"],
+        ["resolve", "1", "--accept", "--reject"],
+        ["retry"],
+        ["run", "--workers", "0"],
+        ["summary_metrics", "--days", "x"],
+        ["key"],
+        ["status", "--config"],
+        ["status", "--config", "nowhere.toml"],
+        ["--config=nowhere.toml", "status"],
+        ["deid"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2(
+    config: Path, words: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err
+    assert "Traceback" not in said.err
+
+
+def test_near_command_is_suggested(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["statsu"])
+
+    assert 'Did you mean "status"?' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]], ids=repr)
+def test_help_lists_every_command_with_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+
+    text = capsys.readouterr().out
+    for path in COMMANDS.glob("[a-z]*.py"):
+        assert f"  {path.stem} " in text
+        assert summary(path) in text
+    assert "deid" in text
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in COMMANDS.glob("[a-z]*.py")), ids=str)
+def test_every_command_has_help_with_an_example(
+    config: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert f"example:\n  sendit {name}" in text
+    assert "--config" in text
+    assert "-v" in text
+    assert summary(COMMANDS / f"{name}.py")
+
+
+def test_help_of_a_command_can_be_asked_for_by_name(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["help", "status"]) == 0
+
+    assert "usage: sendit status" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+
+    assert capsys.readouterr().out == f"sendit {__version__}\n"
+
+
+def test_config_is_found_before_and_after_the_command(installation: Installation) -> None:
+    other = installation.root / "other"
+    other.mkdir()
+    config = str(installation.config)
+
+    before = installation.run("--config", config, "status", SENDIT_CONFIG="")
+    after = installation.run("status", f"--config={config}", SENDIT_CONFIG="")
+
+    assert (before.returncode, after.returncode) == (0, 0), before.stderr + after.stderr
+    assert before.stdout == after.stdout == "No batch yet.\n"
+    assert not (installation.root / "sendit-data").exists()
+
+
+def test_every_problem_of_the_configuration_is_told_at_once(installation: Installation) -> None:
+    installation.write_config('mode = "pol"\nfoo = 1\n')
+
+    done = installation.run("status")
+    checked = installation.run("check", "--json")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert any(line.startswith("sendit.toml: mode: ") for line in lines)
+    assert checked.returncode == 1
+    assert json.loads(checked.stdout)["problems"] == lines
+
+
+def test_environment_that_names_no_configuration_is_wrong_usage(installation: Installation) -> None:
+    assert installation.run("status", SENDIT_CONFIG="nowhere.toml").returncode == 2
+
+
+def test_without_configuration_the_default_is_used(installation: Installation) -> None:
+    empty = installation.root / "empty"
+    empty.mkdir()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "sendit", "status", "--json"],
+        cwd=empty,
+        env={**installation.environ(), "SENDIT_CONFIG": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    assert (empty / "sendit-data").is_dir()
+
+
+def test_manage_py_is_the_same_program(installation: Installation) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "batch_logs"],
+        cwd=installation.root,
+        env=installation.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "No batch has an error.\n"), done.stderr
+
+
+def test_known_error_is_a_message_and_no_traceback(installation: Installation) -> None:
+    done = installation.run("status", "99")
+
+    assert done.returncode == 1
+    assert done.stderr == 'No batch has this number or uid; "sendit status" lists them all.\n'
+
+
+def test_database_that_cannot_be_opened_is_a_message(installation: Installation) -> None:
+    installation.run("status")
+
+    done = installation.run("status", SENDIT_DATABASE_URL="sqlite:////dev/null/nothing")
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "database" in done.stderr
+
+
+def test_output_that_nobody_reads_is_no_error(installation: Installation) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sendit", "status", "--help"],
+            env=installation.environ(),
+            cwd=installation.root,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    assert "Traceback" not in done.stderr
+
+
+def test_export_metrics_is_named_after_the_local_day(installation: Installation) -> None:
+    done = installation.run("export_metrics", TZ="Etc/GMT-14")
+    other = installation.run("export_metrics", TZ="Etc/GMT+12")
+
+    assert (done.returncode, other.returncode) == (0, 0), done.stderr
+    assert done.stdout != other.stdout  # 26 hours apart: never the same day
+    assert (installation.root / done.stdout.strip()).is_file()

@@ -1,0 +1,58 @@
+from datetime import timedelta
+
+import pytest
+
+from sendit.metrics.numbers import (
+    batches_by_status,
+    batches_on_their_way,
+    gb_per_day,
+    process_times,
+)
+from sendit.terms import Stage, Status
+from tests.support.batches import NOW, make_batch
+
+pytestmark = pytest.mark.django_db
+
+
+def test_rate_counts_what_became_done_in_the_last_days() -> None:
+    make_batch("new", status=Status.DONE, bytes=7_000_000_000)
+    make_batch("old", status=Status.DONE, bytes=9_000_000_000, finished=NOW - timedelta(days=8))
+    make_batch("busy", status=Status.PROCESSING, stage=Stage.IDENTIFY, bytes=5_000_000_000)
+    make_batch("empty", status=Status.EMPTY, bytes=5_000_000_000)
+
+    assert gb_per_day(days=7, now=NOW + timedelta(hours=1)) == 1.0
+
+
+def test_rate_of_nothing_is_zero() -> None:
+    assert gb_per_day(days=7, now=NOW) == 0.0
+
+
+def test_batches_are_counted_by_status() -> None:
+    make_batch("a", status=Status.DONE)
+    make_batch("b", status=Status.DONE)
+    make_batch("c", status=Status.EMPTY, n_images=0)
+    make_batch("d", status=Status.PROCESSING, stage=Stage.IDENTIFY)
+
+    counts = batches_by_status()
+
+    assert (counts["DONE"], counts["EMPTY"], counts["PROCESSING"], counts["ERROR"]) == (2, 1, 1, 0)
+    assert batches_on_their_way() == 1
+
+
+def test_times_come_by_status_and_number_and_only_of_what_is_done() -> None:
+    make_batch("b", status=Status.PROCESSING, stage=Stage.IDENTIFY)
+    make_batch("a", status=Status.DONE, bytes=5_000_000)
+    make_batch("c", status=Status.DONE)
+
+    times = list(process_times(with_uid=True))
+
+    assert [time.uid for time in times] == ["a", "c", "b"]
+    assert times[0].size_mb == 5.0
+    assert times[0].took == timedelta(minutes=2)
+    assert (times[2].size_mb, times[2].took) == (None, None)
+
+
+def test_uid_is_not_read_unless_asked_for() -> None:
+    make_batch("secret", status=Status.DONE)
+
+    assert next(process_times(with_uid=False)).uid == ""
