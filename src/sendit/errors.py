@@ -165,9 +165,10 @@ class IdentityUnavailable(IdentityError):
 
 
 class TargetError(SenditError):
-    """A target refused the package."""
+    """A target refused the package; ``target`` is its name once the pipeline knows it."""
 
     code = "TARGET"
+    target: str = ""
 
 
 class TargetUnavailable(TargetError):

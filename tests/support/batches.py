@@ -26,8 +26,12 @@ def make_profile(project: str = "irb-1", **content: object) -> Profile:
             "project": project,
             "content": {
                 "name": project,
-                "deid": {"preset": "basic", "options": ["retain-longitudinal-modified-dates"]},
-                "targets": [{"name": "out", "kind": "folder"}],
+                "deid": {
+                    "preset": "basic",
+                    "options": ["retain-longitudinal-modified-dates"],
+                    "defacing": "off",
+                },
+                "targets": [{"name": "out", "kind": "folder", "path": "/data/out"}],
                 **content,
             },
         },

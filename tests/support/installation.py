@@ -176,6 +176,7 @@ def in_this_process(installation: Installation, settings: Settings) -> Configura
     field_file.parent.mkdir(parents=True, mode=0o700)
     field_file.touch(mode=0o600)
     field_file.write_bytes(Fernet.generate_key())
+    field_file.chmod(0o600)
     settings.SENDIT = configuration
     settings.SENDIT_FIELD_KEY_FILE = field_file
     return configuration

@@ -20,6 +20,7 @@ from sendit.errors import ConfigurationInvalid, SenditError, UsageError
 
 REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WITHOUT_DJANGO = "deid"
+WITH_A_FOLDER_OF_ITS_OWN = "demo"
 HELP_WORDS = ("--help", "-h", "help")
 
 
@@ -107,6 +108,10 @@ def _run(request: _Request) -> int:
 
 def _run_with_django(request: _Request) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendit.server.settings")
+    if request.command == WITH_A_FOLDER_OF_ITS_OWN and not {*HELP_WORDS} & {*request.words}:
+        # As above; the demo's folder holds the configuration that Django is about to read.
+        folder = importlib.import_module("sendit.cli.demo_folder")
+        _use_config(str(folder.configuration_of(request.words)))
     # Imported here: Django takes longer to load than ``sendit deid`` needs for a study, and
     # its settings are the configuration that --config has just named.
     django = importlib.import_module("django")

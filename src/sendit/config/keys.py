@@ -77,20 +77,6 @@ def backup(settings: Settings, folder: Path) -> Sequence[Path]:
     ]
 
 
-def verify(
-    settings: Settings, *, site_fingerprint: str | None, field_fingerprint: str | None
-) -> None:
-    """Return if both keys are there, private, and those that this installation has used.
-
-    Raises
-    ------
-    sendit.errors.KeyProblem
-        When one is not; says what to do.
-    """
-    site_key(settings, history=True, fingerprint=site_fingerprint)
-    field_keys(settings, history=True, fingerprint=field_fingerprint)
-
-
 def _keys(kind: _Kind, path: Path, *, history: bool, known: str | None) -> Sequence[bytes]:
     if not history and known is None and not path.exists():
         _make(path, _new(kind))

@@ -154,15 +154,14 @@ def load_project(path: Path) -> Project:
 
 
 def make_default_folders(configuration: Configuration) -> None:
-    """Make the inbox and the target folder of the embedded default, if that is in use.
+    """Make the inbox of the embedded default, if that is in use.
 
-    For the commands that run the pipeline; a configured installation names folders that are
+    For the commands that run the pipeline; a configured installation names inboxes that are
     there.
     """
     if configuration.source is None:
         for inbox in configuration.settings.inboxes:
             inbox.path.mkdir(parents=True, exist_ok=True)
-        (configuration.settings.work_dir / "out").mkdir(parents=True, exist_ok=True)
 
 
 def _embedded(environ: Mapping[str, str], cwd: Path) -> tuple[_Source, dict[str, _Source]]:

@@ -18,6 +18,7 @@ DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -25,10 +26,13 @@ from sendit.deid import dummies
 from sendit.deid.charsets import decode, recode
 from sendit.deid.dates import shift_values
 from sendit.deid.identities import Identity
+from sendit.deid.private import SafePrivate
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
 from sendit.deid.text import Cleaner
 from sendit.deid.uids import REGISTERED, NewUids
 from sendit.deid.walk import Syntax
+from sendit.errors import Held
+from sendit.terms import Reason
 
 
 class Note(NamedTuple):
@@ -165,6 +169,36 @@ def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
             return None, rule.note
         return rule.element(b"090Y"), rule.note
     return rule.element(b""), rule.note
+
+
+def keep_creator_of(safe: SafePrivate) -> Act:
+    """Return what keeps a Private Creator whose block may hold something safe (PS3.5 7.8.1)."""
+
+    def act(rule: Rule, value: bytes, context: Context) -> Result:
+        del context
+        return UNCHANGED if safe.knows(value.decode("latin-1")) else (b"", rule.note)
+
+    return act
+
+
+def rebuild_with(parser: Callable[[bytes], bytes | None]) -> Act:
+    """Return what builds an opaque value anew from what is known to be safe in it."""
+
+    def act(rule: Rule, value: bytes, context: Context) -> Result:
+        del context
+        new = parser(value)
+        if new is None:
+            return b"", rule.note._replace(action="private", rule="private")
+        new += b"\0" * (len(new) & 1)
+        return (None if new == value else rule.element(new)), rule.note
+
+    return act
+
+
+def hold_opaque(rule: Rule, value: bytes, context: Context) -> Result:
+    """Hold the instance: the element is said to be safe, but nobody can look into it."""
+    del value, context
+    raise Held(Reason.OPAQUE_PRIVATE, rule.note.path)
 
 
 def clean(rule: Rule, value: bytes, context: Context) -> Result:

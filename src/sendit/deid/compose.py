@@ -9,8 +9,8 @@ from sendit.deid.actions import Context, Note, Rule
 from sendit.deid.files import Piece
 from sendit.deid.instance import Instance
 from sendit.deid.part10 import build_meta
+from sendit.deid.passing_plans import PIXEL_TAGS
 from sendit.deid.pixels.pass_through import pass_through
-from sendit.deid.plans import PIXEL_TAGS
 from sendit.deid.recipe import Recipe
 from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
 from sendit.deid.segments import Segment

@@ -32,7 +32,8 @@ from sendit.deid.identities import Identities, normal_id
 from sendit.deid.instance import Instance, gather, own_values
 from sendit.deid.knowledge import Knowledge
 from sendit.deid.part10 import DIRECTORY, Frame, read_frame
-from sendit.deid.plans import Plans
+from sendit.deid.plans import Place, Plans
+from sendit.deid.private import rebuilt_tags, shipped_elements
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
@@ -75,7 +76,7 @@ class Engine:
         self._recipe = recipe
         self._identities = identities
         self._knowledge = Knowledge(recipe, identities, extra_known=extra_known)
-        self._gate = Gate(Allowance(frozenset(recipe.options)), extra=extra_known)
+        self._gate = Gate(allowance_of(recipe), extra=extra_known)
         self._uids = NewUids(identities.uid_key)
         self._plans: dict[str, Plans] = {}
         self._contexts: dict[tuple[object, ...], Context] = {}
@@ -123,7 +124,7 @@ class Engine:
         if plans is None or plans.overgrown:
             plans = self._plans[sop_class_uid] = Plans(self._recipe, sop_class_uid)
             self._contexts.clear()
-        found = scan(frame.source, frame.start, plans.root(frame.syntax), drops=_drops)
+        found = scan(frame.source, frame.start, plans.plan(Place((), frame.syntax)), drops=_drops)
         if any(segment.found.disorder >= 0 for segment in found.segments):
             raise Unreadable(Reason.MALFORMED, "attributes are out of order")
         values, charset = own_values(found)
@@ -228,6 +229,16 @@ class Engine:
         if self._recipe.dates == "MODIFIED":
             return shift_date(date, days=context.identity.shift_days)
         return date if self._recipe.dates == "UNMODIFIED" else ""
+
+
+def allowance_of(recipe: Recipe) -> Allowance:
+    """Return what the release check must know of a recipe."""
+    private: set[tuple[int, str, int]] = set()
+    if "retain-safe-private" in recipe.options:
+        private.update((one.group, one.creator, one.element) for one in shipped_elements())
+    private.update((one.group, one.creator, one.element) for one in recipe.safe_private)
+    touched = rebuilt_tags() if private else frozenset()
+    return Allowance(frozenset(recipe.options), touched=touched, private=frozenset(private))
 
 
 def _drops(rule: object) -> bool:

@@ -13,8 +13,9 @@ from sendit.deid.holds import Traits
 from sendit.deid.knowledge import MAX_VALUE, Gathering
 from sendit.deid.known import kind_by_tag
 from sendit.deid.part10 import Frame
+from sendit.deid.passing_plans import PIXEL_TAGS, Gathered
 from sendit.deid.pixels.native import Shape
-from sendit.deid.plans import PIXEL_TAGS, Gathered, Plans
+from sendit.deid.plans import Plans
 from sendit.deid.segments import Scan
 
 DATES: Final = (b"DA", b"DT")

@@ -1,50 +1,56 @@
 """From recipe to rules: what the walk does at each attribute of each place.
 
-A place is a path of sequences, an encoding and a character set.  The plan of a place is
-filled as attributes turn up, so an engine only ever knows the few hundred that its files
-use, and from the second file on nothing is decided any more, only looked up.
+A place is a path of sequences, an encoding, a character set and the private creators in
+force.  The plan of a place is filled as attributes turn up, so an engine only ever knows the
+few hundred that its files use, and from the second file on nothing is decided any more, only
+looked up.
+
+What an action does is told in ``actions.py``, what is done with private elements in
+``private.py``.
 """
 
-from dataclasses import dataclass
-from typing import Final
-
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import dictionary_VR
+from typing import Final, NamedTuple, TypeAlias
 
 from sendit.deid import actions
-from sendit.deid.actions import Note, Rule
-from sendit.deid.known import kind_by_tag
+from sendit.deid.actions import Act, Note, Rule
+from sendit.deid.passing_plans import (
+    CHARSET_TAG,
+    PIXEL_TAGS,
+    DiscardPlan,
+    GatheringPlan,
+    gathers,
+    vr_of,
+)
+from sendit.deid.private import Decision as PrivateDecision
+from sendit.deid.private import Fate, SafePrivate, creator_tag, is_creator
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, Decision, IodTypes, Profile, fitting
 from sendit.deid.recipe import Recipe
 from sendit.deid.walk import (
     BULK,
-    CHARSET,
     ENTER,
     IMPLICIT_LITTLE,
     KEEP,
-    LONG_VRS,
     REPORT,
-    Mark,
+    SWITCH,
     Plan,
     Syntax,
     tag_text,
 )
+from sendit.terms import Reason
 
-PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 STAMPS: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303))
 """Attributes that say what was done; always written anew."""
 ROLES: Final = {
+    0x00080008: "image_type",
     0x00080016: "sop_class",
     0x00080018: "sop_instance",
     0x00080020: "study_date",
-    0x00080060: "modality",
     0x00080050: "accession_number",
+    0x00080060: "modality",
     0x00100010: "patient_name",
     0x00100020: "patient_id",
     0x0020000D: "study",
     0x0020000E: "series",
-    0x00280301: "burned_in",
-    0x00080008: "image_type",
     0x00280002: "samples",
     0x00280004: "photometric",
     0x00280008: "frames",
@@ -54,6 +60,7 @@ ROLES: Final = {
     0x00280101: "bits_stored",
     0x00280102: "high_bit",
     0x00280103: "representation",
+    0x00280301: "burned_in",
 }
 """Attributes of the outermost level that the engine reads for itself."""
 PATIENT_NAMES: Final = frozenset((0x00100010, 0x00100020))
@@ -66,23 +73,25 @@ CLASS_UIDS: Final = frozenset(
 )
 """UIDs that name a class, a coding scheme or a context group: the same for everybody."""
 PATIENT_AGE: Final = 0x00101010
-CHARSET_TAG: Final = 0x00080005
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
-GATHERED_VRS: Final = frozenset(
-    (b"PN", b"DA", b"DT", b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UN")
-)
 TERM_GROUPS: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
 TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
+"""Code strings that hold a defined term."""
+CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x00080120))
+"""What makes a coded term; searched by the release check, never rewritten."""
 CODE_PARENTS: Final = frozenset((0x00401101, 0x00080082))
 """Code sequences that name a person or a place, when they have to be there (action D)."""
-CODE_DUMMIES: Final = {
-    0x00080100: b"REMOVED ",
-    0x00080102: b"99SENDIT",
-    0x00080104: b"Removed ",
-    0x00080119: b"REMOVED ",
-    0x00080120: b"urn:removed ",
-}
-MAX_PLANS: Final = 3000
+MAX_PLANS: Final = 5000
+
+
+class Place(NamedTuple):
+    """Where an attribute stands."""
+
+    path: tuple[int, ...]
+    syntax: Syntax
+    charset: bytes = b""
+    creators: tuple[tuple[int, bytes], ...] = ()
+    """Private creators of one group that were met so far: tag and value."""
 
 
 class Plans:
@@ -92,35 +101,24 @@ class Plans:
         self.recipe = recipe
         self.profile = Profile(recipe.options)
         self.types = IodTypes(sop_class_uid)
+        self.safe_private = safe_private_of(recipe)
         self.rules: list[Rule] = []
-        self._plans: dict[tuple[tuple[int, ...], Syntax, bytes], DeidPlan] = {}
-        self._discard: dict[Syntax, DiscardPlan] = {}
-        self._gathering: dict[tuple[Syntax, bytes], GatheringPlan] = {}
+        self._plans: dict[Place, DeidPlan] = {}
+        self._passing: dict[tuple[Syntax, bytes], tuple[DiscardPlan, GatheringPlan]] = {}
 
-    def root(self, syntax: Syntax) -> "DeidPlan":
-        """Return the plan of the outermost level."""
-        return self.plan((), syntax, b"")
-
-    def plan(self, path: tuple[int, ...], syntax: Syntax, charset: bytes) -> "DeidPlan":
+    def plan(self, place: Place) -> "DeidPlan":
         """Return the plan of a place, the same one each time."""
-        place = (path, syntax, charset)
         found = self._plans.get(place)
         if found is None:
-            found = self._plans[place] = DeidPlan(self, path, syntax, charset)
+            found = self._plans[place] = DeidPlan(self, place)
         return found
 
-    def discard(self, syntax: Syntax) -> "DiscardPlan":
-        """Return the plan for what is walked only to find its end."""
-        found = self._discard.get(syntax)
+    def passing(self, syntax: Syntax, charset: bytes) -> tuple[DiscardPlan, GatheringPlan]:
+        """Return the plans for what goes: to find its end, or to find names in it, too."""
+        found = self._passing.get((syntax, charset))
         if found is None:
-            found = self._discard[syntax] = DiscardPlan(syntax)
-        return found
-
-    def gathering(self, syntax: Syntax, charset: bytes) -> "GatheringPlan":
-        """Return the plan for what goes but may hold names."""
-        found = self._gathering.get((syntax, charset))
-        if found is None:
-            found = self._gathering[syntax, charset] = GatheringPlan(self, syntax, charset)
+            found = DiscardPlan(syntax), GatheringPlan(syntax, charset)
+            self._passing[syntax, charset] = found
         return found
 
     @property
@@ -129,126 +127,66 @@ class Plans:
         return len(self._plans) > MAX_PLANS
 
 
-class DiscardPlan(Plan):
-    """Reports nothing; enters what has no length, to find its end."""
-
-    def __init__(self, syntax: Syntax) -> None:
-        super().__init__(syntax)
-        self._fragments: FragmentPlan | None = None
-        self._implicit: DiscardPlan | None = None
-
-    def slot_for(self, tag: int, vr: bytes) -> tuple[int, object, Plan | None]:
-        """Keep; a child for the case that the length is not defined."""
-        del tag
-        return KEEP, Mark.SKIP, self.child(vr)
-
-    def child(self, vr: bytes) -> Plan:
-        """Return the plan for what stands inside an element of this VR without a length."""
-        if vr in (b"OB", b"OW"):
-            if self._fragments is None:
-                self._fragments = FragmentPlan(self.syntax)
-            return self._fragments
-        if vr == b"UN" and self.syntax.explicit:
-            # PS3.5 6.2.2: what is inside UN is always implicit VR little endian.
-            if self._implicit is None:
-                self._implicit = DiscardPlan(IMPLICIT_LITTLE)
-            return self._implicit
-        return self
+def safe_private_of(recipe: Recipe) -> SafePrivate | None:
+    """Return which private elements a recipe keeps; None if it keeps none."""
+    if "retain-safe-private" not in recipe.options and not recipe.safe_private:
+        return None
+    return SafePrivate(
+        recipe.safe_private, releases_opaque=Reason.OPAQUE_PRIVATE in recipe.releases
+    )
 
 
-class FragmentPlan(Plan):
-    """Pixel data inside a sequence (an icon): its items are bytes, not elements."""
-
-    opaque = True
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """In the place of a rule: an element inside something that goes, which may name somebody."""
-
-    tag: int
-    vr: bytes
-    charset: bytes
-
-
-class GatheringPlan(Plan):
-    """Reports what may name somebody inside a sequence that goes."""
-
-    def __init__(self, plans: Plans, syntax: Syntax, charset: bytes) -> None:
-        super().__init__(syntax)
-        self._plans = plans
-        self._charset = charset
-
-    def slot_for(self, tag: int, vr: bytes) -> tuple[int, object, Plan | None]:
-        """Report names and texts, enter sequences, pass over the rest."""
-        meant = vr_of(tag, vr) or vr or b"UN"
-        if tag in PIXEL_TAGS or vr in (b"OB", b"OW"):
-            return KEEP, Mark.SKIP, self._plans.discard(self.syntax).child(b"OB")
-        implicit = self.syntax.explicit and vr != b"SQ"
-        inner = self._plans.gathering(IMPLICIT_LITTLE if implicit else self.syntax, self._charset)
-        if meant == b"SQ" and vr in (b"SQ", b""):
-            return ENTER, None, inner
-        if tag == CHARSET_TAG:
-            return CHARSET, Mark.SKIP, None
-        if gathers(tag, meant):
-            return REPORT, Gathered(tag, meant, self._charset), inner
-        return KEEP, Mark.SKIP, inner
-
-    def with_charset(self, value: bytes) -> "GatheringPlan":
-        """Return the plan for what follows another character set."""
-        return self._plans.gathering(self.syntax, value.strip(b" \0"))
+Decided: TypeAlias = tuple[int, Rule | None, Plan | None]
+"""Kind, rule and child plan."""
 
 
 class DeidPlan(Plan):
     """The plan of one place under one recipe."""
 
-    def __init__(self, plans: Plans, path: tuple[int, ...], syntax: Syntax, charset: bytes) -> None:
-        super().__init__(syntax)
+    def __init__(self, plans: Plans, place: Place) -> None:
+        super().__init__(place.syntax)
         self._plans = plans
-        self._path = path
-        self._charset = charset
-        self._prefix = "".join(f"{tag_text(tag)}/" for tag in path)
+        self._place = place
+        self._parent = place.path[-1] if place.path else 0
+        self._prefix = "".join(f"{tag_text(tag)}/" for tag in place.path)
+        self._discard, self._gathering = plans.passing(place.syntax, place.charset)
 
-    def with_charset(self, value: bytes) -> "DeidPlan":
-        """Return the plan of the same place under another character set."""
-        return self._plans.plan(self._path, self.syntax, value.strip(b" \0"))
+    def after(self, tag: int, value: bytes) -> "DeidPlan":
+        """Return the plan of the same place under another character set or one creator more."""
+        if tag == CHARSET_TAG:
+            return self._plans.plan(self._place._replace(charset=value.strip(b" \0")))
+        same_group = [one for one in self._place.creators if one[0] >> 16 == tag >> 16]
+        creators = (*same_group, (tag, value.strip(b" \0")))
+        return self._plans.plan(self._place._replace(creators=creators))
 
-    def slot_for(self, tag: int, vr: bytes) -> tuple[int, Rule | None, Plan | None]:
+    def slot_for(self, tag: int, vr: bytes) -> Decided:
         """Decide about an attribute that is seen here for the first time."""
         group = tag >> 16
-        discard = self._plans.discard(self.syntax).child(vr)
+        discard = self._discard.child(vr)
         if group & 1:
-            rule = self._removal(tag, vr, "private", "private")
-            if vr == b"SQ":
-                return ENTER, rule, self._gathering(vr)
-            return REPORT, rule, discard
+            return self._private(tag, vr)
         if tag & 0xFFFF == 0:
             return REPORT, self._removal(tag, vr, "", "repair:group-length"), discard
         if group < 8:
             return REPORT, self._removal(tag, vr, "X", "repair:misplaced-group"), discard
-        if tag in STAMPS and not self._path:
+        if tag in STAMPS and not self._place.path:
             return REPORT, self._removal(tag, vr, "", "stamp"), discard
         if tag in PIXEL_TAGS:
-            return (
-                (KEEP if self._path else BULK),
-                None,
-                self._plans.discard(self.syntax).child(b"OB"),
-            )
+            kind = KEEP if self._place.path else BULK
+            return kind, None, self._discard.child(b"OB")
         meant = vr_of(tag, vr)
         if not meant:
             return REPORT, self._removal(tag, vr, "X", "unknown-attribute"), discard
         if tag == CHARSET_TAG:
-            return CHARSET, self._rule(tag, meant, Note("", "", ""), actions.keep), None
-        if meant == b"SQ" and vr not in (b"SQ", b"UN", b""):
-            return REPORT, self._removal(tag, vr, "X", "repair:not-a-sequence"), discard
-        return self._public(tag, meant, vr, discard)
+            return SWITCH, self._rule(tag, meant, Note("", "", ""), actions.keep), None
+        if meant == b"SQ":
+            if vr not in (b"SQ", b"UN", b""):
+                return REPORT, self._removal(tag, vr, "X", "repair:not-a-sequence"), discard
+            return self._sequence(tag, vr, self._decide(tag, meant))
+        return self._public(tag, meant, discard)
 
-    def _public(
-        self, tag: int, vr: bytes, written_vr: bytes, discard: Plan
-    ) -> tuple[int, Rule | None, Plan | None]:
+    def _public(self, tag: int, vr: bytes, discard: Plan) -> Decided:
         decision = self._decide(tag, vr)
-        if vr == b"SQ":
-            return self._sequence(tag, written_vr, decision)
         if decision is None:
             return self._kept(tag, vr, discard)
         if decision.action == "X":
@@ -259,9 +197,7 @@ class DeidPlan(Plan):
             rule.fixed = (None, note)
         return REPORT, rule, discard
 
-    def _sequence(
-        self, tag: int, written_vr: bytes, decision: Decision | None
-    ) -> tuple[int, Rule | None, Plan]:
+    def _sequence(self, tag: int, written_vr: bytes, decision: Decision | None) -> Decided:
         if decision is None or decision.action not in ("X", "Z"):
             # D, C and K, too: the items are cleaned one by one, so the tree stays what it was.
             return ENTER, None, self._inside(tag, written_vr)
@@ -269,17 +205,16 @@ class DeidPlan(Plan):
         if decision.action == "Z":
             rule.fixed = (rule.element(b""), rule.note)
         # What goes is still read: names that stand only here may stand in a text elsewhere.
-        return ENTER, rule, self._gathering(written_vr)
+        return ENTER, rule, self._gathering.inside(written_vr)
 
-    def _kept(self, tag: int, vr: bytes, discard: Plan) -> tuple[int, Rule | None, Plan]:
+    def _kept(self, tag: int, vr: bytes, discard: Plan) -> Decided:
         """Keep what no table speaks of, but for identifiers in text."""
         note = Note(self._prefix + tag_text(tag), "", "")
-        is_code = tag in CODE_DUMMIES
-        if vr in TEXT_VRS and not is_code:
+        if vr in TEXT_VRS and tag not in CODES:
             return REPORT, self._rule(tag, vr, note, actions.search), discard
-        if vr == b"CS" and searched_code_string(tag):
+        if vr == b"CS" and tag >> 16 not in TERM_GROUPS and tag not in TERMS:
             return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
-        if tag in ROLES and not self._path:
+        if tag in ROLES and not self._place.path:
             rule = self._rule(tag, vr, note, actions.keep)
             rule.fixed = actions.UNCHANGED
             return REPORT, rule, discard
@@ -287,12 +222,11 @@ class DeidPlan(Plan):
 
     def _decide(self, tag: int, vr: bytes) -> Decision | None:
         """Return what is done with a public attribute, or None if it stays untouched."""
-        parent = self._path[-1] if self._path else 0
-        types = self._plans.types
         required = self._required(tag)
-        if parent in CODE_PARENTS and tag in CODE_DUMMIES:
+        if self._parent in CODE_PARENTS and tag in CODES:
             return Decision("D", "basic")
-        decision = self._plans.profile.decide(tag, required=required, known_iod=types.known)
+        known_iod = self._plans.types.known
+        decision = self._plans.profile.decide(tag, required=required, known_iod=known_iod)
         if decision is None:
             return self._unlisted(tag, vr, required)
         if decision.action == "C" and vr in (b"DA", b"DT"):
@@ -314,39 +248,84 @@ class DeidPlan(Plan):
             return Decision(fitting("Z/D", required=required, known_iod=True), "unlisted-name")
         return None
 
-    def _action(self, tag: int, vr: bytes, action: str) -> actions.Act:
-        if tag in PATIENT_NAMES and not self._path:
+    def _action(self, tag: int, vr: bytes, action: str) -> Act:
+        if tag in PATIENT_NAMES and not self._place.path:
             return actions.patient_pseudonym
-        if tag in STUDY_NAMES and not self._path:
+        if tag in STUDY_NAMES and not self._place.path:
             return actions.study_pseudonym
         if action == "K" and tag == PATIENT_AGE:
             return actions.cap_age
-        if vr in TEXT_VRS and action in ("C", "K"):
+        if action in ("C", "K") and vr in TEXT_VRS:
             return actions.clean if action == "C" else actions.search
-        if vr == b"CS" and action in ("C", "K"):
+        if action in ("C", "K") and vr == b"CS":
             return actions.search_codes
-        if action == "C":
-            return actions.empty
         return {
             "Z": actions.empty,
             "D": actions.replace_by_dummy,
+            "C": actions.empty,
             "U": actions.replace_uids if vr == b"UI" else actions.empty,
             "K": actions.keep_noted,
             "shift": actions.shift_dates,
         }[action]
 
-    def _required(self, tag: int) -> int:
-        return self._plans.types.required(self._path[-1] if self._path else 0, tag)
+    def _private(self, tag: int, vr: bytes) -> Decided:
+        """Keep a private element that is known to be safe, cleaned by its VR; remove the others."""
+        safe = self._plans.safe_private
+        removal = self._removal(tag, vr, "private", "private")
+        gone: Decided = (REPORT, removal, self._discard.child(vr))
+        if vr == b"SQ":
+            gone = ENTER, removal, self._gathering.inside(vr)
+        if safe is None:
+            return gone
+        if is_creator(tag):
+            rule = self._rule(tag, vr, removal.note, actions.keep_creator_of(safe))
+            return SWITCH, rule, self._discard.child(vr)
+        creator = dict(self._place.creators).get(creator_tag(tag), b"").decode("latin-1")
+        decision = safe.decide(tag, vr.decode("ascii"), creator)
+        if decision.fate is Fate.REMOVE:
+            return gone
+        return self._safe_private(tag, vr, decision, gone)
 
-    def _gathering(self, written_vr: bytes) -> "GatheringPlan":
-        implicit = self.syntax.explicit and written_vr != b"SQ"
-        syntax = IMPLICIT_LITTLE if implicit else self.syntax
-        return self._plans.gathering(syntax, self._charset)
+    def _safe_private(
+        self, tag: int, vr: bytes, decision: PrivateDecision, gone: Decided
+    ) -> Decided:
+        note = Note(self._prefix + tag_text(tag), "K", "option:retain-safe-private")
+        meant = decision.vr.encode("ascii")
+        discard = self._discard.child(vr)
+        if decision.fate is Fate.HOLD:
+            return REPORT, self._rule(tag, vr, note, actions.hold_opaque), discard
+        if decision.parser is not None:
+            return REPORT, self._rule(tag, vr, note, actions.rebuild_with(decision.parser)), discard
+        if meant == b"SQ":
+            return ENTER, None, self._inside(tag, vr)
+        if meant == b"PN":
+            return gone
+        if meant == b"UI":
+            return (
+                REPORT,
+                self._rule(tag, vr, note._replace(action="U"), actions.replace_uids),
+                discard,
+            )
+        if meant in (b"DA", b"DT") and FULL_DATES not in self._plans.profile.options:
+            if MODIFIED_DATES not in self._plans.profile.options:
+                return gone
+            rule = self._rule(tag, vr, note._replace(action="shift"), actions.shift_dates)
+            rule.role = "datetime" if meant == b"DT" else ""
+            return REPORT, rule, discard
+        if meant in TEXT_VRS or meant == b"CS":
+            return REPORT, self._rule(tag, vr, note, actions.search), discard
+        rule = self._rule(tag, vr, note, actions.keep_noted)
+        rule.fixed = (None, note)
+        return REPORT, rule, discard
+
+    def _required(self, tag: int) -> int:
+        return self._plans.types.required(self._parent, tag)
 
     def _inside(self, tag: int, written_vr: bytes) -> "DeidPlan":
         implicit = self.syntax.explicit and written_vr != b"SQ"
         syntax = IMPLICIT_LITTLE if implicit else self.syntax
-        return self._plans.plan((*self._path, tag), syntax, self._charset)
+        path = (*self._place.path, tag)
+        return self._plans.plan(Place(path, syntax, self._place.charset))
 
     def _removal(self, tag: int, vr: bytes, action: str, name: str) -> Rule:
         note = Note(self._prefix + tag_text(tag), action, name)
@@ -354,53 +333,13 @@ class DeidPlan(Plan):
         rule.fixed = (b"", None if name == "stamp" else note)
         return rule
 
-    def _rule(
-        self,
-        tag: int,
-        vr: bytes,
-        note: Note,
-        act: actions.Act,
-    ) -> Rule:
+    def _rule(self, tag: int, vr: bytes, note: Note, act: Act) -> Rule:
         rules = self._plans.rules
         rule = Rule(
-            *(len(rules), tag, vr, self.syntax, self._charset, note, act),
-            role="" if self._path else ROLES.get(tag, ""),
+            *(len(rules), tag, vr, self.syntax, self._place.charset, note, act),
+            role="" if self._place.path else ROLES.get(tag, ""),
             gathers=gathers(tag, vr),
             required=self._required(tag) == 2,
         )
         rules.append(rule)
         return rule
-
-
-def gathers(tag: int, vr: bytes) -> bool:
-    """Return whether values of an attribute may say who somebody is."""
-    return vr in GATHERED_VRS or tag in kind_by_tag()
-
-
-def searched_code_string(tag: int) -> bool:
-    """Return whether people can write into a code string; most hold a defined term."""
-    return tag >> 16 not in TERM_GROUPS and tag not in TERMS
-
-
-def vr_of(tag: int, written: bytes) -> bytes:
-    """Return the VR that an attribute is taken to have; empty if nobody knows it.
-
-    The dictionary wins over what was written when it is a sequence or when nothing (implicit VR)
-    or UN was written, and over a VR of another kind; where it leaves a choice, what was written
-    wins.
-    """
-    entry = DicomDictionary.get(tag)
-    try:
-        known = (entry[0] if entry is not None else dictionary_VR(tag)).encode("ascii")
-    except KeyError:
-        return b""
-    if b" or " in known:
-        if written and written != b"UN":
-            return written
-        return b"OW" if b"OW" in known else known[:2]
-    if not written or written == b"UN" or known == b"SQ":
-        return known
-    if (known in LONG_VRS) != (written in LONG_VRS):
-        # The header's form follows the VR that is written into it.
-        return written
-    return known

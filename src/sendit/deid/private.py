@@ -89,7 +89,12 @@ class SafePrivate:
             (one.group, _creator(one.creator), one.element): one
             for one in (*shipped_elements(), *extra)
         }
+        self._creators = frozenset(creator for _, creator, _ in self._elements)
         self._releases_opaque = releases_opaque
+
+    def knows(self, creator: str) -> bool:
+        """Return whether anything of a creator is on a list."""
+        return _creator(creator) in self._creators
 
     def decide(self, tag: int, vr: str, creator: str) -> Decision:
         """Say what becomes of a private element.
@@ -118,6 +123,15 @@ class SafePrivate:
         if meant in OPAQUE_VRS:
             return Decision(Fate.KEEP if self._releases_opaque else Fate.HOLD, meant)
         return Decision(Fate.KEEP, meant)
+
+
+def rebuilt_tags() -> frozenset[int]:
+    """Return every tag, whatever its block, under which an element is built anew."""
+    return frozenset(
+        group << 16 | block << 8 | element
+        for group, _, element in _PARSERS
+        for block in range(0x10, _BLOCK + 1)
+    )
 
 
 def is_creator(tag: int) -> bool:

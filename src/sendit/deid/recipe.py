@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sendit.deid.private import SafeElement
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, OPTION_CODES, edition
 from sendit.errors import ConfigurationInvalid
 from sendit.terms import OUTCOME_OF, Outcome, Reason
@@ -66,6 +67,8 @@ class Recipe:
     pixels_off_reason: str = ""
     releases: frozenset[Reason] = frozenset()
     """Reasons to hold an instance that this recipe does not hold it for."""
+    safe_private: tuple[SafeElement, ...] = ()
+    """Private elements that the site vouches for."""
     digest: str = ""
     edition: str = ""
 
@@ -78,6 +81,7 @@ class Recipe:
         pixels: str | Mapping[str, str] | None = None,
         pixels_off_reason: str | None = None,
         releases: Collection[str] = (),
+        safe_private: Sequence[SafeElement] = (),
     ) -> "Recipe":
         """Check the parts against each other and return the recipe.
 
@@ -93,6 +97,8 @@ class Recipe:
             Why nothing is done about it where the policy is ``off``.
         releases
             Reasons of outcome ``held`` for which nothing is held.
+        safe_private
+            Private elements that the site vouches for, beyond the shipped lists.
 
         Raises
         ------
@@ -111,13 +117,23 @@ class Recipe:
             "pixels": policies,
             "pixels_off_reason": reason,
             "releases": sorted(releases),
+            "safe_private": sorted(map(_as_row, safe_private)),
             "edition": edition(),
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         sorted_policies = tuple(sorted(policies.items()))
         released = frozenset(map(Reason, releases))
-        return cls(preset, every, sorted_policies, reason, released, digest, edition())
+        return cls(
+            preset=preset,
+            options=every,
+            pixels=sorted_policies,
+            pixels_off_reason=reason,
+            releases=released,
+            safe_private=tuple(safe_private),
+            digest=digest,
+            edition=edition(),
+        )
 
     def pixel_policy(self, modality: str) -> str:
         """Return what is done about text in pictures of a modality; "" where the SOP Class says."""
@@ -161,6 +177,10 @@ def _problems(
     if "off" in policies.values() and not pixels_off_reason:
         problems.append('pixels: "off" needs pixels_off_reason: why no text can be burned in')
     return problems
+
+
+def _as_row(element: SafeElement) -> tuple[int, str, int, str]:
+    return element.group, element.creator, element.element, element.vr
 
 
 def _release_problems(releases: Collection[str]) -> Iterator[str]:

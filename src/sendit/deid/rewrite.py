@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from sendit.deid.actions import MAX_REMEMBERED, Context, Note, Rule
-from sendit.deid.plans import Gathered
+from sendit.deid.passing_plans import Gathered
 from sendit.deid.segments import Segment
 from sendit.deid.walk import CLOSE, OPEN, Mark, Syntax
 from sendit.errors import Unreadable

@@ -16,7 +16,7 @@ from pydicom.datadict import keyword_dict
 from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
 from sendit.deid.part10 import DIRECTORY, read_frame
-from sendit.deid.plans import PIXEL_TAGS, DiscardPlan
+from sendit.deid.passing_plans import PIXEL_TAGS, DiscardPlan
 from sendit.deid.segments import scan
 from sendit.deid.walk import BULK, KEEP, REPORT, Plan, Syntax
 from sendit.errors import Excluded, Unreadable

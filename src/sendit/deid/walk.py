@@ -47,12 +47,12 @@ class Kind(IntEnum):
     ENTER = 2
     BULK = 3
     """Pixels: the walk stops here, and the caller goes on behind them."""
-    CHARSET = 4
-    """Specific Character Set: reported, and the plan changes for what follows."""
+    SWITCH = 4
+    """Reported, and the plan changes for what follows (Specific Character Set)."""
     DELIMITER = 5
 
 
-KEEP, REPORT, ENTER, BULK, CHARSET, DELIMITER = (int(kind) for kind in Kind)
+KEEP, REPORT, ENTER, BULK, SWITCH, DELIMITER = (int(kind) for kind in Kind)
 
 
 class Syntax(NamedTuple):
@@ -133,9 +133,9 @@ class Plan(dict[bytes, Slot]):
         """Return kind, rule and child for an attribute; ``vr`` is empty if implicit."""
         raise NotImplementedError
 
-    def with_charset(self, value: bytes) -> "Plan":
-        """Return the plan for what follows a Specific Character Set of ``value``."""
-        del value
+    def after(self, tag: int, value: bytes) -> "Plan":
+        """Return the plan for what follows a ``SWITCH`` of this value."""
+        del tag, value
         return self
 
     def __missing__(self, key: bytes) -> Slot:
@@ -336,8 +336,8 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
                     if pending:
                         announce()
                     events.append((rule, pos, start, stop))
-                    if kind == CHARSET:
-                        plan = plan.with_charset(data[start:stop])
+                    if kind == SWITCH:
+                        plan = plan.after(tag, data[start:stop])
                 elif length & 1:
                     if pending:
                         announce()

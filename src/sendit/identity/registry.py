@@ -18,6 +18,7 @@ from sendit.identity.base import IdentityContext, IdentityService
 GROUP = "sendit.identity"
 BUILT_IN: Mapping[str, str] = {
     "keyed": "sendit.identity.keyed:Keyed",
+    "table": "sendit.identity.table:Table",
 }
 
 

@@ -10,6 +10,7 @@ import os
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from sendit.config import Project
 from sendit.ingest.inbox import Candidate
@@ -56,7 +57,7 @@ def take_in(candidate: Candidate, *, inbox: str, project: Project, now: datetime
 
 
 class KnownFolders:
-    """The folders of one inbox that are batches, and not imported yet.
+    """The folders of one inbox that are batches, not imported yet or being given back.
 
     Names are encrypted in the database, so each is read once and kept.
     """
@@ -67,7 +68,9 @@ class KnownFolders:
 
     def now(self) -> frozenset[tuple[str, str]]:
         """Return (folder key, name) of each."""
-        waiting = Batch.objects.filter(inbox=self._inbox, stage=Stage.IMPORT)
+        waiting = Batch.objects.filter(inbox=self._inbox).filter(
+            Q(stage=Stage.IMPORT) | Q(stage=Stage.CLEAN_UP, turned_down=True)
+        )
         keys = dict(waiting.values_list("pk", "folder_key"))
         if unread := keys.keys() - self._names.keys():
             new = waiting.filter(pk__gte=min(unread))

@@ -5,6 +5,7 @@ counts and new identifiers only, so the page may be handed on.  It works after c
 """
 
 import base64
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch, Delivery, Finding
 from sendit.terms import Verdict
 
+PNG_SIZE = slice(16, 24)
+TINY = 64
+"""Pixels of the longest side up to which each pixel is shown as a square."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 ACTIONS: Mapping[str, str] = {
@@ -79,6 +83,8 @@ class _Row:
 class _Picture:
     data: str
     label: str
+    size: str
+    """Columns × rows of a picture so small that it needs telling; else empty."""
     series_instance_uid: str
     study_instance_uid: str
     patient_id: str
@@ -213,9 +219,18 @@ def _pictures(facts: BatchFacts) -> list[_Picture]:
         _Picture(
             data="" if one.png is None else base64.b64encode(one.png).decode(),
             label=f"{one.modality or 'image'}, {count_text(one.n_instances, 'instance')}",
+            size=_tiny(one.png),
             series_instance_uid=one.series_instance_uid,
             study_instance_uid=one.study_instance_uid,
             patient_id=one.patient_id,
         )
         for one in facts.series
     ]
+
+
+def _tiny(png: bytes | None) -> str:
+    """Return ``16 × 16`` for a picture of few pixels, as its PNG header says."""
+    if png is None or len(png) < PNG_SIZE.stop:
+        return ""
+    columns, rows = struct.unpack(">II", png[PNG_SIZE])
+    return f"{columns} × {rows}" if max(columns, rows) <= TINY else ""

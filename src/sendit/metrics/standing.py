@@ -63,7 +63,7 @@ def _at_rest(batch: Batch, status: Status) -> Standing:
     if status == Status.EMPTY:
         return Standing("quiet", "Nothing to send: every image was left out by the filters.")
     if batch.cleaned_at is None:
-        return Standing("good", "Delivered and verified; removed as retention says.")
+        return Standing("good", "Delivered and verified.")
     return Standing("good", "Delivered, verified and cleaned up.")
 
 

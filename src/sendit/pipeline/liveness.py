@@ -7,26 +7,40 @@ another machine is left to its lease.
 
 import os
 import socket
+from functools import cache
 from pathlib import Path
 
 
 def own_name() -> str:
     """Return the name that this process writes into its claims."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_began(os.getpid())}"
+    return name_of(os.getpid())
 
 
 def name_of(pid: int) -> str:
     """Return the name that another process of this machine writes into its claims."""
-    return f"{socket.gethostname()}:{pid}:{_began(pid)}"
+    return f"{_machine()}:{pid}:{_began(pid)}"
 
 
 def is_known_dead(worker: str) -> bool:
     """Say whether a worker of this machine is certainly gone; False when it cannot be told."""
     host, _, rest = worker.rpartition(":")[0].rpartition(":")
     began = worker.rpartition(":")[2]
-    if host != socket.gethostname() or not rest.isdigit() or not Path("/proc/self/stat").exists():
+    if host != _machine() or not rest.isdigit() or not Path("/proc/self/stat").exists():
         return False
     return _began(int(rest)) != began
+
+
+@cache
+def _machine() -> str:
+    """Return what tells this machine, or container, from others that use the same database.
+
+    Containers may share a host's name; the numbers of their processes do not mean the same then.
+    """
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()[:40]}/{namespace}"
 
 
 def _began(pid: int) -> str:

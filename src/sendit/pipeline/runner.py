@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from django.db import InterfaceError, OperationalError
+
 from sendit.config import Configuration, Project
 from sendit.deid import Engine
 from sendit.errors import (
@@ -35,6 +37,8 @@ from sendit.terms import Stage
 logger = logging.getLogger(__name__)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+AWAY = (OperationalError, InterfaceError)
+"""The database is away or busy: nothing can be written down, and it is not the batch's fault."""
 SLOWEST = 10_000_000
 """Bytes a second; a lease is lengthened by what a large image may take at this speed."""
 
@@ -135,8 +139,6 @@ class Runner:
 
     def _chunk(self, batch: Batch) -> Step:
         workers = self._settings.workers
-        project = self._project(batch)
-        stop = project.accept.on_bad_image == "stop"
         claim = machine.claim_images(
             batch.pk,
             worker=self._worker,
@@ -146,7 +148,7 @@ class Runner:
             now=self._now(),
         )
         if claim is None:
-            settled = machine.settle(batch.pk, stop_on_bad=stop, now=self._now())
+            settled = machine.settle(batch.pk, now=self._now())
             return Step.AGAIN if settled else Step.IDLE
         with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
             claim = self._lengthened(claim)
@@ -159,7 +161,7 @@ class Runner:
                 findings=chunk.findings,
                 now=self._now(),
             )
-            machine.settle(batch.pk, stop_on_bad=stop, now=self._now())
+            machine.settle(batch.pk, now=self._now())
         logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)
         return Step.AGAIN if boundary.ending == "done" else Step.IDLE
 
@@ -179,7 +181,8 @@ class Runner:
         """Return what a stage calls as it gets on.
 
         It renews the lease when a third of it is used up.  For an exclusive stage the
-        deadline stands from the start; for a chunk it begins anew with each image.
+        deadline stands from the start.  For a chunk it begins anew with each image: one that
+        came to its end late is as good as another, one that does not is ended from outside.
         """
         renewed = self._now()
         deadline = renewed + longest
@@ -190,13 +193,13 @@ class Runner:
             now = self._now()
             if self._stopping():
                 raise Interrupted(f"Batch {claim.batch_id}: the worker was told to stop.")
+            if claim.image_ids:
+                deadline = now + longest
+                self._watch(deadline)
             if now > deadline:
                 raise DeadlineExceeded(
                     f"Batch {claim.batch_id}: {claim.stage} took longer than {longest}."
                 )
-            if claim.image_ids:
-                deadline = now + longest
-                self._watch(deadline)
             if now - renewed > claim.lease / 3:
                 machine.renew(claim, now=now)
                 renewed = now
@@ -243,7 +246,7 @@ class _Boundary:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, AWAY):
             return False
         known = _as_sendit_error(error, self._claim)
         self.ending = f"stopped: {known.code}"

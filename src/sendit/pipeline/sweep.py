@@ -1,6 +1,7 @@
 """What nobody is told about: claims of the dead, ``.err`` folders past their time, orphans."""
 
 import logging
+import os
 import re
 import shutil
 from datetime import datetime, timedelta
@@ -39,7 +40,9 @@ def err_folders(inbox: Path) -> list[Path]:
     if not inbox.is_dir():
         return []
     return sorted(
-        entry for entry in inbox.iterdir() if ERR_FOLDER.match(entry.name) and entry.is_dir()
+        entry
+        for entry in inbox.iterdir()
+        if ERR_FOLDER.match(entry.name) and entry.is_dir() and not entry.is_symlink()
     )
 
 
@@ -51,9 +54,13 @@ def remove_old_err_folders(configuration: Configuration, *, now: datetime) -> in
         if not isinstance(keep, timedelta):
             continue
         for folder in err_folders(inbox.path):
-            if now.timestamp() - folder.lstat().st_mtime > keep.total_seconds():
-                shutil.rmtree(folder)
-                removed += 1
+            try:
+                if now.timestamp() - folder.lstat().st_mtime > keep.total_seconds():
+                    shutil.rmtree(folder)
+                    removed += 1
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                logger.warning("a .err folder past err_retention could not be removed: %s", why)
     if removed:
         logger.info("%d .err folders were past err_retention and were removed", removed)
     return removed

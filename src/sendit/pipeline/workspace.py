@@ -7,6 +7,7 @@ volume is not mounted and nothing is written.
 """
 
 import errno
+import filecmp
 import os
 import shutil
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sendit.errors import VolumeMissing
-from sendit.pipeline.durable import copy_proven, sync_folders
+from sendit.pipeline.durable import copy_proven, sync_folders, sync_volume
 
 SENTINEL = ".sendit-volume"
 
@@ -39,9 +40,10 @@ class Workspace:
         folder = self.phi(batch_id) / "excluded" if excluded else self.phi(batch_id)
         return folder / f"{nr}.dcm"
 
-    def new(self, batch_id: int) -> Path:
-        """Results that are not released yet."""
-        return self.phi(batch_id) / "new"
+    def new(self, batch_id: int, run_id: int | None = None) -> Path:
+        """Results that are not released yet, of one claim or of all."""
+        folder = self.phi(batch_id) / "new"
+        return folder if run_id is None else folder / str(run_id)
 
     def clean(self, batch_id: int) -> Path:
         """Released results of a batch."""
@@ -88,12 +90,18 @@ class Workspace:
         """Move a file of an inbox in; False when it went to another file system.
 
         A copy is proven before its source is removed.  A move that was made already is fine.
+
+        Raises
+        ------
+        FileNotFoundError
+            When the file is in neither place.
+        FileExistsError
+            When another file stands at the destination; both are left alone.
         """
         try:
+            if destination.exists():
+                return _finish_move(source, destination)
             source.rename(destination)
-        except FileNotFoundError:
-            if not destination.exists():
-                raise
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -103,14 +111,14 @@ class Workspace:
             return False
         return True
 
-    def release(self, batch_id: int, files: Iterable[str]) -> None:
+    def release(self, batch_id: int, run_id: int, files: Iterable[str]) -> None:
         """Rename checked results into the results folder and make their names durable."""
         folders: dict[Path, None] = {}
         for file in files:
             destination = self.clean(batch_id) / file
             if destination.parent not in folders:
                 folders |= dict.fromkeys(_make_parents(destination.parent))
-            (self.new(batch_id) / file).replace(destination)
+            (self.new(batch_id, run_id) / file).replace(destination)
         sync_folders(folders)
 
     def remove(self, folder: Path) -> None:
@@ -119,6 +127,16 @@ class Workspace:
             raise ValueError("only folders below work_dir are removed")
         if folder.exists():
             shutil.rmtree(folder)
+
+
+def _finish_move(source: Path, destination: Path) -> bool:
+    """End a move that was interrupted between its copy and the removal of its source."""
+    if os.path.lexists(source):
+        if source.is_symlink() or not filecmp.cmp(source, destination, shallow=False):
+            raise FileExistsError(errno.EEXIST, "another file stands at the destination")
+        sync_volume(destination.parent)
+        source.unlink()
+    return True
 
 
 def remove_empty_folders(root: Path) -> None:

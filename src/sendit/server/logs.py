@@ -78,6 +78,9 @@ def logging_configuration(*, log_format: str, level: str) -> dict[str, object]:
             "sendit": {"level": level.upper()},
             # Django's own set-up gives these handlers that print what they are told.
             "django": {"handlers": [], "level": "WARNING", "propagate": True},
+            # An address that was mistyped is no news, and may be one that somebody made up.
+            "django.request": {"level": "ERROR"},
+            "django.security.DisallowedHost": {"handlers": [], "level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # Warns about values, and quotes them.
             "pydicom": {"handlers": [], "level": "CRITICAL", "propagate": False},

@@ -75,7 +75,8 @@ class Pool:
                 logger.warning("a worker is stuck past its deadline and is ended")
                 worker.process.kill()
                 worker.process.join()
-            if worker.process.exitcode is not None:
+                self._bury(worker, stuck=True)
+            elif worker.process.exitcode is not None:
                 self._bury(worker)
         self.start()
 
@@ -99,9 +100,9 @@ class Pool:
         process.start()
         return _Worker(process, deadline, name_of(process.pid or 0))
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: _Worker, *, stuck: bool = False) -> None:
         self._workers.remove(worker)
-        machine.release_claims(worker.name, now=utc_now())
+        machine.release_claims(worker.name, now=utc_now(), stuck=stuck)
 
 
 def work(parent: int, deadline: "Synchronized[float]") -> None:

@@ -9,17 +9,10 @@ Why a move happens is the caller's matter; nothing here touches a file or a netw
 """
 
 from sendit.pipeline.machine.claims import claim, fail, move, put_off, release_claims, renew
-from sendit.pipeline.machine.decisions import (
-    accept,
-    admit,
-    register,
-    rerun,
-    retry,
-    turn_down,
-    upload_finished,
-)
+from sendit.pipeline.machine.decisions import admit, register, rerun, retry, upload_finished
 from sendit.pipeline.machine.deliveries import delivery_moved, mark_sent
 from sendit.pipeline.machine.findings import NewFinding, note
+from sendit.pipeline.machine.resolving import accept, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
 from sendit.pipeline.machine.steps import Claim
 from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move

@@ -12,7 +12,17 @@ from django.db.models import F, Q
 
 from sendit.errors import DiskFull, Interrupted, LeaseLost, SenditError, VolumeMissing
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.steps import Claim, end_run, give_up, locked, lost, make_move, write
+from sendit.pipeline.machine.steps import (
+    Claim,
+    end_run,
+    forget,
+    give_up,
+    is_open,
+    locked,
+    lost,
+    make_move,
+    write,
+)
 from sendit.pipeline.machine.table import Event
 from sendit.records.models import Batch, Image, StageRun
 from sendit.terms import Reason, Stage, Status
@@ -62,19 +72,22 @@ def renew(claim: Claim, *, now: datetime) -> None:
         When the lease lapsed and somebody else took over.
     """
     until = now + claim.lease
-    if claim.image_ids:
-        mine = Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token)
-        held = mine.update(lease_until=until)
-    else:
-        held = Batch.objects.filter(pk=claim.batch_id, lease_token=claim.token).update(
-            lease_until=until
-        )
-    if held != max(1, len(claim.image_ids)):
-        raise LeaseLost(lost(claim))
+    with transaction.atomic():
+        if claim.image_ids:
+            mine = Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token)
+            held = mine.update(lease_until=until)
+        else:
+            batch = Batch.objects.filter(pk=claim.batch_id, lease_token=claim.token)
+            held = batch.update(lease_until=until)
+        if held != max(1, len(claim.image_ids)):
+            raise LeaseLost(lost(claim))
 
 
 def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFinding] = ()) -> None:
     """End an exclusive stage: take the batch to where the event leads.
+
+    Whether a proven batch is done or waits for a person is decided here and not in the stage,
+    since somebody may resolve it in the meantime.
 
     Raises
     ------
@@ -82,7 +95,13 @@ def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFin
         When the claim is no longer held; nothing is written then.
     """
     with transaction.atomic():
+        locked(claim.batch_id)
+        if event is Event.FORGOTTEN:
+            forget(claim)
+            return
         note(claim.batch_id, findings, now=now)
+        if event is Event.PROVEN and is_open(claim.batch_id):
+            event = Event.PROVEN_IN_PART
         make_move(claim.batch_id, claim.stage, event, now=now, token=claim.token)
         end_run(claim, "done", now=now)
 
@@ -102,44 +121,68 @@ def fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None
 
     A missing volume, a full disk and an interruption are not the batch's fault and do not use
     up its tries.
+
+    Raises
+    ------
+    LeaseLost
+        When the claim is no longer held; nothing but the end of the run is written then.
     """
     if isinstance(error, LeaseLost):
         end_run(claim, "lost", now=now, code=error.code)
         return
+    try:
+        with transaction.atomic():
+            _fail(claim, error, tries=tries, now=now)
+    except LeaseLost:
+        end_run(claim, "lost", now=now, code=error.code)
+        raise
+
+
+def _fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None:
+    batch = locked(claim.batch_id)
+    _let_go_of_images(claim)
     blameless = isinstance(error, DiskFull | VolumeMissing | Interrupted)
-    with transaction.atomic():
-        _let_go_of_images(claim, attempts=F("attempts") - 1)
-        batch = locked(claim.batch_id)
-        attempts = batch.attempts + (1 if claim.image_ids else 0)
-        if not error.retryable or (attempts >= tries and not blameless):
-            give_up(claim, getattr(error, "reason", error.code), str(error), now=now)
-            return
-        spent = max(attempts - 1, 0) if blameless else attempts
-        again_at = None if isinstance(error, Interrupted) else now + _delay(attempts)
-        changes = {"attempts": spent, "retry_at": again_at}
-        token = "" if claim.image_ids else claim.token
-        write(claim.batch_id, claim.stage, token, now=now, **changes)
-        end_run(claim, "failed", now=now, code=error.code)
+    attempts = batch.attempts + (1 if claim.image_ids else 0)
+    if not error.retryable or (attempts >= tries and not blameless):
+        give_up(claim, error.code, str(error), now=now, target=getattr(error, "target", ""))
+        return
+    spent = max(attempts - 1, 0) if blameless else attempts
+    again_at = None if isinstance(error, Interrupted) else now + _delay(attempts)
+    changes = {"attempts": spent, "retry_at": again_at}
+    token = "" if claim.image_ids else claim.token
+    write(claim.batch_id, claim.stage, token, now=now, **changes)
+    end_run(claim, "failed", now=now, code=error.code)
 
 
-def release_claims(worker: str, *, now: datetime) -> None:
+def release_claims(worker: str, *, now: datetime, stuck: bool = False) -> None:
     """Let go of everything that a worker held; only for one that is known to be dead.
 
-    ``worker`` is the whole name, as in its claims' tokens.
+    Parameters
+    ----------
+    worker
+        The whole name, as in its claims' tokens.
+    stuck
+        It was ended because an image took too long; the image says so if it is given up.
     """
     lapsed = now - timedelta(microseconds=1)
-    for model in (Batch, Image):
-        model.objects.filter(lease_token__startswith=f"{worker}:").update(lease_until=lapsed)
-
-
-def _let_go_of_images(claim: Claim, *, attempts: object) -> None:
-    Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token).update(
-        lease_token="", lease_until=None, status=Status.NEW, attempts=attempts
+    Batch.objects.filter(lease_token__startswith=f"{worker}:").update(lease_until=lapsed)
+    Image.objects.filter(lease_token__startswith=f"{worker}:").update(
+        lease_until=lapsed, reason=Reason.TIMED_OUT if stuck else ""
     )
 
 
+def _let_go_of_images(claim: Claim) -> None:
+    """Give a chunk back; the try of its images is not counted, since none of them was to blame."""
+    mine = Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token)
+    held = mine.update(
+        lease_token="", lease_until=None, status=Status.NEW, attempts=F("attempts") - 1
+    )
+    if held != len(claim.image_ids):
+        raise LeaseLost(lost(claim))
+
+
 def _delay(attempts: int) -> timedelta:
-    factor: int = 4 ** max(attempts - 1, 0)
+    factor: int = 4 ** min(max(attempts - 1, 0), 10)
     return min(FIRST_DELAY * factor, LONGEST_DELAY)
 
 

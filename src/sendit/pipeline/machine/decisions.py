@@ -1,22 +1,15 @@
-"""What a person or the intake decides: in, on, again, without the bad files, or back."""
+"""What the intake or a person decides: in, on, again.  What is bad is resolved next door."""
 
 from datetime import datetime
 
 from django.db import transaction
 
 from sendit.errors import UsageError
-from sendit.pipeline.machine.findings import open_errors, write_errors
-from sendit.pipeline.machine.steps import locked, make_move
-from sendit.pipeline.machine.table import (
-    BY_EVENT,
-    HELD_MANUAL,
-    HELD_PERSON,
-    SHARED,
-    STATUS_OF_STAGE,
-    Event,
-)
-from sendit.records.models import Batch, Delivery, Finding, Image
-from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
+from sendit.pipeline.machine.findings import write_errors
+from sendit.pipeline.machine.steps import locked, refuse_if_busy, restart
+from sendit.pipeline.machine.table import BY_EVENT, HELD_MANUAL, HELD_RETURN, SHARED, Event
+from sendit.records.models import Batch, BatchIdentifiers, Delivery, Finding, Image
+from sendit.terms import DeliveryState, Stage, Status
 
 
 def register(
@@ -63,11 +56,9 @@ def admit(batch_id: int, *, now: datetime) -> bool:
 
 def upload_finished(batch_id: int, *, now: datetime) -> bool:
     """Let a batch that waits for it go on to its targets; False when it does not wait."""
-    return bool(
-        Batch.objects.filter(pk=batch_id, stage=Stage.SEND, held=HELD_MANUAL).update(
-            held="", modified=now
-        )
-    )
+    move = BY_EVENT[Stage.SEND, Event.RELEASED]
+    waiting = Batch.objects.filter(pk=batch_id, stage=Stage.SEND, held=HELD_MANUAL)
+    return bool(waiting.update(status=move.status, held="", modified=now))
 
 
 def retry(batch_id: int, *, target: str | None, now: datetime) -> None:
@@ -76,7 +67,7 @@ def retry(batch_id: int, *, target: str | None, now: datetime) -> None:
     Raises
     ------
     UsageError
-        When there is nothing to retry.
+        When there is nothing to retry, or somebody is working on the batch.
     """
     with transaction.atomic():
         batch = locked(batch_id)
@@ -85,117 +76,46 @@ def retry(batch_id: int, *, target: str | None, now: datetime) -> None:
             failed = failed.filter(target=target)
             if not failed.exists():
                 raise UsageError(f"Batch {batch_id} has no failed delivery to that target.")
-        stopped = batch.status == Status.ERROR and not batch.turned_down
-        if not (stopped or batch.retry_at or failed.exists()):
+        stopped = batch.status == Status.ERROR and batch.held in ("", HELD_RETURN)
+        if not batch.stage or not (stopped or batch.retry_at or failed.exists()):
             raise UsageError(f"Batch {batch_id} has nothing to retry.")
-        stage = Stage(batch.stage) if batch.stage else Stage.CLEAN_UP
+        refuse_if_busy(batch, now=now)
         if failed.update(state=DeliveryState.PENDING, attempts=0, modified=now):
-            stage = Stage.SEND if stage == Stage.VERIFY else stage
+            _back_to_send(batch)
         Finding.objects.filter(
             batch=batch_id, severity=Finding.ERROR, resolved="", image=None, nr=None
         ).update(resolved="retried")
-        Image.objects.open().filter(batch=batch_id, lease_token="").update(attempts=0)
-        changes: dict[str, object] = {
-            "attempts": 0,
-            "retry_at": None,
-            "due_at": None,
-            "stage": stage,
-        }
-        if stopped:
-            changes |= {"status": _implied_status(batch_id, stage), "finished": None}
-        Batch.objects.filter(pk=batch_id).update(**changes, modified=now)
+        Image.objects.open().filter(batch=batch_id).update(attempts=0)
+        restart(batch, now=now)
         write_errors(batch_id)
 
 
-def accept(batch_id: int, *, reason: str, now: datetime) -> None:
-    """Go on without the bad and the held files: open errors are closed, held images left out.
-
-    Raises
-    ------
-    UsageError
-        When nothing of the batch is open.
-    """
-    with transaction.atomic():
-        batch = locked(batch_id)
-        held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD)
-        if batch.turned_down or not (open_errors(batch_id).exists() or held.exists()):
-            raise UsageError(f"Batch {batch_id} has nothing open to accept.")
-        open_errors(batch_id).update(resolved=_decision("accepted", reason))
-        held.update(verdict=Verdict.EXCLUDED, reason=Reason.REVIEW, modified=now)
-        changes: dict[str, object] = {"accept_bad": True, "modified": now, "retry_at": None}
-        if batch.held == HELD_PERSON:
-            changes["held"] = ""
-        if batch.status == Status.ERROR:
-            changes |= {
-                "status": _implied_status(batch_id, Stage(batch.stage)),
-                "attempts": 0,
-                "finished": None,
-            }
-        Batch.objects.filter(pk=batch_id).update(**changes)
-        write_errors(batch_id)
-        if batch.stage == Stage.CLEAN_UP and batch.status == Status.DONEPROCESSING:
-            make_move(batch_id, Stage.CLEAN_UP, Event.ACCEPTED, now=now)
-
-
-def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:
-    """Send nothing more of a batch: its results go and its originals go back.
-
-    Raises
-    ------
-    UsageError
-        When nothing of the batch is open, or somebody is working on it.
-    """
-    with transaction.atomic():
-        batch = locked(batch_id)
-        held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD).exists()
-        if batch.turned_down or not (open_errors(batch_id).exists() or held):
-            raise UsageError(f"Batch {batch_id} has nothing open to reject.")
-        busy = Image.objects.filter(batch=batch_id, lease_until__gt=now).exists()
-        if busy or (batch.lease_until and batch.lease_until > now):
-            raise UsageError(f"Batch {batch_id} is being worked on; try again in a minute.")
-        open_errors(batch_id).update(resolved=_decision("rejected", reason))
-        event = BY_EVENT[Stage(batch.stage or Stage.CLEAN_UP), Event.TURNED_DOWN]
-        Batch.objects.filter(pk=batch_id).update(
-            turned_down=True,
-            status=event.status,
-            stage=event.to_stage,
-            held="",
-            attempts=0,
-            retry_at=None,
-            due_at=None,
-            lease_token="",
-            lease_until=None,
-            finished=now,
-            modified=now,
-        )
-        write_errors(batch_id)
+def _back_to_send(batch: Batch) -> None:
+    """Let what a target could not prove be sent again."""
+    if batch.stage == Stage.VERIFY:
+        batch.stage = Stage.SEND
+        Batch.objects.filter(pk=batch.pk).update(stage=Stage.SEND)
 
 
 def rerun(image_id: int, *, now: datetime) -> bool:
     """Send one processed image back to be processed again; only before any delivery."""
+    move = BY_EVENT[Stage.SEND, Event.RERUN]
     with transaction.atomic():
-        image = Image.objects.select_related("batch").get(pk=image_id)
-        batch = locked(image.batch_id)
+        batch = locked(Image.objects.values_list("batch", flat=True).get(pk=image_id))
         delivered = Delivery.objects.filter(batch=batch).exclude(state=DeliveryState.PENDING)
-        if batch.stage != Stage.SEND or batch.lease_token or delivered.exists():
+        anonymizes = BatchIdentifiers.objects.filter(batch=batch).exists()
+        if batch.stage != move.stage or batch.lease_token or delivered.exists() or not anonymizes:
             return False
-        Image.objects.filter(pk=image_id, status=Status.DONEPROCESSING).update(
-            status=Status.NEW, attempts=0, modified=now
-        )
+        image = Image.objects.accepted().filter(pk=image_id, status=Status.DONEPROCESSING)
+        if not image.update(status=Status.NEW, attempts=0, modified=now):
+            return False
         Batch.objects.filter(pk=batch.pk).update(
-            stage=SHARED, status=Status.PROCESSING, held="", modified=now
+            stage=SHARED,
+            status=move.status,
+            held="",
+            attempts=0,
+            retry_at=None,
+            finished=None,
+            modified=now,
         )
     return True
-
-
-def _implied_status(batch_id: int, stage: Stage) -> Status:
-    if stage != Stage.CLEAN_UP:
-        return STATUS_OF_STAGE[stage]
-    accepted = Image.objects.accepted().filter(batch=batch_id)
-    if not accepted.exists():
-        return Status.EMPTY
-    return Status.DONEPROCESSING if accepted.exclude(status=Status.DONE).exists() else Status.DONE
-
-
-def _decision(word: str, reason: str) -> str:
-    return f"{word}: {reason}" if reason else word

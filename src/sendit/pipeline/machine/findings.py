@@ -75,7 +75,10 @@ def write_errors(batch_id: int) -> None:
         )
         open_error |= row.severity == Finding.ERROR and not row.resolved
         known = Reason.__members__.get(row.code)
-        unreadable += known is not None and OUTCOME_OF[known] == Outcome.UNREADABLE
+        # An image that turned out unreadable later is counted among the rejected.
+        unreadable += (
+            row.nr is not None and known is not None and OUTCOME_OF[known] == Outcome.UNREADABLE
+        )
     Batch.objects.filter(pk=batch_id).update(
         errors=listed[Finding.ERROR],
         alerts=listed[Finding.ALERT],

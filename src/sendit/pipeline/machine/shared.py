@@ -56,6 +56,14 @@ _RESULT_COLUMNS = (
 )
 
 
+_FATAL: dict[str, str] = {
+    Reason.CRASHED: "The worker died or was stopped each time it processed this image; "
+    "the image is kept and was not sent.",
+    Reason.TIMED_OUT: "The image took longer than instance_timeout each time; "
+    "it is kept and was not sent.",
+}
+
+
 def claim_images(
     batch_id: int, *, worker: str, chunk: int, lease: timedelta, tries: int, now: datetime
 ) -> Claim | None:
@@ -142,7 +150,7 @@ def finish_images(
         )
 
 
-def settle(batch_id: int, *, stop_on_bad: bool, now: datetime) -> bool:
+def settle(batch_id: int, *, now: datetime) -> bool:
     """Move a batch whose last image is done on from the shared stage; True for the one mover."""
     images = Image.objects.filter(batch=batch_id)
     with transaction.atomic():
@@ -151,6 +159,7 @@ def settle(batch_id: int, *, stop_on_bad: bool, now: datetime) -> bool:
             return False
         if images.open().exists():
             return False
+        stop_on_bad = batch.profile.content["accept"]["on_bad_image"] == "stop"
         if stop_on_bad and batch.has_error and not batch.accept_bad:
             _stop_on_bad(batch, now=now)
         elif images.accepted().exists():
@@ -169,16 +178,20 @@ def _stop_on_bad(batch: Batch, *, now: datetime) -> None:
 
 def _reject_crashed(batch_id: int, images: Sequence[Image], *, now: datetime) -> None:
     for image in images:
+        image.reason = image.reason or Reason.CRASHED
         Image.objects.filter(pk=image.pk).update(
-            verdict=Verdict.REJECTED, reason=Reason.CRASHED, lease_token="", lease_until=None
+            verdict=Verdict.REJECTED,
+            reason=image.reason,
+            lease_token="",
+            lease_until=None,
+            modified=now,
         )
     note(
         batch_id,
         [
             NewFinding(
-                Reason.CRASHED,
-                "The worker died or was stopped each time it processed this image; "
-                "the image is kept and was not sent.",
+                image.reason,
+                _FATAL[image.reason],
                 SHARED,
                 file=image.source,
                 image_id=image.pk,

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sendit.errors import LeaseLost
+from sendit.errors import LeaseLost, UsageError
 from sendit.pipeline.machine.findings import NewFinding, note, open_errors
 from sendit.pipeline.machine.table import (
     BY_EVENT,
     HELD_MANUAL,
     HELD_PERSON,
+    HELD_RETURN,
     HELD_STATIC,
     Event,
 )
 from sendit.records.models import Batch, Image, StageRun
-from sendit.terms import Stage, Status
+from sendit.terms import Stage, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,30 @@ def write(batch_id: int, at: Stage, token: str, *, now: datetime, **changes: obj
         raise LeaseLost(f"Batch {batch_id}: somebody else took over {at}.")
 
 
-def give_up(claim: Claim, code: str, message: str, *, now: datetime) -> None:
+def give_up(claim: Claim, code: str, message: str, *, now: datetime, target: str = "") -> None:
     """Set a batch ``ERROR`` at its stage, with the finding that says why."""
     token = "" if claim.image_ids else claim.token
     step = BY_EVENT[claim.stage, Event.GIVEN_UP]
-    write(claim.batch_id, claim.stage, token, now=now, status=step.status, finished=now)
-    note(claim.batch_id, [NewFinding(code, message, claim.stage)], now=now)
+    changes: dict[str, object] = {"status": step.status, "finished": now}
+    if locked(claim.batch_id).turned_down:
+        # It is ERROR already and still worked on; without this it would be claimed for ever.
+        changes["held"] = HELD_RETURN
+    write(claim.batch_id, claim.stage, token, now=now, **changes)
+    note(claim.batch_id, [NewFinding(code, message, claim.stage, target=target)], now=now)
     end_run(claim, "failed", now=now, code=code)
+
+
+def forget(claim: Claim) -> None:
+    """Delete a batch and all that is known of it.
+
+    Raises
+    ------
+    LeaseLost
+        When the claim is no longer held.
+    """
+    deleted, _ = Batch.objects.filter(pk=claim.batch_id, lease_token=claim.token).delete()
+    if not deleted:
+        raise LeaseLost(lost(claim))
 
 
 def end_run(claim: Claim, outcome: str, *, now: datetime, code: str = "") -> None:
@@ -83,6 +101,55 @@ def locked(batch_id: int) -> Batch:
     """Return a batch, locked until the transaction ends."""
     batch: Batch = Batch.objects.select_for_update().get(pk=batch_id)
     return batch
+
+
+def restart(batch: Batch, *, now: datetime) -> None:
+    """Give a batch its stage again now, with all its tries, in nobody's hands.
+
+    One in ``ERROR`` takes the status that its stage implies; one that was turned down stays.
+    """
+    changes: dict[str, object] = {"held": "" if batch.held == HELD_RETURN else batch.held}
+    if batch.status == Status.ERROR and not batch.turned_down:
+        status = BY_EVENT[Stage(batch.stage), Event.RETRIED].status or _cleaned_status(batch)
+        changes["status"] = status
+        if status not in (Status.DONE, Status.EMPTY):  # from whose moment retention counts
+            changes["finished"] = None
+    Batch.objects.filter(pk=batch.pk).update(
+        attempts=0,
+        retry_at=None,
+        due_at=None,
+        lease_token="",
+        lease_until=None,
+        modified=now,
+        **changes,
+    )
+
+
+def refuse_if_busy(batch: Batch, *, now: datetime) -> None:
+    """Return if nobody is working on a batch.
+
+    Raises
+    ------
+    UsageError
+        When a claim on it, or on one of its images, has not lapsed.
+    """
+    busy = Image.objects.filter(batch=batch, lease_until__gt=now).exists()
+    if busy or (batch.lease_until and batch.lease_until > now):
+        raise UsageError(f"Batch {batch.pk} is being worked on; try again in a minute.")
+
+
+def _cleaned_status(batch: Batch) -> Status:
+    """Return what a batch at ``clean_up`` was before its clean-up failed."""
+    accepted = Image.objects.accepted().filter(batch=batch)
+    if not accepted.exists():
+        return Status.EMPTY
+    return Status.DONEPROCESSING if accepted.exclude(status=Status.DONE).exists() else Status.DONE
+
+
+def is_open(batch_id: int) -> bool:
+    """Say whether something of a batch waits for a person: an open error or a held image."""
+    held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD)
+    return open_errors(batch_id).exists() or held.exists()
 
 
 def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:

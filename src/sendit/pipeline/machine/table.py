@@ -26,6 +26,10 @@ class Event(StrEnum):
     ACCEPTED = "a person accepts it without its bad files"
     TURNED_DOWN = "a person rejects it"
     CLEANED = "nothing more may be removed"
+    FORGOTTEN = "its rows are past their retention: the batch is deleted"
+    RELEASED = "upload_finished"
+    RERUN = "one image is to be processed again, before any delivery"
+    RETRIED = "a person retries it"
     GIVEN_UP = "an error that does not pass, or the last try"
 
 
@@ -65,22 +69,21 @@ MOVES: tuple[Move, ...] = (
     Move(Stage.CLEAN_UP, Event.ACCEPTED, Stage.CLEAN_UP, Status.DONE, Status.DONE),
     *(Move(stage, Event.TURNED_DOWN, Stage.CLEAN_UP, Status.ERROR) for stage in Stage),
     Move(Stage.CLEAN_UP, Event.CLEANED, None, None),
+    Move(Stage.CLEAN_UP, Event.FORGOTTEN, None, None),
+    Move(Stage.SEND, Event.RELEASED, Stage.SEND, Status.DONEPROCESSING),
+    Move(Stage.SEND, Event.RERUN, Stage.DEIDENTIFY, Status.PROCESSING),
     *(Move(stage, Event.GIVEN_UP, stage, Status.ERROR) for stage in Stage),
+    Move(Stage.IMPORT, Event.RETRIED, Stage.IMPORT, Status.NEW),
+    Move(Stage.IDENTIFY, Event.RETRIED, Stage.IDENTIFY, Status.PROCESSING),
+    Move(Stage.DEIDENTIFY, Event.RETRIED, Stage.DEIDENTIFY, Status.PROCESSING),
+    Move(Stage.SEND, Event.RETRIED, Stage.SEND, Status.DONEPROCESSING),
+    Move(Stage.VERIFY, Event.RETRIED, Stage.VERIFY, Status.DONEPROCESSING),
+    Move(Stage.CLEAN_UP, Event.RETRIED, Stage.CLEAN_UP, None),
 )
 
 BY_EVENT: dict[tuple[Stage | None, Event], Move] = {
     (move.stage, move.event): move for move in MOVES
 }
-
-STATUS_OF_STAGE: dict[Stage, Status] = {
-    Stage.IMPORT: Status.NEW,
-    Stage.IDENTIFY: Status.PROCESSING,
-    Stage.DEIDENTIFY: Status.PROCESSING,
-    Stage.SEND: Status.DONEPROCESSING,
-    Stage.VERIFY: Status.DONEPROCESSING,
-    Stage.CLEAN_UP: Status.DONEPROCESSING,
-}
-"""What ``retry`` gives back; a batch at ``clean_up`` that was proven or empty says so instead."""
 
 SHARED = Stage.DEIDENTIFY
 """The one stage that many workers share, image by image."""
@@ -88,3 +91,4 @@ SHARED = Stage.DEIDENTIFY
 HELD_STATIC = "The project has no target: the batch stays here."
 HELD_MANUAL = "Waiting for upload_finished."
 HELD_PERSON = "Waiting for a person: see its errors and alerts, then run resolve."
+HELD_RETURN = "Giving the originals back failed: see its errors, then run retry."

@@ -1,7 +1,8 @@
-"""Clean up: what retention allows goes; a batch that was turned down gives its originals back.
+"""Clean up: what retention allows goes, at its time.
 
 Removing what is gone is fine, so a killed run is repeated.  Nothing goes before every
-required target has proven the batch, and results stay while an optional one has not.
+required target has proven the batch, and what an optional one still needs stays until it has.
+A batch that was turned down is given back instead (``giving_back.py``).
 """
 
 import os
@@ -10,48 +11,56 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sendit.deid.pixels.preview import write_previews
-from sendit.pipeline.durable import sync_folders
+from sendit.errors import BatchStopped
 from sendit.pipeline.machine import Event
-from sendit.pipeline.stages import send, verify
-from sendit.pipeline.stages.inventory import free_err_name
-from sendit.pipeline.work import Outcome, Work, folder_key
-from sendit.pipeline.workspace import remove_empty_folders
+from sendit.pipeline.stages import giving_back, send, verify
+from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image
 from sendit.terms import DeliveryState, Status, Verdict
 
 LAGGING = timedelta(minutes=5)
-"""How long until an optional target that cannot prove the batch yet is asked again."""
+"""How long until an optional target that has not proven the batch is asked again."""
 
 
 def run(work: Work) -> Outcome:
     """Remove what may go now; say when the next thing may."""
     work.workspace.check()
     if work.batch.turned_down:
-        _give_back(work)
+        giving_back.give_back(work)
+        remove_identifiers(work)
         return Outcome(Event.CLEANED)
+    if work.batch.status not in (Status.DONE, Status.EMPTY):
+        raise BatchStopped("Nothing is removed before every required target has proven the batch.")
     lagging = _catch_up(work)
     now = work.now()
     due = _due(work)
+    if lagging:
+        due = _held_back(work, due, until=now + LAGGING)
     for what, moment in due.items():
-        if moment <= now and not (lagging and what == "results"):
+        if moment <= now and what in REMOVERS:
             REMOVERS[what](work)
             work.progress()
     later = [moment for moment in due.values() if moment > now]
-    if lagging:
-        later.append(now + LAGGING)
-    return Outcome(None if later else Event.CLEANED, again_at=min(later, default=None))
+    if later:
+        return Outcome(None, again_at=min(later))
+    return Outcome(Event.FORGOTTEN if "rows" in due else Event.CLEANED)
 
 
 def _due(work: Work) -> dict[str, datetime]:
-    """Return when each thing may go; what is kept for ever is not in it."""
+    """Return when each thing may go; what is kept for ever, or was never there, is not in it."""
     retention = work.project.retention
     empty = work.batch.status == Status.EMPTY
-    rules: Mapping[str, str | timedelta] = {
+    rules: dict[str, str | timedelta] = {
         "originals": retention.excluded if empty else retention.originals,
-        "excluded": retention.excluded,
         "results": retention.results,
         "identifiers": retention.identifiers,
+        "previews": retention.previews,
     }
+    if _excluded(work):
+        rules["excluded"] = retention.excluded
+    files_stay = "keep" in (rules["originals"], rules["results"], rules.get("excluded"))
+    if not files_stay:  # a row without its files would be forgotten, and they would be orphans
+        rules["rows"] = retention.rows
     since = work.batch.finished or work.now()
     due = {}
     for what, rule in rules.items():
@@ -60,6 +69,21 @@ def _due(work: Work) -> dict[str, datetime]:
         elif isinstance(rule, timedelta):
             due[what] = since + rule
     return due
+
+
+def _held_back(work: Work, due: dict[str, datetime], *, until: datetime) -> dict[str, datetime]:
+    """Return the same, but what an optional target still needs stays for now."""
+    needed = "results" if work.project.anonymize else "originals"
+    return {
+        what: max(moment, until) if what in (needed, "rows") else moment
+        for what, moment in {needed: until, **due}.items()
+    }
+
+
+def _excluded(work: Work) -> set[str]:
+    """Return the numbers of the excluded images, as their originals are named."""
+    excluded = Image.objects.filter(batch=work.batch_id, verdict=Verdict.EXCLUDED)
+    return {str(nr) for nr in excluded.values_list("nr", flat=True)}
 
 
 def _catch_up(work: Work) -> bool:
@@ -79,21 +103,26 @@ def _remove_originals(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
     work.workspace.remove(work.workspace.new(work.batch_id))
     if folder.is_dir():
+        # What was excluded after import, by the engine or by a person, still lies here.
+        excluded = _excluded(work)
         for entry in os.scandir(folder):
-            if entry.is_file(follow_symlinks=False):
+            if entry.is_file(follow_symlinks=False) and Path(entry.name).stem not in excluded:
                 Path(entry.path).unlink()
+        _remove_if_empty(folder / "excluded")
         _remove_if_empty(folder)
 
 
 def _remove_excluded(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
     work.workspace.remove(folder / "excluded")
+    for nr in _excluded(work):
+        (folder / f"{nr}.dcm").unlink(missing_ok=True)
     _remove_if_empty(folder)
 
 
 def _remove_results(work: Work) -> None:
     clean = work.workspace.clean(work.batch_id)
-    if clean.is_dir() and work.project.anonymize:
+    if clean.is_dir() and work.project.anonymize and work.project.retention.previews != "remove":
         images = Image.objects.accepted().filter(batch=work.batch_id).exclude(file="")
         write_previews(
             clean,
@@ -105,7 +134,12 @@ def _remove_results(work: Work) -> None:
     work.workspace.remove(clean)
 
 
-def _remove_identifiers(work: Work) -> None:
+def _remove_previews(work: Work) -> None:
+    work.workspace.remove(work.workspace.previews(work.batch_id))
+
+
+def remove_identifiers(work: Work) -> None:
+    """Remove what links old names and new ones: the service's answer, and the paths of files."""
     BatchIdentifiers.objects.filter(batch=work.batch_id).delete()
     Image.objects.filter(batch=work.batch_id).update(source=None)
     Finding.objects.filter(batch=work.batch_id).update(file=None)
@@ -115,56 +149,11 @@ REMOVERS: Mapping[str, Callable[[Work], None]] = {
     "originals": _remove_originals,
     "excluded": _remove_excluded,
     "results": _remove_results,
-    "identifiers": _remove_identifiers,
+    "identifiers": remove_identifiers,
+    "previews": _remove_previews,
 }
 
 
 def _remove_if_empty(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-# Giving back
-
-
-def _give_back(work: Work) -> None:
-    """Put every original back under its own path, into the batch's ``.err`` folder."""
-    images = list(Image.objects.filter(batch=work.batch_id).order_by("nr"))
-    waiting = [(image, place) for image in images if (place := _place(work, image)).exists()]
-    if waiting:
-        folder = _err_folder(work)
-        for image, place in waiting:
-            destination = folder / image.source
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            work.workspace.take_in(place, destination)
-            work.progress()
-        sync_folders([folder, folder.parent])
-    work.workspace.remove(work.workspace.clean(work.batch_id))
-    work.workspace.remove(work.workspace.new(work.batch_id))
-    if work.workspace.phi(work.batch_id).is_dir():
-        remove_empty_folders(work.workspace.phi(work.batch_id))
-    _remove_identifiers(work)
-
-
-def _place(work: Work, image: Image) -> Path:
-    excluded = image.verdict == Verdict.EXCLUDED
-    place = work.workspace.original(work.batch_id, image.nr, excluded=excluded)
-    if place.exists():
-        return place
-    return work.workspace.original(work.batch_id, image.nr, excluded=not excluded)
-
-
-def _err_folder(work: Work) -> Path:
-    """Return the folder that import left for the unreadable files, or a new one.
-
-    Renaming keeps a folder's inode, so the batch's own is told from another of its name.
-    """
-    inbox = Path(work.batch.inbox)
-    prefix = f"{work.batch.folder}.err"
-    for entry in os.scandir(inbox):
-        own = entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
-        if own and folder_key(entry.stat(follow_symlinks=False)) == work.batch.folder_key:
-            return Path(entry.path)
-    folder = inbox / free_err_name(inbox, work.batch.folder)
-    folder.mkdir()
-    return folder

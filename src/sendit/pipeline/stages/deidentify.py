@@ -9,10 +9,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from sendit.deid import Engine, Report
-from sendit.errors import ImageError, SenditError
+from sendit.errors import BatchStopped, ImageError, SenditError, Unreadable
 from sendit.pipeline.durable import sync_volume
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, ImageResult, NewFinding
@@ -57,13 +57,22 @@ def run_chunk(work: Work, engine: Engine) -> Chunk:
     chunk = Chunk()
     images = Image.objects.filter(pk__in=work.claim.image_ids).order_by("nr")
     work.workspace.check()
-    work.workspace.new(work.batch_id).mkdir(mode=0o700, exist_ok=True)
+    results = _own_folder(work)
     for image in images:
         work.progress()
         with working_on(image=image.pk):
             _one(work, engine, image, chunk)
     _release(work, chunk.results)
+    work.workspace.remove(results)
     return chunk
+
+
+def _own_folder(work: Work) -> Path:
+    """Make the folder for the results of this claim; a slow worker never meets its successor."""
+    folder = work.workspace.new(work.batch_id, work.claim.run_id)
+    work.workspace.remove(folder)
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
 
 
 def _one(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
@@ -80,7 +89,18 @@ def _one(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
 
 def _written(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
     original = work.workspace.original(work.batch_id, image.nr)
-    report = engine.deidentify_into(original, work.workspace.new(work.batch_id))
+    try:
+        report = engine.deidentify_into(
+            original, work.workspace.new(work.batch_id, work.claim.run_id)
+        )
+    except Unreadable:
+        if not original.is_file():
+            work.workspace.check()
+            raise BatchStopped(
+                "An original is missing from the working area; see whether somebody removed it "
+                'and put it back, then run "sendit retry".'
+            ) from None
+        raise
     chunk.elements.update(report.elements)
     chunk.results.append(_result(image, report))
 
@@ -131,6 +151,6 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
 def _release(work: Work, results: Sequence[ImageResult]) -> None:
     files = [result.file for result in results if result.file]
     if files:
-        sync_volume(work.workspace.new(work.batch_id))
+        sync_volume(work.workspace.phi(work.batch_id))
         work.progress()
-        work.workspace.release(work.batch_id, files)
+        work.workspace.release(work.batch_id, work.claim.run_id, files)

@@ -3,6 +3,8 @@
 An answer that was kept is used again; without an answer the batch does not go on.
 """
 
+from django.db import transaction
+
 from sendit.deid import read_header
 from sendit.deid.identities import Identities, Identity
 from sendit.identity import (
@@ -12,6 +14,7 @@ from sendit.identity import (
     complete_request,
     derive,
 )
+from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import BatchIdentifiers, Image
@@ -32,13 +35,15 @@ def run(work: Work) -> Outcome:
         on_missing=identity.on_missing,
     )
     answers = work.project.identity_service(work.site_key).identify(request).answers
-    BatchIdentifiers.objects.create(
-        batch=work.batch,
-        answers=[
-            [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
-            for key, answer in sorted(answers.items())
-        ],
-    )
+    with transaction.atomic():
+        machine.renew(work.claim, now=work.now())
+        BatchIdentifiers.objects.create(
+            batch=work.batch,
+            answers=[
+                [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
+                for key, answer in sorted(answers.items())
+            ],
+        )
     return Outcome(Event.IDENTIFIED)
 
 

@@ -9,28 +9,21 @@ the folder is removed.
 
 import filecmp
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 
 from sendit.deid import Header, read_header, screen
 from sendit.errors import BatchStopped, Excluded, Unreadable
 from sendit.pipeline import machine
-from sendit.pipeline.durable import sync_folders, sync_volume
 from sendit.pipeline.machine import Event, NewFinding
-from sendit.pipeline.stages.inventory import (
-    Found,
-    free_err_name,
-    inventory,
-    is_read_only,
-    remove_ignored,
-)
+from sendit.pipeline.stages.inventory import Found, inventory
+from sendit.pipeline.stages.moving import move_in, put_away, went_away
 from sendit.pipeline.work import Outcome, Work
-from sendit.pipeline.workspace import remove_empty_folders
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Finding, Image
 from sendit.terms import OUTCOME_OF, Reason, Stage, Verdict
@@ -40,6 +33,7 @@ BLOCK = 256
 """Files looked at, written down and moved together."""
 ROUNDS = 5
 """How often a folder that keeps growing is looked at again."""
+EMPTY_FOLDER = "EMPTY_FOLDER"
 
 MESSAGES: dict[Reason, str] = {
     Reason.NOT_DICOM: "1 file is not DICOM",
@@ -47,13 +41,21 @@ MESSAGES: dict[Reason, str] = {
     Reason.TRUNCATED: "1 file ends too early",
     Reason.MALFORMED: "1 file is damaged",
     Reason.TOO_LARGE: "1 file is larger than max_instance allows",
-    Reason.LINK_OUTSIDE: "1 link leads out of the folder and was not followed",
+    Reason.LINK_OUTSIDE: "1 link was not followed, since it leads to no file of the folder",
     Reason.NO_PERMISSION: "1 file may not be read",
+}
+
+
+BY_FILTER = " by the project's filters"
+EXCLUSIONS: dict[str, str] = {
+    Reason.DICOMDIR: ": a DICOMDIR names the patient and holds no image",
+    Reason.SAME_FILE: ": the same file is there already",
 }
 
 
 def run(work: Work) -> Outcome:
     """Take the batch's folder in."""
+    work.workspace.check()
     folder = work.folder()
     known = _finish_moves(work, folder)
     if folder is None and not known:
@@ -62,7 +64,12 @@ def run(work: Work) -> Outcome:
             'Put it back under its name, then run "sendit retry".'
         )
     if folder is not None:
-        _take_in(work, folder, known)
+        try:
+            _take_in(work, folder, known)
+        except FileNotFoundError:
+            if folder.exists():
+                raise
+            raise went_away() from None
     return _outcome(work)
 
 
@@ -74,9 +81,10 @@ class _Known:
     firsts: dict[str, int] = field(default_factory=dict)
     """Number of the first file with a SOP Instance UID, by the UID's digest."""
     next_nr: int = 1
+    was_empty: bool = False
 
     def __bool__(self) -> bool:
-        return self.next_nr > 1
+        return self.next_nr > 1 or self.was_empty
 
 
 def _finish_moves(work: Work, folder: Path | None) -> _Known:
@@ -89,22 +97,24 @@ def _finish_moves(work: Work, folder: Path | None) -> _Known:
             known.firsts[image.sop_digest] = image.nr
     unreadable = Finding.objects.filter(batch=work.batch_id, nr__isnull=False)
     known.paths.update(str(path) for path in unreadable.values_list("file", flat=True))
+    known.was_empty = Finding.objects.filter(batch=work.batch_id, code=EMPTY_FOLDER).exists()
     last = max(unreadable.aggregate(last=Max("nr"))["last"] or 0, images[-1].nr if images else 0)
     known.next_nr = last + 1
     if images:
-        _move_in(work, folder, images)
+        move_in(work, folder, images)
     return known
 
 
 def _take_in(work: Work, folder: Path, known: _Known) -> None:
-    work.workspace.check()
     for _ in range(ROUNDS):
         files = (found for found in inventory(folder) if found.path not in known.paths)
         while block := list(islice(files, BLOCK)):
             images = _write_down(work, folder, block, known)
-            _move_in(work, folder, images)
+            move_in(work, folder, images)
             work.progress()
-        if _put_away(work, folder):
+        if not known:
+            _note_empty_folder(work)
+        if put_away(work, folder):
             return
     raise BatchStopped(
         "New files keep arriving in the folder; see that its sender finishes under a .tmp name, "
@@ -136,6 +146,8 @@ def _look(work: Work, folder: Path, found: Found) -> _Seen:
     except Excluded as error:
         return _Seen(found, Verdict.EXCLUDED, error.reason, error.detail, header)
     except Unreadable as error:
+        if not os.path.lexists(folder / found.path):
+            raise went_away(1) from None
         return _Seen(found, Verdict.REJECTED, error.reason, error.detail)
     return _Seen(found, header=header)
 
@@ -150,6 +162,7 @@ def _write_down(work: Work, folder: Path, block: Sequence[Found], known: _Known)
         known.next_nr += 1
         known.paths.add(found.path)
         seen = _look(work, folder, found)
+        work.progress()
         if seen.reason is not None and OUTCOME_OF[seen.reason] is Fate.UNREADABLE:
             findings.append(_unreadable(seen, nr))
             continue
@@ -163,6 +176,7 @@ def _write_down(work: Work, folder: Path, block: Sequence[Found], known: _Known)
             known.firsts[digest] = nr
         images.append(_image(work, seen, nr, digest))
     with transaction.atomic():
+        machine.renew(work.claim, now=work.now())
         Image.objects.bulk_create(images)
         findings += [_same_uid(image) for image in images if image.verdict == Verdict.REJECTED]
         machine.note(work.batch_id, findings, now=work.now())
@@ -221,76 +235,6 @@ def _same_uid(image: Image) -> NewFinding:
     )
 
 
-# Moving
-
-
-def _move_in(work: Work, folder: Path | None, images: Iterable[Image]) -> None:
-    """Move originals in, make them durable; a link and what was moved already stay as they are."""
-    workspace = work.workspace
-    (workspace.phi(work.batch_id) / "excluded").mkdir(mode=0o700, parents=True, exist_ok=True)
-    missing = 0
-    for image in images:
-        excluded = image.verdict == Verdict.EXCLUDED
-        place = workspace.original(work.batch_id, image.nr, excluded=excluded)
-        source = None if folder is None else folder / image.source
-        if source is not None and source.is_symlink():
-            source.unlink()
-        elif source is not None:
-            missing += not _moved(work, source, place)
-        elif not place.exists() and not _was_link(image):
-            missing += 1
-    if missing:
-        raise BatchStopped(
-            f"{missing} of the folder's files went away while it was imported; the others are "
-            'kept. Put the folder back under its name, then run "sendit retry".'
-        )
-    sync_volume(workspace.phi(work.batch_id))
-    sync_folders([workspace.phi(work.batch_id), workspace.phi(work.batch_id).parent])
-
-
-def _was_link(image: Image) -> bool:
-    return image.reason == Reason.SAME_FILE and image.size == 0
-
-
-def _moved(work: Work, source: Path, place: Path) -> bool:
-    try:
-        if not work.workspace.take_in(source, place):
-            work.progress()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if is_read_only(error):
-            raise BatchStopped(
-                "The originals may not be moved out of their folder "
-                f"({os.strerror(error.errno or 0)}); make the folder writable for sendit, "
-                'then run "sendit retry". They are kept where they are.'
-            ) from None
-        raise
-    place.chmod(0o600)
-    return True
-
-
-def _put_away(work: Work, folder: Path) -> bool:
-    """Remove the emptied folder, or rename it when unreadable files stay; False: it has grown."""
-    unreadable = set(
-        Finding.objects.filter(batch=work.batch_id, nr__isnull=False).values_list("file", flat=True)
-    )
-    left = {found.path for found in inventory(folder)}
-    if left - unreadable:
-        return False
-    inbox = folder.parent
-    if left:
-        folder.rename(inbox / free_err_name(inbox, folder.name))
-    else:
-        remove_ignored(folder)
-        try:
-            remove_empty_folders(folder)
-        except OSError:
-            return False
-    sync_folders([inbox])
-    return True
-
-
 # The end
 
 
@@ -312,16 +256,22 @@ def _outcome(work: Work) -> Outcome:
     return Outcome(event, tuple(_alerts(images)))
 
 
-def _alerts(images: "Iterable[Image]") -> Iterator[NewFinding]:
-    counts: dict[str, int] = {}
-    for image in images:
-        if image.verdict == Verdict.EXCLUDED:
-            counts[image.reason] = counts.get(image.reason, 0) + 1
-    for reason, count in sorted(counts.items()):
+def _note_empty_folder(work: Work) -> None:
+    """Say why there is nothing, before the folder is removed and nobody can tell any more."""
+    with transaction.atomic():
+        machine.renew(work.claim, now=work.now())
+        message = "The folder held no file."
+        finding = NewFinding(EMPTY_FOLDER, message, Stage.IMPORT, severity=Finding.ALERT)
+        machine.note(work.batch_id, [finding], now=work.now())
+
+
+def _alerts(images: QuerySet[Image]) -> Iterator[NewFinding]:
+    excluded = images.filter(verdict=Verdict.EXCLUDED).values_list("reason")
+    for reason, count in excluded.annotate(n=Count("pk")).order_by("reason"):
         word = "file was" if count == 1 else "files were"
         yield NewFinding(
             reason,
-            f"{count} {word} left out by the project's filters.",
+            f"{count} {word} left out{EXCLUSIONS.get(reason, BY_FILTER)}.",
             Stage.IMPORT,
             severity=Finding.ALERT,
         )

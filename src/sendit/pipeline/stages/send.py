@@ -11,6 +11,9 @@ from sendit.records.models import Delivery, Finding
 from sendit.storage import Target
 from sendit.terms import DeliveryState, Stage
 
+_AGAIN = " It is tried again every few minutes."
+_HOW_AGAIN = ' Run "sendit retry" with --target when it can.'
+
 
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
@@ -31,12 +34,12 @@ def run(work: Work) -> Outcome:
 
 
 def _lagging(work: Work) -> Iterator[NewFinding]:
-    lagging = Delivery.objects.filter(batch=work.batch_id, state=DeliveryState.FAILED)
+    lagging = Delivery.objects.filter(batch=work.batch_id).exclude(error=None)
     for delivery in lagging.order_by("pk"):
         yield NewFinding(
             (delivery.error or {"code": TargetError.code})["code"],
-            "An optional target did not take the batch; its results are kept until it has. "
-            'Run "sendit retry" with --target when it is back.',
+            "An optional target did not take the batch; its results are kept until it has."
+            + (_HOW_AGAIN if delivery.state == DeliveryState.FAILED else _AGAIN),
             Stage.SEND,
             severity=Finding.ALERT,
             target=delivery.target,
@@ -54,7 +57,11 @@ def deliver(work: Work, *, required: bool) -> list[TargetError]:
         try:
             _send(work, delivery.target, targets[delivery.target])
         except TargetError as error:
-            _failed(work, delivery.target, error)
+            error.target = delivery.target
+            # An optional target that is only away is asked again while the batch is cleaned up.
+            later = error.retryable and not required
+            state = DeliveryState.PENDING if later else DeliveryState.FAILED
+            machine.delivery_moved(work.claim, delivery.target, state, now=work.now(), error=error)
             failures.append(error)
     return failures
 
@@ -65,7 +72,3 @@ def _send(work: Work, name: str, target: Target) -> None:
     machine.delivery_moved(
         work.claim, name, DeliveryState.SENT, now=work.now(), receipt=receipt.as_json()
     )
-
-
-def _failed(work: Work, name: str, error: TargetError) -> None:
-    machine.delivery_moved(work.claim, name, DeliveryState.FAILED, now=work.now(), error=error)

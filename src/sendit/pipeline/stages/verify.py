@@ -8,9 +8,9 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
 from sendit.pipeline.stages import packages
 from sendit.pipeline.work import Outcome, Work
-from sendit.records.models import Batch, Delivery, Image
+from sendit.records.models import Delivery
 from sendit.storage import Receipt, Target
-from sendit.terms import DeliveryState, Verdict
+from sendit.terms import DeliveryState
 
 
 def run(work: Work) -> Outcome:
@@ -27,11 +27,7 @@ def run(work: Work) -> Outcome:
             'A required target has not proven that it holds the batch; run "sendit retry".'
         )
     machine.mark_sent(work.claim, now=work.now())
-    in_part = (
-        Batch.objects.get(pk=work.batch_id).has_error
-        or Image.objects.filter(batch=work.batch_id, verdict=Verdict.HELD).exists()
-    )
-    return Outcome(Event.PROVEN_IN_PART if in_part else Event.PROVEN)
+    return Outcome(Event.PROVEN)
 
 
 def prove(work: Work, *, required: bool) -> list[TargetError]:
@@ -44,6 +40,7 @@ def prove(work: Work, *, required: bool) -> list[TargetError]:
         try:
             _verify(work, delivery, targets[delivery.target])
         except TargetError as error:
+            error.target = delivery.target
             state = DeliveryState.SENT if error.retryable else DeliveryState.FAILED
             machine.delivery_moved(work.claim, delivery.target, state, now=work.now(), error=error)
             failures.append(error)

@@ -1,0 +1,154 @@
+"""Read the honest broker's file, and refuse one that contradicts itself.
+
+A wrong line would give two patients one name, or one patient two, and nobody would see it in
+what was delivered; so every line is checked each time.  Messages name lines, never values.
+"""
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TextIO
+
+from pydantic import AfterValidator, ValidationInfo
+
+from sendit.deid.identities import normal_id
+from sendit.errors import IdentityError, IdentityUnavailable
+
+NEEDED = ("patient_id", "patient_pseudonym")
+COLUMNS = (*NEEDED, "shift_days", "item", "study_pseudonym")
+
+_PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LENGTHS = {"patient_pseudonym": 64, "study_pseudonym": 16}
+"""What Patient ID (VR LO) and Accession Number (VR SH) can hold."""
+_DAYS = re.compile(r"-?[1-9][0-9]{0,4}")
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base", Path.cwd())
+    return Path(os.path.normpath(base / path.expanduser()))
+
+
+LocalPath = Annotated[Path, AfterValidator(_absolute)]
+"""A path in a configuration file; a relative one counts from the folder of that file."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """What the file says about one patient."""
+
+    pseudonym: str = field(repr=False)
+    shift_days: int | None = field(repr=False)
+    """None: the file leaves it open."""
+    studies: dict[str, str] = field(default_factory=dict, repr=False)
+    """Study pseudonym by ``normal_id`` of the item."""
+
+
+def read_broker_file(path: Path) -> Mapping[str, Entry]:
+    """Return what the file says, by ``normal_id`` of the patient.
+
+    Raises
+    ------
+    sendit.errors.IdentityUnavailable
+        When it cannot be read now.
+    sendit.errors.IdentityError
+        When others can read it, or it contradicts itself; names the first line that does.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            if os.fstat(stream.fileno()).st_mode & 0o007:
+                raise IdentityError(f"{path} can be read by everybody. Run: chmod o= {path}")
+            return _read(stream, path)
+    except OSError as error:
+        raise IdentityUnavailable(f"{path} cannot be read ({error.strerror}).") from error
+    except (UnicodeDecodeError, csv.Error):
+        raise IdentityError(f"{path} is not a CSV file in UTF-8. Save it as one.") from None
+
+
+def _read(stream: TextIO, path: Path) -> Mapping[str, Entry]:
+    entries: dict[str, Entry] = {}
+    owners: dict[str, str] = {}
+    for line, row in _rows(stream, path):
+        if problem := _problem(row, entries, owners):
+            raise IdentityError(f"{path}, line {line}: {problem}. Mend it, then retry the batch.")
+        patient = normal_id(row["patient_id"])
+        entry = entries.setdefault(patient, Entry(row["patient_pseudonym"], _days(row)))
+        owners[normal_id(row["patient_pseudonym"])] = patient
+        if row["item"]:
+            entry.studies[normal_id(row["item"])] = row["study_pseudonym"]
+            owners[normal_id(row["study_pseudonym"])] = _study(row)
+    if owners.keys() & entries.keys():
+        raise IdentityError(
+            f"{path}: a pseudonym is the patient_id of another line. Choose others that nobody has."
+        )
+    return entries
+
+
+def _rows(stream: TextIO, path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield every line that holds something, with all columns, each without blanks around."""
+    reader = csv.DictReader(stream, strict=True)
+    names = reader.fieldnames or ()
+    if not set(NEEDED) <= set(names) or not set(names) <= set(COLUMNS):
+        raise IdentityError(
+            f"{path}: the first line has to name the columns, separated by commas: "
+            f"{', '.join(COLUMNS)}; the first two are needed."
+        )
+    for row in reader:
+        if None in row or None in row.values():
+            raise IdentityError(
+                f"{path}, line {reader.line_num}: has more or fewer columns than the first line."
+            )
+        values = {name: row.get(name, "").strip() for name in COLUMNS}
+        if any(values.values()):
+            yield reader.line_num, values
+
+
+def _problem(
+    row: Mapping[str, str], entries: Mapping[str, Entry], owners: Mapping[str, str]
+) -> str:
+    """Say what is wrong with a line, beside the lines before it; empty when nothing is."""
+    patient, pseudonym = normal_id(row["patient_id"]), row["patient_pseudonym"]
+    if not patient:
+        return "patient_id is empty"
+    for column, length in _LENGTHS.items():
+        value = row[column]
+        if not value and column not in NEEDED:
+            continue
+        if len(value) > length or not _PSEUDONYM.fullmatch(value):
+            return (
+                f"{column} is not 1 to {length} of A-Z a-z 0-9 . _ -, the first a letter or digit"
+            )
+        if normal_id(value) in (patient, normal_id(row["item"])):
+            return f"{column} is the identifier itself"
+    if row["shift_days"] and not _DAYS.fullmatch(row["shift_days"]):
+        return "shift_days is not a whole number other than 0"
+    if bool(row["item"]) != bool(row["study_pseudonym"]):
+        return "item and study_pseudonym belong together"
+    known = entries.get(patient)
+    if known is not None and pseudonym != known.pseudonym:
+        return "the patient has another patient_pseudonym in a line above"
+    if known is not None and _days(row) != known.shift_days:
+        return "the patient has other shift_days in a line above"
+    return _taken(row, owners)
+
+
+def _days(row: Mapping[str, str]) -> int | None:
+    return int(row["shift_days"]) if row["shift_days"] else None
+
+
+def _study(row: Mapping[str, str]) -> str:
+    return f"{normal_id(row['patient_id'])}\0{normal_id(row['item'])}"
+
+
+def _taken(row: Mapping[str, str], owners: Mapping[str, str]) -> str:
+    """Say which pseudonym of a line names somebody or something else already."""
+    patient, study = (normal_id(row[column]) for column in _LENGTHS)
+    if owners.get(patient, normal_id(row["patient_id"])) != normal_id(row["patient_id"]):
+        return "patient_pseudonym is taken by a line above"
+    if row["item"] and owners.get(study, _study(row)) != _study(row):
+        return "study_pseudonym is taken by a line above"
+    if patient == study:
+        return "patient_pseudonym and study_pseudonym are the same"
+    return ""

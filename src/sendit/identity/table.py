@@ -1,0 +1,77 @@
+"""Pseudonyms from a CSV file that an honest broker keeps.
+
+The file has a header and a line for each patient, or for each study of a patient::
+
+    patient_id,patient_pseudonym,shift_days,item,study_pseudonym
+    70010001,SUBJ-001,-35,ACC0001,SUBJ-001-A
+
+Only the first two columns are needed; a shift or a study pseudonym that is left out is
+derived as ``keyed`` does.  The file is read anew for each batch, so the broker may add lines
+at any time.  A patient who is not in it stops the batch: nobody is named by chance.
+"""
+
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from sendit.deid.identities import Identities, Identity, normal_id
+from sendit.errors import IdentityError
+from sendit.identity.base import IdentityContext, IdentityRequest, PatientRequest
+from sendit.identity.broker_file import Entry, LocalPath, read_broker_file
+from sendit.identity.derived import DerivedNames, ShiftOptions, uid_key
+
+
+class TableOptions(ShiftOptions, frozen=True):
+    """Options of ``kind = "table"``."""
+
+    path: LocalPath
+    """The CSV file: `patient_id`, `patient_pseudonym`, and if wanted `shift_days`, `item`,
+    `study_pseudonym`; nobody else may be able to read it."""
+
+
+class Table:
+    """Answers from the file, and from the site key where the file says nothing."""
+
+    options_model: ClassVar[type[BaseModel]] = TableOptions
+
+    def __init__(self, options: TableOptions, context: IdentityContext) -> None:
+        self._path = options.path
+        self._names = DerivedNames(options, context)
+        self._context = context
+
+    def identify(self, request: IdentityRequest, /) -> Identities:
+        """Answer for every Study of every patient, or for none.
+
+        Raises
+        ------
+        sendit.errors.IdentityError
+            When a patient is not in the file, or the file contradicts itself.
+        sendit.errors.IdentityUnavailable
+            When the file cannot be read now.
+        """
+        entries = read_broker_file(self._path)
+        strangers = sum(normal_id(one.patient_id) not in entries for one in request.patients)
+        if strangers:
+            raise IdentityError(
+                f"{strangers} of {len(request.patients)} patients of the batch are not in "
+                f"{self._path}. Add them, then retry the batch."
+            )
+        return Identities(
+            answers={
+                (normal_id(patient.patient_id), study.study_instance_uid): self._identity(
+                    entries[normal_id(patient.patient_id)], patient, study.item
+                )
+                for patient in request.patients
+                for study in patient.studies
+            },
+            uid_key=uid_key(self._context),
+            entity_field=self._context.entity_field,
+        )
+
+    def _identity(self, entry: Entry, patient: PatientRequest, item: str) -> Identity:
+        derived = self._names
+        return Identity(
+            entry.pseudonym,
+            entry.studies.get(normal_id(item)) or derived.study(patient.patient_id, item),
+            entry.shift_days or derived.shift(patient.patient_id),
+        )

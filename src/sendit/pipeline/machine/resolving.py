@@ -1,0 +1,85 @@
+"""How a person settles what is open: on without the bad and the held files, or all of it back."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from sendit.errors import UsageError
+from sendit.pipeline.machine.findings import open_errors, write_errors
+from sendit.pipeline.machine.steps import is_open, locked, make_move, refuse_if_busy, restart
+from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, Event
+from sendit.records.models import Batch, Image
+from sendit.terms import Reason, Stage, Status, Verdict
+
+
+def accept(batch_id: int, *, reason: str, now: datetime) -> None:
+    """Go on without the bad and the held files: open errors are closed, held images left out.
+
+    Raises
+    ------
+    UsageError
+        When nothing of the batch is open.
+    """
+    with transaction.atomic():
+        batch = locked(batch_id)
+        if batch.turned_down or not is_open(batch_id):
+            raise UsageError(f"Batch {batch_id} has nothing open to accept.")
+        open_errors(batch_id).update(resolved=_decision("accepted", reason))
+        Image.objects.filter(batch=batch_id, verdict=Verdict.HELD).update(
+            verdict=Verdict.EXCLUDED, reason=Reason.REVIEW, modified=now
+        )
+        held = "" if batch.held == HELD_PERSON else batch.held
+        Batch.objects.filter(pk=batch_id).update(accept_bad=True, held=held, modified=now)
+        write_errors(batch_id)
+        if batch.status == Status.ERROR:
+            restart(batch, now=now)
+        elif batch.stage == Stage.CLEAN_UP and batch.status == Status.DONEPROCESSING:
+            make_move(batch_id, Stage.CLEAN_UP, Event.ACCEPTED, now=now)
+
+
+def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:
+    """Send nothing more of a batch: its results go and its originals go back.
+
+    Raises
+    ------
+    UsageError
+        When nothing of the batch is open, somebody is working on it, or its originals may be
+        gone already.
+    """
+    with transaction.atomic():
+        batch = locked(batch_id)
+        if batch.turned_down or not is_open(batch_id):
+            raise UsageError(f"Batch {batch_id} has nothing open to reject.")
+        if _is_done(batch):
+            raise UsageError(
+                f"Batch {batch_id} was delivered whole, only its clean-up failed; "
+                f'run "sendit retry {batch_id}" instead.'
+            )
+        refuse_if_busy(batch, now=now)
+        open_errors(batch_id).update(resolved=_decision("rejected", reason))
+        # Whoever was paused with a lapsed claim on some of its images writes nothing any more.
+        Image.objects.filter(batch=batch_id).update(lease_token="", lease_until=None)
+        move = BY_EVENT[Stage(batch.stage), Event.TURNED_DOWN]
+        Batch.objects.filter(pk=batch_id).update(
+            turned_down=True,
+            status=move.status,
+            stage=move.to_stage,
+            held="",
+            attempts=0,
+            retry_at=None,
+            due_at=None,
+            lease_token="",
+            lease_until=None,
+            finished=now,
+            modified=now,
+        )
+        write_errors(batch_id)
+
+
+def _is_done(batch: Batch) -> bool:
+    images = Image.objects.accepted().filter(batch=batch)
+    return batch.stage in ("", Stage.CLEAN_UP) and images.filter(status=Status.DONE).exists()
+
+
+def _decision(word: str, reason: str) -> str:
+    return f"{word}: {reason}" if reason else word

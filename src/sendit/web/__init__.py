@@ -1,0 +1,1 @@
+"""The status pages: server-rendered, behind a login, without a script."""

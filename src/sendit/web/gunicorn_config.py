@@ -1,0 +1,23 @@
+"""How gunicorn serves the pages; read by gunicorn itself (``--config python:…``)."""
+
+import contextlib
+import ctypes
+import signal
+
+_PR_SET_PDEATHSIG = 1
+
+workers = 1
+threads = 4
+preload_app = True
+"""One secret for all workers when the configuration names none; and errors show at the start."""
+control_socket_disable = True
+loglevel = "warning"
+graceful_timeout = 3
+timeout = 60
+forwarded_allow_ips = "127.0.0.1,::1"
+
+
+def on_starting(_server: object) -> None:
+    """Ask Linux to end the server when its parent dies."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
