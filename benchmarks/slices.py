@@ -1,9 +1,9 @@
 """Make the corpus: CT and MR slices of 0.5 MB under headers of real scanners.
 
-The headers come from the files that the pydicom wheel ships (GE, Toshiba, Philips,
-Siemens), with their private elements; the pixels are a 512 x 512 pattern, since the shipped
-ones are cut down to a few kilobytes.  Each Study is one header repeated as one Series, the
-way a scanner writes it: the instances differ in number, position, UID and pixels.
+The headers come from the files that the pydicom wheel ships (GE, Philips), with their
+private elements; the pixels are a 512 x 512 pattern, since the shipped ones are cut down to
+a few kilobytes.  Each Study is one header repeated as one Series, the way a scanner writes
+it: the instances differ in number, position, UID and pixels.
 
 Runs as a program of its own (``python -m benchmarks.slices FOLDER --images N``), so that the
 process that measures stays small: the memory of a child counts from its parent's.
@@ -20,14 +20,16 @@ from pydicom.uid import generate_uid
 
 SOURCES = (
     "CT_small.dcm",
-    "dicomdirtests/77654033/CT2/*",
-    "MR_small.dcm",
-    "dicomdirtests/98892001/CT5N/*",
     "dicomdirtests/98892003/MR2/*",
-    "dicomdirtests/98892001/CT2N/*",
+    "dicomdirtests/77654033/CT2/*",
     "dicomdirtests/98892003/MR1/*",
+    "dicomdirtests/98892001/CT5N/*",
+    "dicomdirtests/98892001/CT2N/*",
 )
-"""Uncompressed CT and MR below pydicom's ``data/test_files``; the first match of each is taken."""
+"""Below pydicom's ``data/test_files``; the first match of each is taken.
+
+Uncompressed and original: derived images may be held back, since they may carry text.
+"""
 SIDE = 512
 IMAGES_PER_STUDY = 100
 
