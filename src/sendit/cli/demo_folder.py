@@ -54,6 +54,9 @@ on_missing = "derive"           # a study without Accession Number goes by its S
 preset = "basic"
 options = ["retain-longitudinal-modified-dates"]
 defacing = "off"                # faces in head scans are not removed
+pixels = "off"                  # pictures are not searched for text; without this line,
+                                # derived ones would be held for a person
+pixels_off_reason = "the CT and MR slices of this demo show no text"
 
 [[targets]]
 name = "out"
