@@ -53,6 +53,10 @@ class Allowance:
     pixels_changed: bool = False
     """Whether pixels may have been blanked."""
 
+    def __post_init__(self) -> None:
+        folded = frozenset((one[0], one[1].casefold(), one[2]) for one in self.private)
+        object.__setattr__(self, "private", folded)
+
     @property
     def kinds(self) -> Kind:
         """Return the kinds of identifiers that may stand."""

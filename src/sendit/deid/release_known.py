@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from sendit.deid.release_reader import Content, Key, Level, vr_of
+from sendit.deid.release_reader import Content, Key, Level, creator_tag, vr_of
 from sendit.deid.release_sources import (
     CLASS_UIDS,
     DESCRIPTIONS,
@@ -132,7 +132,7 @@ class Dossier:
         if not new:
             return
         private = any(key & _ODD_GROUP for key, _ in new)
-        creators = _creators(level.leaves) if private else {}
+        creators = level.creators() if private else {}
         for key, value in new:
             self._leaf(key, value, charset, creators)
         seen |= new
@@ -179,7 +179,7 @@ class Dossier:
         self._free_text(text)
 
     def _private(self, tag: int, texts: Iterable[str], creators: dict[int, str]) -> None:
-        creator = creators.get(tag >> 16 << 16 | (tag >> 8 & 0xFF), "")
+        creator = creators.get(creator_tag(tag), "")
         told = bool(creator) and names_somebody(tag, creator)
         for text in texts:
             if told and len(text) < 200:
@@ -293,12 +293,3 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
-
-
-def _creators(leaves: list[tuple[Key, bytes]]) -> dict[int, str]:
-    """Return the private creators of one level, by group and block."""
-    return {
-        key >> 16: value.decode("latin-1").strip(" \0")
-        for key, value in leaves
-        if key & _ODD_GROUP and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
-    }

@@ -9,7 +9,7 @@ DICOM: PS3.10 7.1, PS3.15 E.1.1 and E.2 (codes of CID 7050), PS3.5 7.8 (private 
 
 from collections.abc import Set
 
-from sendit.deid.release_reader import Content, Level, tag_name, vr_of
+from sendit.deid.release_reader import Content, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_table import (
     BASIC_PROFILE,
     CLEAN_GRAPHICS,
@@ -107,11 +107,7 @@ def check_private(
     keys += [key for key, _ in level.sequences if key & _ODD_GROUP]
     if not keys:
         return
-    creators = {
-        key >> 16: value.decode("latin-1").strip(" \0")
-        for key, value in level.leaves
-        if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
-    }
+    creators = level.creators()
     for key in keys:
         tag = key >> 16
         if not _vouched_for(tag, creators, options, allowed):
@@ -126,7 +122,7 @@ def _vouched_for(
         return CLEAN_GRAPHICS in options
     if tag in creators:
         return SAFE_PRIVATE in options or any(one[:2] == (group, creators[tag]) for one in allowed)
-    creator = creators.get(group << 16 | element >> 8)
+    creator = creators.get(creator_tag(tag))
     if creator is None:
         return False
     row = (group, creator, element & 0xFF)

@@ -87,6 +87,14 @@ class Level:
         leaf = self.by_tag().get(tag)
         return leaf[1].strip(b" \0") if leaf is not None else b""
 
+    def creators(self) -> dict[int, str]:
+        """Return the private creators, in small letters, by their own tags (PS3.5 7.8.1)."""
+        return {
+            key >> 16: value.decode("latin-1").strip(" \0").casefold()
+            for key, value in self.leaves
+            if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
+        }
+
     def elements(self) -> frozenset[tuple[Key, bytes]]:
         """Return the leaves as a set; asked for once reading is done."""
         if self._elements is None:
@@ -138,6 +146,11 @@ def vr_of(key: Key) -> str:
 def key_of(tag: int, vr: str) -> Key:
     """Return the key of a tag and a VR."""
     return tag << 16 | int.from_bytes(vr.encode("ascii"), "big")
+
+
+def creator_tag(tag: int) -> int:
+    """Return the tag of the creator that reserves a private element's block."""
+    return tag & 0xFFFF0000 | tag >> 8 & 0xFF
 
 
 def tag_name(tag: int) -> str:

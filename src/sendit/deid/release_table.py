@@ -87,9 +87,17 @@ def required_types(sop_class_uid: str) -> dict[str, str]:
 @cache
 def safe_private() -> frozenset[tuple[int, str, int]]:
     """Return the safe private elements: group, creator, last byte of the element."""
-    return frozenset(
-        (int(row["group"], 16), row["creator"], int(row["element"], 16))
+    rows = [
+        (row["group"], row["creator"], row["element"])
         for row in _tables("safe_private.json")["elements"]
+    ]
+    rows += [
+        (block["group"], block["creator"], element)
+        for block in _tables("vendor_private.json")["blocks"]
+        for element in block["elements"]
+    ]
+    return frozenset(
+        (int(group, 16), creator.casefold(), int(element, 16)) for group, creator, element in rows
     )
 
 
