@@ -8,6 +8,9 @@ import pytest
 
 from sendit.config import Configuration, load
 from sendit.errors import ConfigurationInvalid
+from tests.support.small_disk import remount, small_disk
+
+__all__ = ["Installation", "installation", "remount", "small_disk"]
 
 
 @dataclass(frozen=True)

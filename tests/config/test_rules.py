@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.conftest import Installation
+from tests.support.small_disk import Remount
 
 INBOX = '[[inboxes]]\npath = "inbox"\nproject = "irb-1"\n'
 TARGET = '[[targets]]\nkind = "folder"\npath = "../out"\n'
@@ -82,6 +83,18 @@ def test_a_missing_inbox_is_named(installation: Installation) -> None:
     assert problem.endswith("inbox is not a folder; make it, or mount its volume")
 
 
+def test_an_inbox_that_cannot_be_written_is_named(
+    installation: Installation, small_disk: Path, remount: Remount
+) -> None:
+    installation.write("sendit.toml", f'[[inboxes]]\npath = "{small_disk}"\nproject = "irb-1"\n')
+    remount("ro")
+
+    [problem] = installation.problems()
+
+    assert problem.startswith("sendit.toml: inboxes[1].path: ")
+    assert "cannot be written by this user; originals are moved out of it" in problem
+
+
 @pytest.mark.parametrize("place", ["inbox/out", "sendit-data/clean", "sendit-data/phi/x", "."])
 def test_a_target_may_not_lie_where_files_are_moved_and_removed(
     installation: Installation, place: str
@@ -159,6 +172,9 @@ def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installatio
         ('[deid]\npixels_off_reason = "why"\n', ["deid.pixels_off_reason"]),
         ('[deid]\ndefacing = "off"\n', []),
         ('[deid]\ndefacing = "hold"\n', ["deid.defacing"]),
+        ('[deid]\nrecipe = "gone.deid"\n', ["deid.recipe"]),
+        ('[deid]\nrecipe = "irb-1.toml"\n', ["deid.recipe"]),
+        ("[deid]\nrecipe = 3\n", ["deid.recipe"]),
         ('[delivery]\nsupersede = "hold"\n', ["delivery"]),
         ('[retention]\noriginals = "7 days"\nresults = "keep"\n', []),
         ('[retention]\noriginals = "a while"\n', ["retention.originals"]),

@@ -21,7 +21,7 @@ from sendit.errors import (
 from sendit.storage import IdentifiedTarget, Package, PreparableTarget, Target
 from sendit.storage.registry import accepts_identified, build
 from tests.contracts.targets import TargetContract, make_package
-from tests.storage.conftest import Remount
+from tests.support.small_disk import Remount
 
 LAYOUTS = pytest.mark.parametrize("layout", ["tree", "archive"])
 
