@@ -26,7 +26,6 @@ from sendit.deid import dummies
 from sendit.deid.charsets import decode, recode
 from sendit.deid.dates import shift_values
 from sendit.deid.identities import Identity
-from sendit.deid.private import SafePrivate
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
 from sendit.deid.text import Cleaner
 from sendit.deid.uids import REGISTERED, NewUids
@@ -91,6 +90,8 @@ class Rule:
     """Whether the value may say who somebody is."""
     required: bool = False
     """Whether the IOD wants a value here (type 1)."""
+    block: int = 0
+    """Level and tag of the private creator that has to stay with the element."""
 
     @property
     def drops(self) -> bool:
@@ -171,16 +172,6 @@ def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
     return rule.element(b""), rule.note
 
 
-def keep_creator_of(safe: SafePrivate) -> Act:
-    """Return what keeps a Private Creator whose block may hold something safe (PS3.5 7.8.1)."""
-
-    def act(rule: Rule, value: bytes, context: Context) -> Result:
-        del context
-        return UNCHANGED if safe.knows(value.decode("latin-1")) else (b"", rule.note)
-
-    return act
-
-
 def rebuild_with(parser: Callable[[bytes], bytes | None]) -> Act:
     """Return what builds an opaque value anew from what is known to be safe in it."""
 
@@ -197,7 +188,9 @@ def rebuild_with(parser: Callable[[bytes], bytes | None]) -> Act:
 
 def hold_opaque(rule: Rule, value: bytes, context: Context) -> Result:
     """Hold the instance: the element is said to be safe, but nobody can look into it."""
-    del value, context
+    del context
+    if not value.strip(b"\0 "):
+        return UNCHANGED
     raise Held(Reason.OPAQUE_PRIVATE, rule.note.path)
 
 
@@ -213,6 +206,16 @@ def search(rule: Rule, value: bytes, context: Context) -> Result:
     if new is None:
         return None, (rule.note if rule.note.action else None)
     return rule.element(new), Note(rule.note.path, "C", rules[0])
+
+
+def search_known(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep what an option keeps, be it a number or an address, but nobody who is known."""
+    text = decode(value, rule.charset)
+    found = context.cleaner.clean_known(text)
+    if found.value == text:
+        return None, rule.note
+    new = recode(value, rule.charset, found.value)
+    return rule.element(new + b" " * (len(new) & 1)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
 
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:

@@ -7,6 +7,7 @@ DICOM: PS3.5 6.1, PS3.3 C.12.1.1.2 (Specific Character Set).
 """
 
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -15,13 +16,20 @@ from pydicom.charset import convert_encodings, decode_bytes, encode_string
 DELIMITERS: Final = set(b"\\^=\r\n\t\f")
 """Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 ESCAPE: Final = b"\x1b"
+_SINGLE_BYTE: Final = frozenset(
+    (
+        *("iso8859", "latin_1", "iso8859_2", "iso8859_3", "iso8859_4", "iso_ir_126"),
+        *("iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_148", "iso_ir_166"),
+    )
+)
 
 
 def decode(value: bytes, charset: bytes) -> str:
     """Return a value as text, without padding.
 
     What is not declared, or does not fit its declaration, is read as UTF-8 if it is that,
-    else as Latin-1.
+    else as Latin-1.  UTF-8 declared as a set of one byte a character is read as UTF-8, too:
+    nobody writes its sequences of signs in such a set by chance.
     """
     return _decode(value.strip(b" \0"), charset)[0]
 
@@ -47,6 +55,9 @@ def _decode(text: bytes, charset: bytes) -> tuple[str, str]:
     if text.isascii() and ESCAPE not in text:
         return text.decode("ascii"), "ascii"
     declared = encodings(charset)
+    if _SINGLE_BYTE.issuperset(declared):
+        with suppress(UnicodeError):
+            return text.decode("utf-8"), "utf-8"
     if declared != ("iso8859",):
         try:
             with warnings.catch_warnings():

@@ -56,6 +56,8 @@ class CsaFields:
     parameters: tuple[str, ...]
     """Beginnings of numeric protocol parameters."""
     excluded: tuple[str, ...]
+    texts: Mapping[str, re.Pattern[str]]
+    """Quoted protocol values that may stay, and what they must look like."""
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +73,7 @@ def csa_fields() -> CsaFields:
         {name: re.compile(pattern) for name, pattern in csa["patterns"].items()},
         tuple(protocol["prefixes"].split()),
         tuple(protocol["excluded"].split()),
+        {name: re.compile(pattern) for name, pattern in protocol["texts"].items()},
     )
 
 
@@ -161,9 +164,14 @@ def _protocol(item: bytes, allowed: CsaFields) -> bytes:
 def _parameters(lines: list[str], allowed: CsaFields) -> Iterator[str]:
     for line in lines:
         match = _ASSIGNMENT.fullmatch(line.strip())
-        if match is None or not _PARAMETER.fullmatch(match.group(2)):
+        if match is None:
             continue
         name, number = match.groups()
+        shape = allowed.texts.get(name)
+        if shape is not None and shape.fullmatch(number.strip('"')):
+            yield f"{name}\t = \t{number}"
+        if not _PARAMETER.fullmatch(number):
+            continue
         if name.startswith(allowed.parameters) and not name.startswith(allowed.excluded):
             yield f"{name}\t = \t{number}"
 

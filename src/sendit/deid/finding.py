@@ -118,7 +118,7 @@ class _Reading:
         if one.whole:
             return edges >= SEAM or (inner == INSIDE and len(letters) >= _RUN_TOGETHER)
         if inner >= SEAM:
-            return edges >= SEAM and not self._is_plain_words(start, end)
+            return edges >= SEAM and (inner < GAP or not self._is_plain_words(start, end))
         if edges >= SEAM:
             return not self._is_protected(start, end)
         enough = _AT_AN_EDGE if max(left, right) >= SEAM else _ANYWHERE

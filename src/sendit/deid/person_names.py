@@ -24,7 +24,8 @@ _PARTICLES_WORDS = (
 _PARTICLES = frozenset(_PARTICLES_WORDS.split())
 # A name made of these alone is nobody's.
 _NOBODY_WORDS = (
-    "x xx xxx anon anonymous anonym anonymized anonymised unknown none null noname nobody test phantom patient"
+    "x xx xxx anon anonymous anonym anonymized anonymised unknown none null noname nobody test"
+    " phantom patient"
     " volunteer deidentified removed na tbd operator user admin default technologist radiologist"
     " physician doctor tech service siemens philips qa qc"
 )

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from sendit.deid import actions
 from sendit.deid.actions import Act, Note, Rule
+from sendit.deid.blocks import Creator, InBlock
 from sendit.deid.passing_plans import (
     CHARSET_TAG,
     PIXEL_TAGS,
@@ -81,6 +82,9 @@ CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x0008
 """What makes a coded term; searched by the release check, never rewritten."""
 CODE_PARENTS: Final = frozenset((0x00401101, 0x00080082))
 """Code sequences that name a person or a place, when they have to be there (action D)."""
+KEPT_IDENTITIES: Final = frozenset(
+    ("option:retain-device-identity", "option:retain-institution-identity")
+)
 MAX_PLANS: Final = 5000
 
 
@@ -136,8 +140,8 @@ def safe_private_of(recipe: Recipe) -> SafePrivate | None:
     )
 
 
-Decided: TypeAlias = tuple[int, Rule | None, Plan | None]
-"""Kind, rule and child plan."""
+Decided: TypeAlias = tuple[int, Rule | Creator | InBlock | None, Plan | None]
+"""Kind, rule (or what stands in its place) and child plan."""
 
 
 class DeidPlan(Plan):
@@ -155,8 +159,10 @@ class DeidPlan(Plan):
         """Return the plan of the same place under another character set or one creator more."""
         if tag == CHARSET_TAG:
             return self._plans.plan(self._place._replace(charset=value.strip(b" \0")))
-        same_group = [one for one in self._place.creators if one[0] >> 16 == tag >> 16]
-        creators = (*same_group, (tag, value.strip(b" \0")))
+        creators = tuple(one for one in self._place.creators if one[0] >> 16 == tag >> 16)
+        safe = self._plans.safe_private
+        if safe is not None and safe.knows(value.decode("latin-1")):
+            creators = (*creators, (tag, value.strip(b" \0")))
         return self._plans.plan(self._place._replace(creators=creators))
 
     def slot_for(self, tag: int, vr: bytes) -> Decided:
@@ -193,6 +199,9 @@ class DeidPlan(Plan):
             return REPORT, self._removal(tag, vr, "X", decision.rule), discard
         note = Note(self._prefix + tag_text(tag), decision.action, decision.rule)
         rule = self._rule(tag, vr, note, self._action(tag, vr, decision.action))
+        if rule.act is actions.search and decision.rule in KEPT_IDENTITIES:
+            # What names a device or a place is a number or an address, and kept as such.
+            rule.act = actions.search_known
         if decision.action == "K" and rule.act is actions.keep_noted:
             rule.fixed = (None, note)
         return REPORT, rule, discard
@@ -278,8 +287,7 @@ class DeidPlan(Plan):
         if safe is None:
             return gone
         if is_creator(tag):
-            rule = self._rule(tag, vr, removal.note, actions.keep_creator_of(safe))
-            return SWITCH, rule, self._discard.child(vr)
+            return SWITCH, Creator(self._block(tag), removal.note), self._discard.child(vr)
         creator = dict(self._place.creators).get(creator_tag(tag), b"").decode("latin-1")
         decision = safe.decide(tag, vr.decode("ascii"), creator)
         if decision.fate is Fate.REMOVE:
@@ -293,30 +301,37 @@ class DeidPlan(Plan):
         meant = decision.vr.encode("ascii")
         discard = self._discard.child(vr)
         if decision.fate is Fate.HOLD:
-            return REPORT, self._rule(tag, vr, note, actions.hold_opaque), discard
+            return REPORT, self._private_rule(tag, vr, note, actions.hold_opaque), discard
         if decision.parser is not None:
-            return REPORT, self._rule(tag, vr, note, actions.rebuild_with(decision.parser)), discard
+            act = actions.rebuild_with(decision.parser)
+            return REPORT, self._private_rule(tag, vr, note, act), discard
         if meant == b"SQ":
-            return ENTER, None, self._inside(tag, vr)
+            return ENTER, InBlock(self._block(creator_tag(tag)), note), self._inside(tag, vr)
         if meant == b"PN":
             return gone
-        if meant == b"UI":
-            return (
-                REPORT,
-                self._rule(tag, vr, note._replace(action="U"), actions.replace_uids),
-                discard,
-            )
-        if meant in (b"DA", b"DT") and FULL_DATES not in self._plans.profile.options:
-            if MODIFIED_DATES not in self._plans.profile.options:
+        options = self._plans.profile.options
+        if meant == b"UI" and "retain-uids" not in options:
+            rule = self._private_rule(tag, vr, note._replace(action="U"), actions.replace_uids)
+        elif meant in (b"DA", b"DT") and FULL_DATES not in options:
+            if MODIFIED_DATES not in options:
                 return gone
-            rule = self._rule(tag, vr, note._replace(action="shift"), actions.shift_dates)
+            rule = self._private_rule(tag, vr, note._replace(action="shift"), actions.shift_dates)
             rule.role = "datetime" if meant == b"DT" else ""
-            return REPORT, rule, discard
-        if meant in TEXT_VRS or meant == b"CS":
-            return REPORT, self._rule(tag, vr, note, actions.search), discard
-        rule = self._rule(tag, vr, note, actions.keep_noted)
-        rule.fixed = (None, note)
+        elif meant in TEXT_VRS or meant == b"CS":
+            rule = self._private_rule(tag, vr, note, actions.search)
+        else:
+            rule = self._private_rule(tag, vr, note, actions.keep_noted)
+            rule.fixed = (None, note)
         return REPORT, rule, discard
+
+    def _private_rule(self, tag: int, vr: bytes, note: Note, act: Act) -> Rule:
+        rule = self._rule(tag, vr, note, act)
+        rule.block = self._block(creator_tag(tag))
+        return rule
+
+    def _block(self, creator: int) -> int:
+        """Return what tells one private block from those of other levels."""
+        return len(self._place.path) << 32 | creator
 
     def _required(self, tag: int) -> int:
         return self._plans.types.required(self._parent, tag)

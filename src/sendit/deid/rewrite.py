@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from sendit.deid.actions import MAX_REMEMBERED, Context, Note, Rule
+from sendit.deid.blocks import Creator, CreatorsMet, InBlock
 from sendit.deid.passing_plans import Gathered
 from sendit.deid.segments import Segment
 from sendit.deid.walk import CLOSE, OPEN, Mark, Syntax
@@ -39,19 +40,29 @@ def edits_of(
     memos = context.memos
     while len(memos) < len(rules):
         memos.append({})
-    open_containers: list[tuple[int, int, int]] = []  # length's position, length, growth outside
+    # Length's position, length, growth outside, private creators met outside.
+    open_containers: list[tuple[int, int, int, int]] = []
+    creators = CreatorsMet()
     growth = 0
     new: bytes | None
     note: Note | None
     for rule, pos, start, stop in segment.found.events:
         if type(rule) is Gathered:
             continue
+        if type(rule) is Creator:
+            creators.begin(rule, pos, stop)
+            continue
+        if type(rule) is InBlock:
+            creators.need(rule.block)
+            notes.append(rule.note)
+            continue
         if type(rule) is Mark:
             if rule is OPEN:
-                open_containers.append((pos, start, growth))
+                open_containers.append((pos, start, growth, len(creators)))
                 growth = 0
             elif rule is CLOSE:
-                where, length, outside = open_containers.pop()
+                where, length, outside, met = open_containers.pop()
+                growth += _remove(creators.orphans(met), edits, notes)
                 if growth:
                     new_length = (length + growth).to_bytes(4, "little" if syntax.little else "big")
                     edits.append((where, where + 4, new_length))
@@ -80,8 +91,21 @@ def edits_of(
             growth += len(new) - (stop - pos)
         if note is not None:
             notes.append(note)
+        if rule is not None and rule.block and new != b"":
+            creators.need(rule.block)
+    _remove(creators.orphans(0), edits, notes)
     edits.sort(key=_position)
     return edits, notes
+
+
+def _remove(
+    creators: Sequence[tuple[Creator, int, int]], edits: list[Edit], notes: list[Note]
+) -> int:
+    """Remove creators; return by how much what holds them grows (not at all or less)."""
+    for creator, pos, stop in creators:
+        edits.append((pos, stop, b""))
+        notes.append(creator.note)
+    return -sum(stop - pos for _, pos, stop in creators)
 
 
 def assemble(data: bytes, edits: Sequence[Edit]) -> list[bytes | memoryview]:

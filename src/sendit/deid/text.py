@@ -72,12 +72,22 @@ class Cleaner:
             if one.letters.isdigit() and not is_short(one.letters)
         )
         self._answers: dict[str, Cleaned] = {}
+        self._known_answers: dict[str, Cleaned] = {}
 
     def clean(self, value: str) -> Cleaned:
         """Return the text without identifiers; values are separated by a backslash."""
         answer = self._answers.get(value)
         if answer is None:
             answer = self._answers[value] = self._clean(value)
+        return answer
+
+    def clean_known(self, value: str) -> Cleaned:
+        """Return the text without known identifiers; numbers and dates of others stay."""
+        answer = self._known_answers.get(value)
+        if answer is None:
+            spans = merge(Span(find.start, find.end, RULE) for find in self._finder.find(value))
+            answer = Cleaned(apply(value, spans), tuple(span.rule for span in spans))
+            self._known_answers[value] = answer
         return answer
 
     def holds(self, code: str) -> bool:
