@@ -122,6 +122,10 @@ def _database_problems(settings: Settings, file: str, mounts: Path) -> Iterator[
 
 
 def _broker_problems(settings: Settings, file: str) -> Iterator[Problem]:
+    if settings.mode == "celery":
+        yield Problem(
+            file, "mode", '"celery" needs workers that are not there yet; allowed: inline, pool'
+        )
     if settings.mode == "celery" and settings.broker.url is None:
         yield Problem(file, "broker.url", 'is missing; mode = "celery" needs redis://HOST/0')
     if settings.mode != "celery" and settings.broker.url is not None:
