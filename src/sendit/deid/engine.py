@@ -18,7 +18,8 @@ file, the recipe, the identities and the names given at the start.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,23 +27,31 @@ from typing import Final
 from sendit.deid.actions import Context, Note, Rule
 from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
-from sendit.deid.files import FileSource, Source, content_of, part_path, write_pieces
+from sendit.deid.files import (
+    FileSource,
+    Source,
+    content_of,
+    memory_file,
+    part_path,
+    write_pieces,
+)
 from sendit.deid.holds import hold
 from sendit.deid.identities import Identities, normal_id
 from sendit.deid.instance import Instance, gather, own_values
 from sendit.deid.knowledge import Knowledge
-from sendit.deid.part10 import DIRECTORY, Frame, read_frame
+from sendit.deid.part10 import DIRECTORY, Frame, build_meta, read_frame
 from sendit.deid.plans import Place, Plans
 from sendit.deid.private import rebuilt_tags, shipped_elements
+from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
-from sendit.deid.segments import scan
 from sendit.deid.uids import NewUids
 from sendit.errors import Excluded, Rejected, Unreadable
 from sendit.terms import Outcome, Reason
 
 MAX_CONTEXTS: Final = 64
+MAX_MENDED_FILE: Final = 1 << 29
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 DATES: Final = (b"DA", b"DT")
 ACCESSION_NUMBER: Final = 0x00080050
@@ -124,9 +133,9 @@ class Engine:
         if plans is None or plans.overgrown:
             plans = self._plans[sop_class_uid] = Plans(self._recipe, sop_class_uid)
             self._contexts.clear()
-        found = scan(frame.source, frame.start, plans.plan(Place((), frame.syntax)), drops=_drops)
-        if any(segment.found.disorder >= 0 for segment in found.segments):
-            raise Unreadable(Reason.MALFORMED, "attributes are out of order")
+        frame, found = read_data_set(
+            frame, lambda syntax: plans.plan(Place((), syntax)), drops=_drops
+        )
         values, charset = own_values(found)
         return Instance(frame, found, plans, values, charset)
 
@@ -183,8 +192,9 @@ class Engine:
         part = part_path(destination)
         digest, length = write_pieces(part, composed.header, composed.bodies, instance.frame.source)
         try:
-            known = self._gate.known_of(original)
-            self._gate.check(part, known=known, original=original)
+            with _as_readable(instance, original) as before:
+                known = self._gate.known_of(before)
+                self._gate.check(part, known=known, original=before)
             part.replace(destination)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -229,6 +239,28 @@ class Engine:
         if self._recipe.dates == "MODIFIED":
             return shift_date(date, days=context.identity.shift_days)
         return date if self._recipe.dates == "UNMODIFIED" else ""
+
+
+@contextmanager
+def _as_readable(instance: Instance, original: Path) -> Iterator[Path]:
+    """Yield the original, or, if only a mended copy of it can be read, that copy in memory.
+
+    The release check reads strictly: of a broken original it would see only the beginning, and
+    would not know what else to look for.
+    """
+    frame = instance.frame
+    if "structure" not in frame.repairs:
+        yield original
+        return
+    if frame.source.size > MAX_MENDED_FILE:
+        raise Unreadable(Reason.MALFORMED, "is too large to be mended")
+    meta = build_meta(
+        sop_class_uid=instance.text("sop_class"),
+        sop_instance_uid=instance.text("sop_instance"),
+        transfer_syntax_uid=frame.output_transfer_syntax_uid,
+    )
+    with memory_file((meta, frame.source.read(0, frame.source.size))) as path:
+        yield path
 
 
 def allowance_of(recipe: Recipe) -> Allowance:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -162,6 +163,20 @@ def content_of(body: Piece, source: Source) -> bytes:
         return body
     content = source.read(body.offset, body.length)
     return content if body.change is None else body.change(content)
+
+
+@contextmanager
+def memory_file(parts: Sequence[bytes]) -> Iterator[Path]:
+    """Yield the path of a file that exists in memory only and goes when the block ends."""
+    descriptor = os.memfd_create("sendit", os.MFD_CLOEXEC)
+    try:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 def part_path(destination: Path) -> Path:

@@ -17,7 +17,7 @@ from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
 from sendit.deid.part10 import DIRECTORY, read_frame
 from sendit.deid.passing_plans import PIXEL_TAGS, DiscardPlan
-from sendit.deid.segments import scan
+from sendit.deid.reading import read_data_set
 from sendit.deid.walk import BULK, KEEP, REPORT, Plan, Syntax
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
@@ -87,7 +87,7 @@ def read_header(
 def header_of(source: Source, *, fields: tuple[str, ...]) -> Header:
     """Read the header of one source; see ``read_header``."""
     frame = read_frame(source)
-    found = scan(frame.source, frame.start, _plan(frame.syntax, fields))
+    frame, found = read_data_set(frame, lambda syntax: _plan(syntax, fields), in_order=False)
     raw: dict[int, bytes] = {}
     for segment in found.segments:
         for tag, _pos, start, stop in segment.found.events:

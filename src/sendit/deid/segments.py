@@ -56,6 +56,11 @@ class Scan:
     segments: list[Segment]
     repairs: list[str]
 
+    @property
+    def disorder(self) -> bool:
+        """Return whether an attribute does not stand behind all smaller ones."""
+        return any(segment.found.disorder >= 0 for segment in self.segments)
+
 
 def scan(
     source: Source, start: int, plan: Plan, *, drops: Callable[[Any], bool] = lambda _: False
