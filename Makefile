@@ -28,7 +28,7 @@ test: check  ## check, then the whole test suite (installs missing servers when 
 	$(BIN)/python -m tests.support.system
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
-bench: $(VENV)/.dev  ## measure cp, the engine and the pipeline side by side (BENCH="--quick")
+bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline and other tools (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
@@ -49,5 +49,15 @@ else
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --require-hashes -r $<
 	$(BIN)/python -m pip install -q --no-deps -e .
+endif
+	@touch $@
+
+$(VENV)/peers/.made: requirements/peers.txt $(VENV)/.dev
+ifdef UV
+	test -d $(VENV)/peers || $(UV) venv -q --python $(PYTHON) $(VENV)/peers
+	$(UV) pip install -q --python $(VENV)/peers/bin/python --require-hashes -r $<
+else
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install -q --require-hashes -r $<
 endif
 	@touch $@

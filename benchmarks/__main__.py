@@ -13,14 +13,31 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.measure import Cost, RunFailed, measure, warm
-from benchmarks.ways import WAYS, Way, environment
+from benchmarks.peers import PEERS
+from benchmarks.ways import PEER_PYTHON, WAYS, Way, environment
 
 BYTES_PER_IMAGE = 550_000
 COPIES_AT_ONCE = 4
 """The corpus, the inbox, the working area and the target may all be there at one time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one way cost: medians over the rounds, the peak over all of them."""
+
+    way: str
+    images: int
+    images_per_s: float
+    wall_ms_per_image: float
+    cpu_ms_per_image: float
+    peak_mb: float
+    """Of the largest single process."""
+    times_first: float
+    """Wall time for each image, as a multiple of the first row's."""
 
 
 def main() -> int:
@@ -30,88 +47,104 @@ def main() -> int:
     if room < arguments.images * BYTES_PER_IMAGE * COPIES_AT_ONCE:
         print(f"Not enough room in {arguments.folder}: use --folder or --images.", file=sys.stderr)
         return 1
-    ways = [WAYS[name] for name in arguments.ways]
+    if not PEER_PYTHON.exists() and set(arguments.ways) & PEERS.keys():
+        print("The peers are left out: only make bench installs them.", file=sys.stderr)
+        arguments.ways = [name for name in arguments.ways if name not in PEERS]
     with tempfile.TemporaryDirectory(prefix="sendit-bench-", dir=arguments.folder) as scratch:
         try:
-            costs = compare(ways, Path(scratch), arguments)
+            rows = compare([WAYS[name] for name in arguments.ways], Path(scratch), arguments)
         except RunFailed as failure:
             print(failure, file=sys.stderr)
             return 1
     if arguments.json:
-        print(json.dumps(as_json(costs, n_images=arguments.images), indent=1))
+        print(json.dumps([asdict(row) for row in rows], indent=1))
     else:
-        print_table(costs, n_images=arguments.images)
+        print_table(rows)
     return 0
 
 
-def compare(
-    ways: Sequence[Way], scratch: Path, arguments: argparse.Namespace
-) -> Mapping[str, Sequence[Cost]]:
-    """Make the corpus and run every way ``rounds`` times, in turns."""
+def compare(ways: Sequence[Way], scratch: Path, arguments: argparse.Namespace) -> Sequence[Row]:
+    """Make the corpus, run every way ``rounds`` times, in turns, and sum up."""
     corpus = scratch / "corpus"
     made = subprocess.run(
         [sys.executable, "-m", "benchmarks.slices", corpus, "--images", str(arguments.images)],
         check=True,
         capture_output=True,
     )
-    note = f"{arguments.images} images, {int(made.stdout) / 1e6:.0f} MB, {arguments.rounds} rounds"
-    print(f"{note}, {arguments.processes} processes", file=sys.stderr)
+    print(
+        f"{arguments.images} images, {int(made.stdout) / 1e6:.0f} MB, {arguments.rounds} rounds, "
+        f"{arguments.processes} processes",
+        file=sys.stderr,
+    )
     costs: dict[str, list[Cost]] = {way.name: [] for way in ways}
     for number in range(arguments.rounds):
         for way in ways:
-            cost = _run_once(way, corpus, scratch, arguments)
+            cost = run_once(way, _given_to(way, corpus), scratch / "run", arguments.processes)
             costs[way.name].append(cost)
             print(f"round {number + 1}: {way.name}: {cost.wall_s:.2f} s", file=sys.stderr)
-    return costs
+    return _rows(ways, costs, n_images=arguments.images)
 
 
-def _run_once(way: Way, corpus: Path, scratch: Path, arguments: argparse.Namespace) -> Cost:
-    folder = scratch / "run"
+def run_once(way: Way, corpus: Path, folder: Path, processes: int) -> Cost:
+    """Measure one run in an empty folder, which is removed afterwards."""
     folder.mkdir()
-    command = way.prepare(corpus, folder, arguments.processes)
-    warm(corpus)
-    cost = measure(command, folder=folder, log=scratch / "log", environ=environment())
+    command = way.prepare(corpus, folder, processes)
+    expected = warm(corpus)
+    cost = measure(command, folder=folder, log=folder / "log", environ=environment())
     arrived = way.arrived(folder)
-    if arrived != arguments.images:
-        raise RunFailed(f"{way.name}: {arrived} of {arguments.images} images arrived")
+    if arrived != expected:
+        raise RunFailed(f"{way.name}: {arrived} of {expected} images arrived")
     shutil.rmtree(folder)
     return cost
 
 
-def as_json(costs: Mapping[str, Sequence[Cost]], *, n_images: int) -> list[dict[str, object]]:
-    """Return one row for each way: the medians, and the ratio to the first way's wall time."""
-    rows: list[dict[str, object]] = []
-    base = 0.0
-    for name, runs in costs.items():
-        wall_s = statistics.median(cost.wall_s for cost in runs)
-        base = base or wall_s
+def _given_to(way: Way, corpus: Path) -> Path:
+    """Return the corpus, or a folder with links to as much of it as the way is given."""
+    files = sorted(path for path in corpus.rglob("*") if path.is_file())
+    if way.at_most is None or len(files) <= way.at_most:
+        return corpus
+    few = corpus.with_name(f"corpus-{way.at_most}")
+    if not few.exists():
+        for file in files[: way.at_most]:
+            link = few / file.relative_to(corpus)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.hardlink_to(file)
+    return few
+
+
+def _rows(
+    ways: Sequence[Way], costs: Mapping[str, Sequence[Cost]], *, n_images: int
+) -> Sequence[Row]:
+    rows: list[Row] = []
+    for way in ways:
+        runs = costs[way.name]
+        given = min(n_images, way.at_most or n_images)
+        wall_ms = 1000 * statistics.median(cost.wall_s for cost in runs) / given
+        cpu_ms = 1000 * statistics.median(cost.cpu_s for cost in runs) / given
         rows.append(
-            {
-                "way": name,
-                "wall_s": round(wall_s, 3),
-                "images_per_s": round(n_images / wall_s, 1),
-                "cpu_ms_per_image": round(
-                    1000 * statistics.median(cost.cpu_s for cost in runs) / n_images, 3
-                ),
-                "peak_mb": round(max(cost.peak_bytes for cost in runs) / 1e6, 1),
-                "times_first": round(wall_s / base, 2),
-            }
+            Row(
+                way=way.name,
+                images=given,
+                images_per_s=round(1000 / wall_ms, 1),
+                wall_ms_per_image=round(wall_ms, 2),
+                cpu_ms_per_image=round(cpu_ms, 2),
+                peak_mb=round(max(cost.peak_bytes for cost in runs) / 1e6, 1),
+                times_first=round(wall_ms / (rows[0].wall_ms_per_image if rows else wall_ms), 1),
+            )
         )
     return rows
 
 
-def print_table(costs: Mapping[str, Sequence[Cost]], *, n_images: int) -> None:
+def print_table(rows: Sequence[Row]) -> None:
     """Print the rows aligned, readable without colour."""
-    rows = as_json(costs, n_images=n_images)
-    first = str(rows[0]["way"])
     print(
-        f"{'way':<24}{'wall s':>9}{'images/s':>10}{'CPU ms/image':>14}"
-        f"{'peak MB/process':>17}{'× ' + first:>10}"
+        f"{'way':<20}{'images':>7}{'images/s':>10}{'ms/image':>10}{'CPU ms/image':>14}"
+        f"{'peak MB/process':>17}{'× ' + rows[0].way:>10}"
     )
     for row in rows:
         print(
-            f"{row['way']:<24}{row['wall_s']:>9}{row['images_per_s']:>10}"
-            f"{row['cpu_ms_per_image']:>14}{row['peak_mb']:>17}{row['times_first']:>10}"
+            f"{row.way:<20}{row.images:>7}{row.images_per_s:>10}{row.wall_ms_per_image:>10}"
+            f"{row.cpu_ms_per_image:>14}{row.peak_mb:>17}{row.times_first:>10}"
         )
 
 

@@ -46,10 +46,11 @@ def measure(command: Sequence[str], *, folder: Path, log: Path, environ: Mapping
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
-def warm(folder: Path) -> None:
-    """Read every file once, so that no run pays for a cold page cache."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb", buffering=0) as file:
-                while file.read(1 << 20):
-                    pass
+def warm(folder: Path) -> int:
+    """Read every file once, so that no run pays for a cold page cache; return how many."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
+    return len(files)

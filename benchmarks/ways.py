@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import RunFailed
+from benchmarks.peers import PEERS
 
-SOURCES = Path(__file__).parents[1] / "src"
+ROOT = Path(__file__).parents[1]
+PEER_PYTHON = ROOT / ".venv" / "peers" / "bin" / "python"
+"""The peers' own environment, which ``make bench`` makes."""
 SENDIT = (sys.executable, "-m", "sendit")
 
 PROJECT = """\
@@ -54,6 +57,8 @@ class Way:
     prepare: Callable[[Path, Path, int], Sequence[str]]
     arrived: Callable[[Path], int]
     """How many images stand in the folder after the run, in their final place."""
+    at_most: int | None = None
+    """Images given to it, where all of them would take too long."""
 
 
 def copy_files(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
@@ -74,6 +79,15 @@ def whole_pipeline(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
     _write(folder / "projects" / "bench.toml", PROJECT)
     config = _write(folder / "sendit.toml", INSTALLATION.format(processes=processes))
     return (*SENDIT, "run", "--once", "--strict", "--config", str(config))
+
+
+def peer(name: str) -> Way:
+    """Another tool, on some of the images: it takes up to a hundred times as long."""
+
+    def prepare(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+        return (str(PEER_PYTHON), "-m", "benchmarks.peers", name, str(corpus), str(folder / "out"))
+
+    return Way(name, prepare, files_in_out, at_most=300)
 
 
 def files_in_out(folder: Path) -> int:
@@ -101,7 +115,7 @@ def environment() -> Mapping[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("SENDIT_")
     }
-    return {**inherited, "PYTHONPATH": str(SOURCES)}
+    return {**inherited, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
 
 
 def _write(path: Path, text: str) -> Path:
@@ -114,4 +128,5 @@ WAYS: Mapping[str, Way] = {
     "cp": Way("cp -r", copy_files, files_in_out),
     "engine": Way("engine alone", engine_alone, files_in_out),
     "pipeline": Way("whole pipeline", whole_pipeline, images_done),
+    **{name: peer(name) for name in PEERS},
 }

@@ -1,0 +1,59 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from benchmarks.measure import RunFailed, measure
+from benchmarks.slices import make_slices
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_slices_are_half_a_megabyte_and_all_different(tmp_path: Path) -> None:
+    total = make_slices(tmp_path, n_images=102)
+
+    headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in tmp_path.rglob("*.dcm")]
+    assert total / 102 == pytest.approx(525_000, rel=0.02)
+    assert len({ds.SOPInstanceUID for ds in headers}) == 102
+    assert len({ds.StudyInstanceUID for ds in headers}) == 2
+
+
+def test_benchmark_measures_what_arrived(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks",
+            "--json",
+            "--images",
+            "4",
+            "--rounds",
+            "1",
+            "--ways",
+            "cp",
+            "engine",
+            "--folder",
+            str(tmp_path),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [(row["way"], row["images"]) for row in rows] == [("cp -r", 4), ("engine alone", 4)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_command_is_no_measurement(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", "raise SystemExit('out of order')")
+
+    with pytest.raises(RunFailed, match="out of order"):
+        measure(command, folder=tmp_path, log=tmp_path / "log", environ=os.environ)
