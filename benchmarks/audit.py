@@ -95,11 +95,15 @@ def _audit(
     recipe = Recipe.resolve(
         preset=preset, pixels="off", pixels_off_reason="planted pictures hold no text"
     )
-    engine = Engine(recipe, _identities(specimens), extra_known=_folders(specimens))
+    identities = _identities(specimens)
     allowed = [kind for option, kind in KINDS_KEPT.items() if option in recipe.options]
     tallies: dict[str, Tally] = defaultdict(Tally)
     folder.mkdir()
+    engine, batch = None, None
     for number, specimen in enumerate(specimens):
+        if engine is None or specimen.file.parent != batch:
+            batch = specimen.file.parent
+            engine = Engine(recipe, identities, extra_known=_names(specimens, batch))
         tally = tallies[specimen.modality]
         tally.files += 1
         result = folder / f"{number}.dcm"
@@ -124,8 +128,8 @@ def _identities(specimens: list[Specimen]) -> Identities:
     return Identities(answers, secrets.token_bytes(32))
 
 
-def _folders(specimens: list[Specimen]) -> list[str]:
-    return sorted({f"{one.file.parent.name}/{one.file.name}" for one in specimens})
+def _names(specimens: list[Specimen], batch: Path) -> list[str]:
+    return [f"{batch.name}/{one.file.name}" for one in specimens if one.file.parent == batch]
 
 
 def _refused(

@@ -10,14 +10,20 @@ subtracted from each other, and only what is new is looked at.
 """
 
 import datetime
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_has_tag
 
-from sendit.deid.release_reader import Key, Level, tag_name, vr_of
+from sendit.deid.release_reader import Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_sources import CLASS_UIDS
-from sendit.deid.release_table import MODIFIED_DATES, RETAIN_UIDS, Profile
+from sendit.deid.release_table import (
+    MODIFIED_DATES,
+    RETAIN_UIDS,
+    SAFE_PRIVATE,
+    Profile,
+    safe_private,
+)
 from sendit.deid.release_text import TEXT_VRS
 from sendit.deid.release_vocabulary import DUMMIES
 from sendit.deid.release_words import squeeze
@@ -39,8 +45,10 @@ _DATES_OF_USE = frozenset(
 _DATES_OF_DEVICES = frozenset(
     (0x00181200, 0x00181201, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x00181206, 0x0014407E)
 )
+_NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
 _LEAST_TELLING = 4
 _CODING_SCHEME_UID = 0x0008010C
+_TEXT_VALUE = 0x0040A160
 
 
 @dataclass(slots=True)
@@ -94,6 +102,8 @@ class Comparison:
         changed = before - judged.may_go - after
         if changed:
             by_tag = result.by_tag()
+            if SAFE_PRIVATE in self._profile.options:
+                self._check_safe_private(changed, original, by_tag, path)
             for key, value in changed:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):
@@ -111,6 +121,25 @@ class Comparison:
         if tag in self._touched or not self._profile.must_change(key) or not _tells(key, value):
             return
         raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
+
+    def _check_safe_private(
+        self,
+        changed: Set[tuple[Key, bytes]],
+        original: Level,
+        by_tag: Mapping[int, tuple[Key, bytes]],
+        path: str,
+    ) -> None:
+        """Refuse when a number of a safe private element is lost: diffusion, PET, timing."""
+        keys = [one for one in changed if one[0] >> 32 & 1 and vr_of(one[0]) in _NUMBER_VRS]
+        creators = original.creators() if keys else {}
+        for key, value in keys:
+            tag = key >> 16
+            row = (tag >> 16, creators.get(creator_tag(tag), ""), tag & 0xFF)
+            if row not in safe_private() or tag in self._touched or not value.strip(b" \0"):
+                continue
+            now = by_tag.get(tag)
+            if now is None or now[1].strip(b" \0") != value.strip(b" \0"):
+                raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} private")
 
     def _may_go(self, key: Key, value: bytes, path: str, types: dict[str, str]) -> bool:
         tag = key >> 16
@@ -149,7 +178,7 @@ class Comparison:
             return self._check_staying((now[0], value), path)
         if tag in self._touched or tag & 0xFFFF == 0:
             return None
-        if not new and types.get(_plain(path, tag)) in ("1", "1C"):
+        if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in ("1", "1C")):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
         action = self._profile.action(tag)
         if tag == _CODING_SCHEME_UID:
