@@ -162,8 +162,10 @@ class Searcher:
 
     def _counts(self, word: str, words: list[str], text: str, vr: str) -> bool:
         """Return whether a known word is a find here, or only the word of the field."""
-        if vr == "PN" or word not in words:
+        if vr == "PN":
             return True
+        if word not in words:
+            return not _is_made_of_field_words(word, words)
         return any(
             other == word
             and (self._beside_a_name(words, index) or not protects(words, index, text))
@@ -247,6 +249,19 @@ class Searcher:
             if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(line)):
                 return Hit("known-identifier")
         return None
+
+
+def _is_made_of_field_words(word: str, words: list[str]) -> bool:
+    """Return whether a known word only stands there as neighbouring words of the field."""
+    for start in range(len(words)):
+        joined = ""
+        for end in range(start, len(words)):
+            joined += words[end]
+            if joined == word and not all(map(is_clinical, words[start : end + 1])):
+                return False
+            if len(joined) >= len(word):
+                break
+    return True
 
 
 def _pattern_in(text: str, tag: int) -> Hit | None:
