@@ -1,7 +1,7 @@
 """Put a real study into an inbox, to try an installation with.
 
     python examples/make_demo_study.py sendit-data/inbox
-    python examples/make_demo_study.py sendit-data/inbox --study DEMO-CT
+    python examples/make_demo_study.py sendit-data/inbox --study DEMO-2-CT
 
 The studies are those of "sendit demo": test files that pydicom brings along.
 """

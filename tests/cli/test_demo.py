@@ -44,7 +44,7 @@ def test_the_demo_shows_every_outcome_and_can_be_repeated(tmp_path: Path) -> Non
     assert max(map(len, second.stdout.partition("Batch ")[0].splitlines())) <= 80
     delivered = list((tmp_path / "shown" / "out").rglob("*.dcm"))
     assert len(delivered) == sum(study.delivered for study in STUDIES)
-    assert (tmp_path / "shown/inbox/DEMO-MR-NOTES.err/notes.txt").is_file()
+    assert (tmp_path / "shown/inbox/DEMO-4-NOTES.err/notes.txt").is_file()
     page = (tmp_path / "shown" / "report.html").read_text()
     assert page.count("data:image/png") == 5
     for name in (*(study.name for study in STUDIES), "notes.txt", "98890234", "Doe"):
@@ -63,7 +63,7 @@ sys.exit(main.main(["demo", "--dir", {str(tmp_path / "shown")!r}]))
     done = _run("-c", changed, cwd=tmp_path)
 
     assert done.returncode == 1, done.stderr
-    assert "Not as expected: DEMO-MR" in done.stderr
+    assert "Not as expected: DEMO-3-MR" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["full", "file", "link"])
@@ -120,7 +120,7 @@ def test_a_missing_test_file_is_named(tmp_path: Path) -> None:
 def test_the_example_script_puts_a_study_into_an_inbox(tmp_path: Path) -> None:
     script = str(EXAMPLES / "make_demo_study.py")
 
-    done = _run(script, str(tmp_path), "--study", "DEMO-CT", cwd=tmp_path)
+    done = _run(script, str(tmp_path), "--study", "DEMO-2-CT", cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "DEMO-CT").is_dir()
+    assert (tmp_path / "DEMO-2-CT").is_dir()

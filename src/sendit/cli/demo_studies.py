@@ -35,14 +35,14 @@ class DemoStudy:
 
 STUDIES = (
     DemoStudy(
-        name="DEMO-CT-HEAD",
+        name="DEMO-1-CT-HEAD",
         shows="a CT image, compressed (JPEG 2000)",
         files=("J2K_pixelrep_mismatch.dcm",),
         status=Status.DONE,
         delivered=1,
     ),
     DemoStudy(
-        name="DEMO-CT",
+        name="DEMO-2-CT",
         shows="a CT study of two series",
         files=(
             "dicomdirtests/98892001/CT2N/6293",
@@ -57,14 +57,14 @@ STUDIES = (
         delivered=7,
     ),
     DemoStudy(
-        name="DEMO-MR",
+        name="DEMO-3-MR",
         shows="an MR image",
         files=("examples_overlay.dcm",),
         status=Status.DONE,
         delivered=1,
     ),
     DemoStudy(
-        name="DEMO-MR-NOTES",
+        name="DEMO-4-NOTES",
         shows="an MR image, and beside it a file that is not DICOM",
         files=("MR_small.dcm",),
         status=Status.DONEPROCESSING,
@@ -73,7 +73,7 @@ STUDIES = (
         texts={"notes.txt": "Second scan repeated, see the list on the desk.\n"},
     ),
     DemoStudy(
-        name="DEMO-XRAY",
+        name="DEMO-5-XRAY",
         shows="radiographs, which the demo project leaves out",
         files=(
             "dicomdirtests/77654033/CR1/6154",
