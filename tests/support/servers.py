@@ -1,4 +1,4 @@
-"""Real servers on loopback, one of each for a test run (for each xdist worker)."""
+"""Real servers on loopback, one of each for a test run (for each xdist worker); a browser."""
 
 import os
 import pwd
@@ -10,10 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.system import find_program
 
 INITDB_OPTIONS = ("-U", "sendit", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+
+
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def free_port() -> int:
@@ -51,6 +63,18 @@ def postgresql_url() -> Iterator[str]:
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    """Return a browser, for one test: while it lives, Django refuses its database here."""
+    program = find_program("chromium")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*CHROMIUM_OPTIONS])
+        yield browser
+        browser.close()
 
 
 def _as_ordinary_user(folder: Path) -> list[str]:

@@ -27,7 +27,10 @@ class Program:
     """The fixture of ``tests/support/servers.py`` that stands for the running server."""
 
 
-PROGRAMS = (Program("initdb", "postgresql", "postgresql_url"),)
+PROGRAMS = (
+    Program("initdb", "postgresql", "postgresql_url"),
+    Program("chromium", "chromium", "chromium"),
+)
 
 
 def find_program(name: str) -> str | None:
