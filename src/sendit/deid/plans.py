@@ -74,6 +74,8 @@ CLASS_UIDS: Final = frozenset(
 )
 """UIDs that name a class, a coding scheme or a context group: the same for everybody."""
 PATIENT_AGE: Final = 0x00101010
+TEXT_VALUE: Final = 0x0040A160
+"""What a TEXT item of a report says; such an item may not be without (PS3.3 C.17.3.2)."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
 TERM_GROUPS: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
 TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
@@ -354,7 +356,7 @@ class DeidPlan(Plan):
             *(len(rules), tag, vr, self.syntax, self._place.charset, note, act),
             role="" if self._place.path else ROLES.get(tag, ""),
             gathers=gathers(tag, vr),
-            required=self._required(tag) == 2,
+            required=tag == TEXT_VALUE or self._required(tag) == 2,
         )
         rules.append(rule)
         return rule
