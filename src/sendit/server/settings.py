@@ -16,10 +16,6 @@ SENDIT: Configuration = load(None, environ=os.environ, cwd=Path.cwd())
 SENDIT_FIELD_KEY_FILE: Path = SENDIT.settings.keys.field_file
 
 
-def _is_there(name: str) -> bool:
-    return (Path(__file__).parents[1] / name.removeprefix("sendit.") / "apps.py").exists()
-
-
 _web = SENDIT.settings.web
 
 DEBUG = False
@@ -47,7 +43,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "sendit.records",
-    *(name for name in ("sendit.web", "sendit.cli") if _is_there(name)),
+    "sendit.web",
+    "sendit.cli",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
