@@ -1,5 +1,6 @@
 """The documentation is true: links lead somewhere, files parse, examples run."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -122,5 +123,10 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
     )
