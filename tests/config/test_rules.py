@@ -179,7 +179,7 @@ def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installatio
         ('[delivery]\nsupersede = "hold"\n', ["delivery"]),
         ('[retention]\noriginals = "7 days"\nresults = "keep"\n', []),
         ('[retention]\noriginals = "a while"\n', ["retention.originals"]),
-        ('[retention]\nrows = "7 days"\n', ["retention.rows"]),
+        ('[retention]\nrows = "7 days"\npreviews = "remove"\n', []),
         ('name = "other"\n', ["name"]),
         ('title = ""\n', ["title"]),
         ("priority = 1.5\n", ["priority"]),

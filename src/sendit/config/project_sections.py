@@ -206,6 +206,6 @@ class RetentionSettings(Section):
     identifiers: Retention = "remove"
     """What links old and new names."""
     rows: Retention = "keep"
-    """What the database says about batches and images; none but `keep` is possible yet."""
+    """What the database says about batches and images; they go when their files are gone."""
     previews: Retention = "keep"
-    """Pictures of results; none but `keep` is possible yet."""
+    """Pictures of results."""

@@ -45,7 +45,6 @@ def project_problems(project: Project, *, file: str) -> Iterator[Problem]:
     yield from _target_name_problems(project, file)
     yield from _identified_problems(project, file)
     yield from _deid_problems(project, file)
-    yield from _retention_problems(project, file)
 
 
 def inbox_problems(
@@ -242,11 +241,3 @@ def _deid_problems(project: Project, file: str) -> Iterator[Problem]:
             "accept.burned_in",
             '"clean" needs an engine part that reads pixels; allowed for now: reject',
         )
-
-
-def _retention_problems(project: Project, file: str) -> Iterator[Problem]:
-    for key in ("rows", "previews"):
-        if getattr(project.retention, key) != "keep":
-            yield Problem(
-                file, f"retention.{key}", "nothing removes them yet; allowed for now: keep"
-            )

@@ -85,8 +85,15 @@ def _called(call: ast.Call) -> Iterator[str]:
         yield "setattr()"
     if name in ("save", "asave", "raw"):
         yield f".{name}()"
-    if name in ("execute", "executemany"):
+    if name in ("execute", "executemany") and not _only_reads(call):
         yield f".{name}()"
+
+
+def _only_reads(call: ast.Call) -> bool:
+    match call.args:
+        case [ast.Constant(value=str(statement)), *_]:
+            return statement.upper().startswith("SELECT ")
+    return False
 
 
 def _words(call: ast.Call) -> Iterator[str]:

@@ -5,7 +5,6 @@ required target has proven the batch, and what an optional one still needs stays
 A batch that was turned down is given back instead (``giving_back.py``).
 """
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,15 +50,16 @@ def _due(work: Work) -> dict[str, datetime]:
     retention = work.project.retention
     empty = work.batch.status == Status.EMPTY
     rules: dict[str, str | timedelta] = {
-        "originals": retention.excluded if empty else retention.originals,
         "results": retention.results,
         "identifiers": retention.identifiers,
         "previews": retention.previews,
     }
-    if _excluded(work):
-        rules["excluded"] = retention.excluded
-    files_stay = "keep" in (rules["originals"], rules["results"], rules.get("excluded"))
-    if not files_stay:  # a row without its files would be forgotten, and they would be orphans
+    if work.workspace.phi(work.batch_id).is_dir():
+        rules["originals"] = retention.excluded if empty else retention.originals
+        if _excluded(work):
+            rules["excluded"] = retention.excluded
+    files_stay = "keep" in (rules.get("originals"), rules["results"], rules.get("excluded"))
+    if not files_stay:  # files whose rows are forgotten would be orphans
         rules["rows"] = retention.rows
     since = work.batch.finished or work.now()
     due = {}
@@ -104,10 +104,10 @@ def _remove_originals(work: Work) -> None:
     work.workspace.remove(work.workspace.new(work.batch_id))
     if folder.is_dir():
         # What was excluded after import, by the engine or by a person, still lies here.
-        excluded = _excluded(work)
-        for entry in os.scandir(folder):
-            if entry.is_file(follow_symlinks=False) and Path(entry.name).stem not in excluded:
-                Path(entry.path).unlink()
+        stays = _excluded(work) | {"excluded"}
+        for path in list(folder.iterdir()):
+            if path.name.partition(".")[0] not in stays:
+                path.unlink()
         _remove_if_empty(folder / "excluded")
         _remove_if_empty(folder)
 
@@ -130,6 +130,7 @@ def _remove_results(work: Work) -> None:
                 "series_instance_uid", "file"
             ),
             work.workspace.previews(work.batch_id),
+            progress=work.progress,
         )
     work.workspace.remove(clean)
 

@@ -62,11 +62,12 @@ def _own_folder(work: Work, inbox: Path) -> Path | None:
 
     Renaming keeps a folder's inode, so the batch's own is told from another of its name.
     """
-    for entry in os.scandir(inbox):
-        named = entry.name == work.batch.folder or _is_named(work, Path(entry.path))
-        own = named and entry.is_dir(follow_symlinks=False)
-        if own and folder_key(entry.stat(follow_symlinks=False)) == work.batch.folder_key:
-            return Path(entry.path)
+    with os.scandir(inbox) as entries:
+        for entry in entries:
+            named = entry.name == work.batch.folder or _is_named(work, Path(entry.path))
+            own = named and entry.is_dir(follow_symlinks=False)
+            if own and folder_key(entry.stat(follow_symlinks=False)) == work.batch.folder_key:
+                return Path(entry.path)
     return None
 
 

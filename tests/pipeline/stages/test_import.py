@@ -1,0 +1,463 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sendit.pipeline import machine
+from sendit.pipeline.machine.table import HELD_PERSON
+from sendit.records.models import Batch, Finding, Image
+from sendit.terms import Stage, Status
+from tests.pipeline.line import Line, tree
+from tests.support.installation import PROJECT
+from tests.support.make_study import (
+    empty,
+    giant_length,
+    make_dicomdir,
+    make_instance,
+    make_study,
+    not_dicom,
+    truncate,
+    without_preamble,
+    write_instance,
+)
+
+STOP = PROJECT.replace("[accept]", '[accept]\non_bad_image = "stop"')
+
+
+def reasons(batch: Batch) -> dict[str, str]:
+    """Return why each image was left out, by its path."""
+    return dict(
+        Image.objects.filter(batch=batch)
+        .exclude(reason="")
+        .order_by("nr")
+        .values_list("source", "reason")
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (empty, "EMPTY_FILE"),
+        (truncate, "TRUNCATED"),
+        (not_dicom, "NOT_DICOM"),
+        (giant_length, "TRUNCATED"),
+    ],
+)
+def test_unreadable_file_stays_in_the_err_folder_and_the_rest_is_delivered(
+    line: Line, spoil: Callable[[Path], Path], code: str
+) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1)
+    bad = spoil(folder / "series1" / "image002.dcm").read_bytes()
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.stage, batch.held) == (
+        Status.DONEPROCESSING,
+        Stage.CLEAN_UP,
+        HELD_PERSON,
+    )
+    assert (batch.has_error, batch.unreadable, line.codes(batch.pk)) == (True, 1, [code])
+    assert Finding.objects.get().file == "series1/image002.dcm"
+    assert set(Image.objects.values_list("status", flat=True)) == {Status.SENT}
+    assert len(line.installation.delivered()) == 2
+    assert [*tree(line.err_folder("ACC1"))] == ["series1/image002.dcm"]
+    assert (line.err_folder("ACC1") / "series1/image002.dcm").read_bytes() == bad
+    assert len(tree(line.workspace.phi(batch.pk))) == 2
+
+
+def test_file_above_max_instance_is_too_large(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=1)
+    text = line.installation.config.read_text()
+    line.installation.write_config(text.replace("[limits]", '[limits]\nmax_instance = "1 kB"'))
+    line.configuration = line.installation.configuration()
+
+    batch = line.run("ACC1")
+
+    assert line.codes(batch.pk) == ["TOO_LARGE"]
+    assert (batch.status, batch.held) == (Status.EMPTY, HELD_PERSON)
+
+
+def test_accepting_cleans_up_and_keeps_the_err_folder(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1)
+    not_dicom(folder / "notes.txt")
+    batch = line.run("ACC1")
+
+    machine.accept(batch.pk, reason="", now=line.clock)
+    line.work()
+
+    batch = line.batch(batch.pk)
+    assert (batch.status, batch.stage, batch.has_error) == (Status.DONE, "", False)
+    assert not line.workspace.phi(batch.pk).exists()
+    assert Finding.objects.get().file is None
+    assert [*tree(line.err_folder("ACC1"))] == ["notes.txt"]
+
+
+def test_err_folder_that_is_taken_gets_a_number(line: Line) -> None:
+    (line.installation.inbox / "ACC1.err").mkdir()
+    (line.installation.inbox / "ACC1.err2").write_text("a file")
+    folder = line.installation.add_study("ACC1", n_series=1)
+    not_dicom(folder / "notes.txt")
+
+    line.run("ACC1")
+
+    assert [*tree(line.installation.inbox / "ACC1.err3")] == ["notes.txt"]
+
+
+def test_nothing_but_unreadable_files_is_empty_and_waits(line: Line) -> None:
+    not_dicom(line.installation.inbox / "ACC1" / "notes.txt")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error, batch.held) == (Status.EMPTY, True, HELD_PERSON)
+
+
+def test_nothing_but_filtered_images_is_empty_without_an_error(line: Line) -> None:
+    line.installation.add_study("ACC1", modality="US")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error, batch.held) == (Status.EMPTY, False, "")
+    assert set(reasons(batch).values()) == {"MODALITY"}
+    assert [alert["code"] for alert in batch.alerts] == ["MODALITY"]
+    assert len(tree(line.workspace.phi(batch.pk) / "excluded")) == 6
+    assert list(line.installation.inbox.iterdir()) == []
+
+
+def test_burned_in_annotation_is_excluded(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1)
+    write_instance(folder / "late.dcm", make_instance(seed="x", BurnedInAnnotation="YES"))
+
+    batch = line.run("ACC1")
+
+    assert batch.status == Status.DONE
+    assert [image.reason for image in batch.images.filter(verdict="EXCLUDED")] == ["BURNED_IN"]
+
+
+def test_empty_folder_is_empty_and_says_so(line: Line) -> None:
+    (line.installation.inbox / "ACC1" / "nothing").mkdir(parents=True)
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.stage, batch.has_error) == (Status.EMPTY, "", False)
+    assert [alert["code"] for alert in batch.alerts] == ["EMPTY_FOLDER"]
+    assert list(line.installation.inbox.iterdir()) == []
+
+
+def test_second_file_with_the_same_bytes_is_left_out(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    shutil.copy(folder / "series1/image001.dcm", folder / "series1/image003.dcm")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error) == (Status.DONE, False)
+    assert [image.reason for image in batch.images.filter(verdict="EXCLUDED")] == ["SAME_FILE"]
+    assert len(line.installation.delivered()) == 2
+
+
+def test_second_file_with_the_same_uid_and_other_bytes_is_rejected(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=1)
+    first = make_instance(seed=str(folder.parent.parent / "arriving" / "ACC1"), number=1)
+    first.InstanceNumber = "7"
+    write_instance(folder / "series1" / "later.dcm", first)
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error) == (Status.DONEPROCESSING, True)
+    assert reasons(batch) == {"series1/later.dcm": "SAME_UID"}
+    assert line.codes(batch.pk) == ["SAME_UID"]
+    assert len(line.installation.delivered()) == 1
+
+
+def test_dicomdir_is_left_out_and_kept_as_long_as_excluded_images(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1)
+    make_dicomdir(folder / "DICOMDIR", sorted(folder.rglob("*.dcm")))
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error) == (Status.DONE, False)
+    assert [image.reason for image in batch.images.filter(verdict="EXCLUDED")] == ["DICOMDIR"]
+    assert len(line.installation.delivered()) == 3
+    assert len(tree(line.workspace.phi(batch.pk) / "excluded")) == 1
+
+
+def test_file_without_preamble_is_read(line: Line) -> None:
+    folder = line.installation.inbox / "ACC1"
+    for path in make_study(folder, n_series=1, n_images=1, transfer_syntax_uid="1.2.840.10008.1.2"):
+        without_preamble(path)
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.errors) == (Status.DONE, [])
+    assert len(line.installation.delivered()) == 1
+
+
+class TestLinks:
+    def test_link_inside_the_folder_is_the_same_file(self, line: Line) -> None:
+        folder = line.installation.add_study("ACC1", n_series=1)
+        (folder / "again.dcm").symlink_to("series1/image001.dcm")
+
+        batch = line.run("ACC1")
+
+        assert (batch.status, batch.has_error) == (Status.DONE, False)
+        assert [i.reason for i in batch.images.filter(verdict="EXCLUDED")] == ["SAME_FILE"]
+        assert list(line.installation.inbox.iterdir()) == []
+
+    @pytest.mark.parametrize("kind", ["outside", "dangling", "loop", "folder", "absolute"])
+    def test_link_that_leads_elsewhere_is_never_followed(self, line: Line, kind: str) -> None:
+        secret = line.installation.root / "secret"
+        outside = make_study(secret, n_series=1, n_images=1)[0]
+        folder = line.installation.add_study("ACC1", n_series=1)
+        target = {
+            "outside": "../../secret/series1/image001.dcm",
+            "dangling": "nowhere.dcm",
+            "loop": "link",
+            "folder": "../../secret",
+            "absolute": str(outside),
+        }[kind]
+        (folder / "link").symlink_to(target)
+        before = tree(secret)
+
+        batch = line.run("ACC1")
+
+        assert line.codes(batch.pk) == ["LINK_OUTSIDE"]
+        assert batch.images.count() == 3
+        assert len(line.installation.delivered()) == 3
+        assert (line.err_folder("ACC1") / "link").is_symlink()
+        assert tree(secret) == before
+
+    def test_pipe_is_not_waited_for(self, line: Line) -> None:
+        folder = line.installation.add_study("ACC1", n_series=1)
+        os.mkfifo(folder / "pipe")
+
+        batch = line.run("ACC1")
+
+        assert line.codes(batch.pk) == ["NOT_DICOM"]
+
+    def test_link_put_in_the_place_of_a_file_that_was_looked_at_is_not_taken(
+        self, line: Line
+    ) -> None:
+        secret = make_study(line.installation.root / "secret", n_series=1, n_images=1)[0]
+        mode = secret.stat().st_mode
+        folder = line.installation.add_study("ACC1", n_series=1, n_images=1)
+        batch_id = line.hand_in("ACC1")
+        original = folder / "series1/image001.dcm"
+        Image.objects.create(
+            batch_id=batch_id, nr=1, source="series1/image001.dcm", sop_digest="x", size=9
+        )
+        original.unlink()
+        original.symlink_to(secret)
+
+        line.work()
+
+        assert line.batch(batch_id).status == Status.ERROR
+        assert "was not followed" in line.batch(batch_id).errors[0]["message"]
+        assert secret.stat().st_mode == mode
+        assert not line.workspace.original(batch_id, 1).exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space", "new\nline", 'tab\tand "quotes"', "ümläut", b"raw\xff\xfebytes", "-rf", "a%s{}"],
+)
+def test_any_name_of_folder_and_file_is_fine(line: Line, name: str | bytes) -> None:
+    text = os.fsdecode(name)
+    folder = line.installation.add_study("plain", n_series=1)
+    folder = folder.rename(line.installation.inbox / text)
+    (folder / "series1" / "image001.dcm").rename(folder / text)
+    not_dicom(folder / f"{text}.txt")
+    originals = tree(folder)
+
+    batch = line.run(text)
+
+    assert (batch.status, line.codes(batch.pk)) == (Status.DONEPROCESSING, ["NOT_DICOM"])
+    assert Finding.objects.get().file == f"{text}.txt"
+    assert len(line.installation.delivered()) == 3
+    machine.turn_down(batch.pk, reason="", now=line.clock)
+    line.work()
+    assert tree(line.err_folder(text)) == originals
+
+
+def test_files_at_any_depth_are_found_whatever_they_are_called(line: Line) -> None:
+    deep = line.installation.inbox / "ACC1" / "/".join("abcdefgh")
+    write_instance(deep / "IM000001", make_instance(number=1))
+    write_instance(deep.parent / "x.tmp", make_instance(number=2))
+    (deep / ".DS_Store").write_text("junk")
+    (deep.parent / "Thumbs.db").write_text("junk")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.images.count()) == (Status.DONE, 2)
+    assert list(line.installation.inbox.iterdir()) == []
+
+
+class TestFolderThatGoesAway:
+    def test_before_import(self, line: Line) -> None:
+        folder = line.installation.add_study("ACC1", n_series=1)
+        batch_id = line.hand_in("ACC1")
+        elsewhere = folder.rename(line.installation.root / "elsewhere")
+        line.work()
+        assert line.batch(batch_id).status == Status.ERROR
+        assert "no longer in the inbox" in line.batch(batch_id).errors[0]["message"]
+
+        elsewhere.rename(folder)
+        machine.retry(batch_id, target=None, now=line.clock)
+        line.work()
+
+        assert line.batch(batch_id).status == Status.DONE
+        assert len(line.installation.delivered()) == 3
+
+    def test_another_folder_of_the_name_is_not_taken_for_it(self, line: Line) -> None:
+        folder = line.installation.add_study("ACC1", n_series=1)
+        batch_id = line.hand_in("ACC1")
+        folder.rename(line.installation.root / "elsewhere")
+        other = line.installation.add_study("ACC1", n_series=1, PatientID="other")
+        before = tree(other)
+
+        line.work()
+
+        assert line.batch(batch_id).status == Status.ERROR
+        assert tree(other) == before
+
+    @pytest.mark.parametrize("after", [1, 2, 3])
+    def test_while_it_is_read(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch, after: int
+    ) -> None:
+        folder = line.installation.add_study("ACC1", n_series=1)
+        elsewhere = line.installation.root / "elsewhere"
+        opened = count_opens(monkeypatch, ".dcm", after, lambda: folder.rename(elsewhere))
+        batch_id = line.hand_in("ACC1")
+
+        line.work()
+
+        assert opened()
+        batch = line.batch(batch_id)
+        assert (batch.status, line.codes(batch_id)) == (Status.ERROR, ["STOPPED"])
+        assert "went away" in batch.errors[0]["message"]
+        elsewhere.rename(folder)
+        machine.retry(batch_id, target=None, now=line.clock)
+        line.work()
+        assert (line.batch(batch_id).status, len(line.installation.delivered())) == (Status.DONE, 3)
+
+    def test_between_looking_and_moving(self, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = line.installation.add_study("ACC1", n_series=1)
+        elsewhere = line.installation.root / "elsewhere"
+        rename = os.rename
+        moved = []
+
+        def rename_once(source: Path, destination: Path) -> None:
+            moved.append(source)
+            rename(source, destination)
+            if len(moved) == 1:
+                rename(folder, elsewhere)
+
+        monkeypatch.setattr("os.rename", rename_once)
+        batch_id = line.hand_in("ACC1")
+        line.work()
+        monkeypatch.undo()
+        assert "2 of the folder's files went away" in line.batch(batch_id).errors[0]["message"]
+
+        elsewhere.rename(folder)
+        machine.retry(batch_id, target=None, now=line.clock)
+        line.work()
+
+        assert (line.batch(batch_id).status, len(line.installation.delivered())) == (Status.DONE, 3)
+
+
+def count_opens(
+    monkeypatch: pytest.MonkeyPatch, suffix: str, number: int, then: Callable[[], object]
+) -> Callable[[], bool]:
+    """Let something happen just before a file of that suffix is opened for so manyth time."""
+    real = os.open
+    seen: list[str] = []
+
+    def opening(path: str | Path, *arguments: int, **keywords: int) -> int:
+        if str(path).endswith(suffix):
+            seen.append(str(path))
+            if len(seen) == number:
+                then()
+        return real(path, *arguments, **keywords)
+
+    monkeypatch.setattr("os.open", opening)
+    return lambda: len(seen) >= number
+
+
+def test_file_that_took_the_place_of_one_that_was_moved_overwrites_nothing(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    batch_id = line.hand_in("ACC1")
+    Image.objects.create(
+        batch_id=batch_id, nr=1, source="series1/image001.dcm", sop_digest="x", size=9
+    )
+    phi = line.workspace.phi(batch_id)
+    phi.mkdir()
+    shutil.copy(folder / "series1/image002.dcm", phi / "1.dcm")
+    before = tree(phi), tree(folder)
+
+    line.work()
+
+    assert line.batch(batch_id).status == Status.ERROR
+    assert "was replaced" in line.batch(batch_id).errors[0]["message"]
+    assert (tree(phi), tree(folder)) == before
+
+
+def test_file_that_arrives_while_the_others_are_moved_is_taken_too(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    late = make_instance(seed="late")
+    rename = os.rename
+    moved = []
+
+    def rename_and_add(source: Path, destination: Path) -> None:
+        rename(source, destination)
+        moved.append(source)
+        if len(moved) == 2:
+            write_instance(folder / "late.dcm", late)
+
+    monkeypatch.setattr("os.rename", rename_and_add)
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.images.count()) == (Status.DONE, 3)
+
+
+class TestStop:
+    def test_batch_with_a_bad_file_stops_and_goes_on_when_accepted(self, line: Line) -> None:
+        line.set_project(STOP)
+        folder = line.installation.add_study("ACC1", n_series=1)
+        not_dicom(folder / "notes.txt")
+
+        batch = line.run("ACC1")
+
+        assert (batch.status, batch.stage) == (Status.ERROR, Stage.IMPORT)
+        assert line.codes(batch.pk) == ["NOT_DICOM", "STOPPED"]
+        assert line.installation.delivered() == []
+        machine.accept(batch.pk, reason="", now=line.clock)
+        line.work()
+        assert line.batch(batch.pk).status == Status.DONE
+        assert len(line.installation.delivered()) == 3
+
+    def test_batch_with_a_bad_file_is_given_back_when_rejected(self, line: Line) -> None:
+        line.set_project(STOP)
+        folder = line.installation.add_study("ACC1", n_series=1)
+        not_dicom(folder / "notes.txt")
+        originals = tree(folder)
+        batch = line.run("ACC1")
+
+        machine.turn_down(batch.pk, reason="", now=line.clock)
+        line.work()
+
+        assert tree(line.err_folder("ACC1")) == originals
+        assert (line.batch(batch.pk).status, line.batch(batch.pk).stage) == (Status.ERROR, "")
+
+    def test_retry_alone_does_not_take_it_on(self, line: Line) -> None:
+        line.set_project(STOP)
+        folder = line.installation.add_study("ACC1", n_series=1)
+        not_dicom(folder / "notes.txt")
+        batch = line.run("ACC1")
+
+        machine.retry(batch.pk, target=None, now=line.clock)
+        line.work()
+
+        assert line.batch(batch.pk).status == Status.ERROR

@@ -1,0 +1,102 @@
+from datetime import timedelta
+
+from sendit.pipeline import machine
+from sendit.records.models import Delivery, Image
+from sendit.terms import DeliveryState, Stage, Status
+from tests.pipeline.line import Line, tree
+from tests.support.installation import PROJECT
+
+SECOND = '[[targets]]\nname = "second"\nkind = "folder"\npath = "../second"\n'
+
+
+def test_every_required_target_gets_the_batch(line: Line) -> None:
+    line.set_project(PROJECT + SECOND)
+    second = line.installation.root / "second"
+    second.mkdir()
+    line.installation.add_study("ACC1")
+
+    batch = line.run("ACC1")
+
+    assert batch.status == Status.DONE
+    assert tree(second) == tree(line.installation.out)
+    assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.VERIFIED}
+
+
+def test_target_that_is_away_holds_the_batch_but_not_the_other_targets(line: Line) -> None:
+    line.set_project(PROJECT + SECOND)
+    second = line.installation.root / "second"
+    second.write_text("in the way")
+    line.installation.add_study("ACC1", n_series=1)
+
+    batch = line.run("ACC1")
+
+    assert batch.stage == Stage.SEND
+    assert len(line.installation.delivered()) == 3
+    assert dict(Delivery.objects.values_list("target", "state")) == {
+        "out": DeliveryState.SENT,
+        "second": DeliveryState.FAILED,
+    }
+    assert set(Image.objects.values_list("status", flat=True)) == {Status.DONEPROCESSING}
+    second.unlink()
+    second.mkdir()
+    machine.retry(batch.pk, target="second", now=line.clock)
+    line.work()
+    assert line.batch(batch.pk).status == Status.DONE
+    assert tree(second) == tree(line.installation.out)
+    assert dict(Delivery.objects.values_list("target", "attempts"))["out"] == 1
+
+
+def test_target_that_stays_away_uses_up_the_tries(line: Line) -> None:
+    line.installation.out.rmdir()
+    line.installation.out.write_text("in the way")
+    line.installation.add_study("ACC1", n_series=1)
+    batch = line.run("ACC1")
+
+    for _ in range(5):
+        line.work(later=timedelta(hours=1))
+
+    batch = line.batch(batch.pk)
+    assert (batch.status, batch.stage) == (Status.ERROR, Stage.SEND)
+    assert batch.errors[0]["target"] == "out"
+    assert len(tree(line.workspace.phi(batch.pk))) == 3
+    assert len(tree(line.workspace.clean(batch.pk))) == 3
+
+
+def test_other_content_under_a_name_stops_the_batch_and_is_not_touched(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1)
+    line.run("ACC1")
+    taken = line.installation.delivered()[0]
+    taken.write_bytes(b"somebody else's")
+    line.installation.add_study("ACC1", n_series=1)
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.stage) == (Status.ERROR, Stage.SEND)
+    assert [(e["code"], e["target"]) for e in batch.errors] == [("TARGET_CONFLICT", "out")]
+    assert taken.read_bytes() == b"somebody else's"
+    assert len(tree(line.workspace.phi(batch.pk))) == 3
+
+
+def test_content_that_changed_at_the_target_is_found_before_anything_is_removed(
+    line: Line,
+) -> None:
+    line.installation.add_study("ACC1", n_series=1)
+    batch_id = line.hand_in("ACC1")
+    runner = line.runner()
+    while line.batch(batch_id).stage != Stage.VERIFY:
+        runner.advance(batch_id)
+    damaged = line.installation.delivered()[0]
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1] + b"\1")
+
+    line.work()
+
+    batch = line.batch(batch_id)
+    assert (batch.status, batch.stage) == (Status.ERROR, Stage.VERIFY)
+    assert line.codes(batch_id) == ["VERIFICATION_FAILED"]
+    assert len(tree(line.workspace.phi(batch_id))) == 3
+    damaged.unlink()
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+    assert line.batch(batch_id).status == Status.DONE
+    assert damaged.read_bytes() == whole
