@@ -18,7 +18,6 @@ from sendit.deid.release_known import Known
 from sendit.deid.release_reader import Key, vr_of
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
-    CODE_VRS,
     INTEGER_CODES,
     NUMBER_VRS,
     TEXT_VRS,
@@ -85,7 +84,9 @@ class Searcher:
         tag, vr = key >> 16, vr_of(key)
         if vr == "UI":
             return self._in_uid(value)
-        if tag in CODE_TEXTS or tag in SCHEMES or vr in CODE_VRS:
+        if vr == "AS":
+            return Hit("age") if _is_very_old(value) else None
+        if tag in CODE_TEXTS or tag in SCHEMES or vr == "CS":
             return self._in_code(value, charset)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
@@ -249,6 +250,12 @@ class Searcher:
             if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(line)):
                 return Hit("known-identifier")
         return None
+
+
+def _is_very_old(value: bytes) -> bool:
+    """Return whether somebody is said to be over 90: ages above 89 are written as 090Y."""
+    ages = (part.strip(b" \0") for part in value.split(b"\\"))
+    return any(age[-1:] == b"Y" and age[:-1].isdigit() and int(age[:-1]) > 90 for age in ages)
 
 
 def _is_made_of_field_words(word: str, words: list[str]) -> bool:

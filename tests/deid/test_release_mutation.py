@@ -1,0 +1,233 @@
+"""Every rule of the engine is switched off once, and the gate must notice.
+
+Each mutant breaks the engine in one place, its own extraction of identifiers included; what it
+writes leaks, lacks a marker or lost a value.  The gate shares no code with the engine, so it
+has to refuse.  A mutant that passes is a hole in the release check.
+
+Patching is the subject here, not a shortcut: a parameter that switches a rule of the engine
+off would be a way to leak.
+"""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from sendit.deid import Engine, Recipe, actions, compose, knowledge, plans, profile, text, uids
+from sendit.deid.actions import Note
+from sendit.deid.files import Range
+from sendit.deid.known import Known
+from sendit.deid.pixels.pass_through import Passed
+from sendit.deid.walk import KEEP
+from sendit.errors import Held, ImageError, Rejected
+from sendit.terms import Reason
+from tests.deid.engines import identities_for
+from tests.support.make_study import make_instance, write_instance
+
+Mutate = Callable[[pytest.MonkeyPatch], None]
+GATE_REASONS = frozenset(
+    (
+        Reason.IDENTIFIER_LEFT,
+        Reason.MARKERS_MISSING,
+        Reason.VALUE_LOST,
+        Reason.IOD_BROKEN,
+        Reason.NUMBER_HIT,
+    )
+)
+RESEARCH = Recipe.resolve(preset="research")
+
+
+def plant(folder: Path) -> Path:
+    """Write an instance in which every rule of the engine has something to do."""
+    ds = make_instance(
+        PatientName="Sandpiper^Amalia=鷸^天理",
+        SpecificCharacterSet="ISO_IR 192",
+        PatientAge="095Y",
+        OperatorsName="Whimbrel^Jon",
+        PatientAddress="Larkspur Road 7, 79106 Wexcombe",
+        SeriesDescription="Thorax SANDPIPER_AMALIA",
+        StudyDescription="asked by Whimbrel",
+        ImageComments="call +49 761 5550123",
+        PatientComments="seen on 14.03.2019, 鷸天理",
+        ProtocolName="for b.linnet@example.org",
+        AdditionalPatientHistory="as in MRN 4427810",
+        ReceiveCoilName="Fieldfare",
+        ConvolutionKernel="Kingfisher",
+        BodyPartExamined="SANDPIPER",
+    )
+    source = Dataset()
+    source.ReferencedSOPClassUID = ds.SOPClassUID
+    source.ReferencedSOPInstanceUID = "1.2.826.0.1.3680043.9.9999.77.1"
+    ds.SourceImageSequence = Sequence([source])
+    request = Dataset()
+    request.RequestedProcedureDescription = "CT for Sandpiper"
+    request.ScheduledProcedureStepID = "SPS77"
+    ds.RequestAttributesSequence = Sequence([request])
+    ds.private_block(0x0029, "ACME 1.1", create=True).add_new(1, "LO", "harmless")
+    ds.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x23, "DS", "1.5")
+    ds.add_new(0x60001500, "LO", "harmless")
+    ds.add_new(0xFFFCFFFC, "OB", b"harmless")
+    ds.PixelData += b"MRN4427810"
+    return write_instance(folder / "Kingfisher_Ada" / "a.dcm", ds)
+
+
+def run(original: Path, folder: Path) -> Path:
+    """De-identify the instance as a worker does."""
+    result = folder / "result.dcm"
+    names = [f"{original.parent.name}/{original.name}"]
+    Engine(RESEARCH, identities_for(original), extra_known=names).deidentify_to(original, result)
+    return result
+
+
+def acts(name: str, other: str = "keep") -> Mutate:
+    """Let one action do what another one does."""
+    return lambda patch: patch.setattr(actions, name, getattr(actions, other))
+
+
+def answers(owner: object, name: str, value: Any) -> Mutate:
+    """Let a function return one value whatever it is asked."""
+    return lambda patch: patch.setattr(owner, name, lambda *_, **__: value)
+
+
+def removes_nothing(patch: pytest.MonkeyPatch) -> None:
+    def keep_instead(self: Any, tag: int, vr: bytes, action: str, name: str) -> Any:
+        return self._rule(tag, vr, Note("", action, name), actions.keep)
+
+    patch.setattr(plans.DeidPlan, "_removal", keep_instead)
+
+
+def removes_all_unlisted(patch: pytest.MonkeyPatch) -> None:
+    kept = plans.DeidPlan._kept
+
+    def remove(self: Any, tag: int, vr: bytes, discard: Any) -> Any:
+        if tag in plans.ROLES:
+            return kept(self, tag, vr, discard)
+        return plans.REPORT, self._removal(tag, vr, "X", "mutant"), discard
+
+    patch.setattr(plans.DeidPlan, "_kept", remove)
+
+
+def keeps_private(patch: pytest.MonkeyPatch) -> None:
+    def keep(self: Any, tag: int, vr: bytes) -> Any:
+        return KEEP, None, self._discard.child(vr)
+
+    patch.setattr(plans.DeidPlan, "_private", keep)
+
+
+def skips_sequences(patch: pytest.MonkeyPatch) -> None:
+    def keep(self: Any, tag: int, written_vr: bytes, decision: Any) -> Any:
+        return KEEP, None, self._discard.child(b"SQ")
+
+    patch.setattr(plans.DeidPlan, "_sequence", keep)
+
+
+def passes_padding(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        compose,
+        "pass_through",
+        lambda bulk, *_, **__: Passed((Range(bulk.offset, bulk.length),)),
+    )
+
+
+def copies_preamble(patch: pytest.MonkeyPatch) -> None:
+    build = compose.build_meta
+    patch.setattr(
+        compose,
+        "build_meta",
+        lambda **values: b"harmless".ljust(128, b"\0") + build(**values)[128:],
+    )
+
+
+def forgets_marker(index: int) -> Mutate:
+    def mutate(patch: pytest.MonkeyPatch) -> None:
+        stamps = compose.stamps
+
+        def fewer(*given: Any) -> Any:
+            every = stamps(*given)
+            return (*every[:index], *every[index + 1 :])
+
+        patch.setattr(compose, "stamps", fewer)
+
+    return mutate
+
+
+def blind_to_names(patch: pytest.MonkeyPatch) -> None:
+    collect = knowledge.collect
+    patch.setattr(
+        knowledge,
+        "collect",
+        lambda values, **more: collect([one for one in values if one[1] != "PN"], **more),
+    )
+
+
+def mixes_uids(patch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count(1)
+    patch.setattr(uids.NewUids, "of", lambda self, uid: b"2.25.%d" % next(numbers))
+
+
+def shifts_unevenly(patch: pytest.MonkeyPatch) -> None:
+    shift = actions.shift_values
+    days = itertools.count(-300)
+    patch.setattr(
+        actions,
+        "shift_values",
+        lambda value, **how: shift(value, **{**how, "days": next(days)}),
+    )
+
+
+MUTANTS: dict[str, Mutate] = {
+    "X off": removes_nothing,
+    "Z off": acts("empty"),
+    "D off": acts("replace_by_dummy"),
+    "U off": acts("replace_uids"),
+    "C off": acts("clean"),
+    "unlisted text unsearched": acts("search"),
+    "codes unsearched": acts("search_codes"),
+    "dates stay": acts("shift_dates"),
+    "ages stay": acts("cap_age", "keep_noted"),
+    "patient's name stays": acts("patient_pseudonym"),
+    "study's number stays": acts("study_pseudonym"),
+    "private elements stay": keeps_private,
+    "sequences stay": skips_sequences,
+    "safe private lost": answers(plans, "safe_private_of", None),
+    "unlisted lost": removes_all_unlisted,
+    "everything emptied": answers(plans.DeidPlan, "_required", 0),
+    "nothing known": answers(knowledge.Knowledge, "known", Known()),
+    "no names known": blind_to_names,
+    "no patterns": answers(text, "find_patterns", ()),
+    "no dates in text": answers(text, "find_dates", ()),
+    "nothing found": answers(text.Finder, "find", ()),
+    "pixels uncut": passes_padding,
+    "preamble copied": copies_preamble,
+    "uids mixed up": mixes_uids,
+    "uneven shift": shifts_unevenly,
+    "no option counts": lambda patch: patch.setattr(
+        profile.Profile, "decide", lambda self, tag, **_: None
+    ),
+    **{f"marker {index} missing": forgets_marker(index) for index in range(4)},
+}
+
+
+def test_the_engine_unchanged_passes(tmp_path: Path) -> None:
+    original = plant(tmp_path)
+
+    assert run(original, tmp_path).is_file()
+
+
+@pytest.mark.parametrize("mutate", MUTANTS.values(), ids=MUTANTS)
+def test_a_broken_rule_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutate: Mutate
+) -> None:
+    original = plant(tmp_path)
+    mutate(monkeypatch)
+
+    with pytest.raises(ImageError) as caught:
+        run(original, tmp_path)
+
+    assert isinstance(caught.value, Rejected | Held)
+    assert caught.value.reason in GATE_REASONS
+    assert not list(tmp_path.glob("*.dcm*"))
