@@ -94,6 +94,16 @@ def test_status_table_is_plain_text_on_one_line_a_batch() -> None:
     assert "two\\nlines\\x1b[31m" in table
 
 
+def test_status_says_what_keeps_the_queue_waiting(in_this_process: Configuration) -> None:
+    (in_this_process.settings.work_dir / "phi/.sendit-volume").unlink()
+    batch("ACC1", status=Status.QUEUE, stage=Stage.IMPORT, n_images=0)
+
+    said = say("status")
+
+    assert "Nothing is let in: " in said
+    assert "phi is not mounted" in said
+
+
 def test_status_names_the_err_folders_of_each_inbox(installation: Installation) -> None:
     (installation.inbox / "ACC1.err").mkdir()
     (installation.inbox / "M\udcfcller.err2").mkdir()

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from sendit.config import Configuration
+from sendit.errors import VolumeMissing
 from sendit.pipeline.preparation import prepare
 from sendit.records.installation import Keys
 
@@ -70,6 +71,13 @@ class SenditCommand(BaseCommand):
     def prepare(self, configuration: Configuration) -> Keys:
         """Make the installation ready: folders, tables, keys."""
         return prepare(configuration)
+
+    def prepare_to_read(self, configuration: Configuration) -> None:
+        """Make ready for a command that only tells: a volume that is missing is only said."""
+        try:
+            prepare(configuration)
+        except VolumeMissing as error:
+            self.stderr.write(str(error))
 
     def say(self, *lines: str) -> None:
         """Write results to stdout."""

@@ -1,23 +1,45 @@
 """The status of batches as text for a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any  # a batch as ``metrics.status`` describes it: a JSON object
 
 from sendit.cli.table import one_line, table
-from sendit.config import Settings
+from sendit.config import Configuration
 from sendit.ingest.intake import printable
+from sendit.metrics.standing import standing
+from sendit.pipeline.admission import obstacle
 from sendit.pipeline.sweep import err_folders
+from sendit.records.models import Batch
+from sendit.terms import Status
 
-HEADER = ("batch", "uid", "project", "status", "stage", "images", "error", "note")
+HEADER = ("batch", "uid", "project", "status", "images", "", "how it stands")
+BESIDE = (
+    ("excluded", "excluded"),
+    ("held_images", "held"),
+    ("rejected", "rejected"),
+    ("unreadable", "unreadable"),
+)
 
 
-def all_lines(batches: Sequence[dict[str, Any]], settings: Settings) -> Iterator[str]:
-    """Yield a table of all batches, then the folders that were set aside, inbox by inbox."""
+def all_lines(
+    batches: Sequence[Batch],
+    described: Sequence[Mapping[str, Any]],
+    configuration: Configuration,
+    *,
+    now: datetime,
+) -> Iterator[str]:
+    """Yield a table of all batches, what keeps the rest out, and what was set aside."""
     if batches:
-        yield from table(HEADER, [_row(batch) for batch in batches])
+        rows = [_row(batch, told, now) for batch, told in zip(batches, described, strict=True)]
+        yield from table(HEADER, rows)
     else:
         yield "No batch yet."
-    for inbox in settings.inboxes:
+    waiting = any(batch.status == Status.QUEUE for batch in batches)
+    if waiting and (why := obstacle(configuration)) is not None:
+        yield ""
+        yield f"Nothing is let in: {why}"
+    for inbox in configuration.settings.inboxes:
         set_aside = err_folders(inbox.path)
         if set_aside:
             yield ""
@@ -25,69 +47,56 @@ def all_lines(batches: Sequence[dict[str, Any]], settings: Settings) -> Iterator
             yield from (f"  {one_line(printable(folder.name))}" for folder in set_aside)
 
 
-def batch_lines(batch: dict[str, Any]) -> Iterator[str]:
+def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) -> Iterator[str]:
     """Yield everything about one batch."""
-    yield f"batch     {batch['batch']}"
-    yield f"uid       {one_line(batch['uid'])}"
-    yield f"project   {batch['project']}"
-    yield f"status    {batch['status']}" + (f" at {batch['stage']}" if batch["stage"] else "")
-    yield f"images    {_images(batch)}"
-    yield f"size      {batch['bytes'] / 1e6:.1f} MB"
+    stands = standing(batch, now=now)
+    yield f"batch     {batch.pk}"
+    yield f"uid       {one_line(described['uid'])}"
+    yield f"project   {described['project']}"
+    yield f"status    {described['status']}" + (f" at {batch.stage}" if batch.stage else "")
+    yield f"stands    {stands.words}"
+    if stands.todo:
+        yield f"to do     {stands.todo}"
+    yield f"images    {_images(described)}"
+    yield f"size      {described['bytes'] / 1e6:.1f} MB"
     for moment in ("started", "finished", "retry_at"):
-        if batch[moment]:
-            yield f"{moment:9} {batch[moment]}"
-    if batch["held"]:
-        yield f"held      {batch['held']}"
-    for delivery in batch["deliveries"]:
+        if described[moment]:
+            yield f"{moment:9} {described[moment]}"
+    if described["held"]:
+        yield f"held      {described['held']}"
+    for delivery in described["deliveries"]:
         error = delivery["error"]
         why = f": {error['message']}" if error else ""
         yield f"target    {delivery['target']} {delivery['state']}{why}"
     for severity in ("errors", "alerts"):
-        for entry in batch[severity]:
+        for entry in described[severity]:
             yield f"{severity[:-1]:9} {entry_line(entry)}"
 
 
-def entry_line(entry: dict[str, Any]) -> str:
+def entry_line(entry: Mapping[str, Any]) -> str:
     """Return one error or alert as a line."""
     file = f" [{one_line(entry['file'])}]" if entry["file"] else ""
     settled = f" ({one_line(entry['resolved'])})" if entry["resolved"] else ""
     return f"{entry['time']} {entry['stage']} {entry['code']}: {entry['message']}{file}{settled}"
 
 
-def _row(batch: dict[str, Any]) -> tuple[object, ...]:
+def _row(batch: Batch, described: Mapping[str, Any], now: datetime) -> tuple[object, ...]:
+    beside = _beside(described)
     return (
-        batch["batch"],
-        batch["uid"],
-        batch["project"],
-        batch["status"],
-        batch["stage"] or "-",
-        sum(batch["images"].values()),
-        "yes" if batch["has_error"] else "-",
-        _note(batch),
+        batch.pk,
+        described["uid"],
+        described["project"],
+        described["status"],
+        sum(described["images"].values()),
+        "error" if described["has_error"] else "",
+        " ".join([standing(batch, now=now).words, *([f"({beside})"] if beside else [])]),
     )
 
 
-def _note(batch: dict[str, Any]) -> str:
-    counts = [
-        f"{batch[key]} {word}"
-        for key, word in (
-            ("excluded", "excluded"),
-            ("held_images", "held"),
-            ("rejected", "rejected"),
-            ("unreadable", "unreadable"),
-        )
-        if batch[key]
-    ]
-    notes = [", ".join(counts), batch["held"] or ""]
-    if batch["retry_at"]:
-        notes.append(f"tried again at {batch['retry_at']}")
-    return " ".join(note for note in notes if note)
+def _images(described: Mapping[str, Any]) -> str:
+    by_state = [f"{number} {state}" for state, number in described["images"].items() if number]
+    return ", ".join(filter(None, [*by_state, _beside(described)])) or "none"
 
 
-def _images(batch: dict[str, Any]) -> str:
-    by_state = [f"{number} {state}" for state, number in batch["images"].items() if number]
-    return ", ".join([*by_state, *filter(None, [_counts_beside(batch)])]) or "none"
-
-
-def _counts_beside(batch: dict[str, Any]) -> str:
-    return _note({**batch, "held": None, "retry_at": None})
+def _beside(described: Mapping[str, Any]) -> str:
+    return ", ".join(f"{described[key]} {word}" for key, word in BESIDE if described[key])

@@ -27,7 +27,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Print them."""
-        self.prepare(configuration)
+        self.prepare_to_read(configuration)
         named = batch_argument.find_batches(options.batches)
         batches = named if options.batches else Batch.objects.filter(has_error=True).order_by("pk")
         flagged = [batch for batch in describe(batches) if batch["has_error"]]

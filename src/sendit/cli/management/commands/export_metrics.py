@@ -30,7 +30,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Write it and print its path."""
-        self.prepare(configuration)
+        self.prepare_to_read(configuration)
         if not options.output.is_dir():
             raise UsageError(f"{options.output} is not a folder; make it, or name another.")
         times = process_times(with_uid=False)

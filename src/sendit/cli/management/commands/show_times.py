@@ -17,7 +17,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Print them."""
-        self.prepare(configuration)
+        self.prepare_to_read(configuration)
         for time in process_times(with_uid=True):
             if time.status == Status.DONE and time.took is not None:
                 minutes = time.took.total_seconds() / 60

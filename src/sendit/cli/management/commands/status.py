@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
 
@@ -28,16 +29,19 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Show them."""
-        self.prepare(configuration)
+        self.prepare_to_read(configuration)
+        now = datetime.now(UTC)
         one = options.batch is not None
         batches = (
-            [batch_argument.find_batch(options.batch)] if one else Batch.objects.order_by("pk")
+            [batch_argument.find_batch(options.batch)]
+            if one
+            else list(Batch.objects.order_by("pk"))
         )
         described = describe(batches)
         if options.json:
             self.say(json.dumps(described, indent=2))
         elif one:
-            self.say(*batch_lines(described[0]))
+            self.say(*batch_lines(batches[0], described[0], now=now))
         else:
-            self.say(*all_lines(described, configuration.settings))
+            self.say(*all_lines(batches, described, configuration, now=now))
         return 0

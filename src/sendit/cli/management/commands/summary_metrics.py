@@ -27,7 +27,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Print it."""
-        self.prepare(configuration)
+        self.prepare_to_read(configuration)
         now = datetime.now(UTC)
         rate = gb_per_day(days=options.days, now=now)
         self.say(json.dumps({"timestamp": iso(now), "gb_per_day": rate, "days": options.days}))
