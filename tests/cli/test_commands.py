@@ -110,9 +110,17 @@ def test_status_names_the_err_folders_of_each_inbox(installation: Installation) 
 
     said = say("status")
 
-    assert f"Set aside in {installation.inbox} (2)" in said
+    assert f"Set aside in {installation.inbox}, mend one and drop its extension (2):" in said
     assert "  ACC1.err\n" in said
     assert "  M\\xfcller.err2\n" in said
+
+
+def test_status_names_what_lies_beside_the_folders(installation: Installation) -> None:
+    (installation.inbox / "IM0001").touch()
+
+    assert f"Not in a folder in {installation.inbox}, put them into one (1):\n  IM0001\n" in say(
+        "status"
+    )
 
 
 def test_status_of_one_batch_tells_its_errors() -> None:

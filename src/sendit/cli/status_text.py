@@ -6,6 +6,7 @@ from typing import Any  # a batch as ``metrics.status`` describes it: a JSON obj
 
 from sendit.cli.table import one_line, table
 from sendit.config import Configuration
+from sendit.ingest.inbox import beside_folders
 from sendit.ingest.intake import printable
 from sendit.metrics.standing import standing
 from sendit.pipeline.admission import obstacle
@@ -40,11 +41,13 @@ def all_lines(
         yield ""
         yield f"Nothing is let in: {why}"
     for inbox in configuration.settings.inboxes:
-        set_aside = err_folders(inbox.path)
-        if set_aside:
-            yield ""
-            yield f"Set aside in {inbox.path} ({len(set_aside)}); mend one and drop its extension:"
-            yield from (f"  {one_line(printable(folder.name))}" for folder in set_aside)
+        yield from _names(
+            f"Set aside in {inbox.path}, mend one and drop its extension",
+            [folder.name for folder in err_folders(inbox.path)],
+        )
+        yield from _names(
+            f"Not in a folder in {inbox.path}, put them into one", beside_folders(inbox.path)
+        )
 
 
 def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) -> Iterator[str]:
@@ -78,6 +81,13 @@ def entry_line(entry: Mapping[str, Any]) -> str:
     file = f" [{one_line(entry['file'])}]" if entry["file"] else ""
     settled = f" ({one_line(entry['resolved'])})" if entry["resolved"] else ""
     return f"{entry['time']} {entry['stage']} {entry['code']}: {entry['message']}{file}{settled}"
+
+
+def _names(what: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield ""
+        yield f"{what} ({len(names)}):"
+        yield from (f"  {one_line(printable(name))}" for name in names)
 
 
 def _row(batch: Batch, described: Mapping[str, Any], now: datetime) -> tuple[object, ...]:

@@ -9,11 +9,11 @@ from threading import Event
 
 from sendit.config import Configuration
 from sendit.errors import UsageError
+from sendit.ingest.crew import work_until_stopped
 from sendit.ingest.loop_lock import loop_is_alive, only_loop
 from sendit.ingest.rounds import Rounds
 from sendit.pipeline.admission import admit, obstacle
 from sendit.records.models import Batch
-from sendit.workers.inline import work_until_idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def start_queue(
     batch_ids = admit(configuration, now=datetime.now(UTC), limit=number)
     tell(f"{contenders} contenders, {len(batch_ids)} started.")
     settings = configuration.settings
-    if batch_ids and settings.mode != "celery" and not loop_is_alive(settings.work_dir):
+    if batch_ids and not loop_is_alive(settings.work_dir):
         tell("No worker is alive: they are worked on here until they rest.")
         with only_loop(settings.work_dir):
-            work_until_idle(configuration, site_key=site_key, only=batch_ids)
+            work_until_stopped(configuration, site_key=site_key, only=batch_ids, stop=stop)
     why = obstacle(configuration) if contenders and not batch_ids else None
     return Started(tuple(batch_ids), why)
 

@@ -1,10 +1,16 @@
-"""Who does the work while the loop looks, by mode: this process, local workers, or others."""
+"""Who does the work while the loop looks, by mode: this process, or local workers."""
 
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from threading import Event
 from typing import Protocol
 
 from sendit.config import Configuration
 from sendit.workers.inline import work_until_idle
 from sendit.workers.pool import Pool
+
+TENDING_SECONDS = 0.5
 
 
 class Crew(Protocol):
@@ -25,14 +31,17 @@ class LocalPool:
 
     def __init__(self, *, processes: int) -> None:
         self._pool = Pool(processes=processes)
+        self._next_tending = 0.0
 
     def start(self) -> None:
         """Start the processes."""
         self._pool.start()
 
     def tend(self) -> None:
-        """Replace the dead, end the stuck."""
-        self._pool.tend()
+        """Replace the dead, end the stuck; not so often that workers which cannot start hurt."""
+        if time.monotonic() >= self._next_tending:
+            self._pool.tend()
+            self._next_tending = time.monotonic() + TENDING_SECONDS
 
     def stop(self) -> None:
         """End the processes."""
@@ -40,41 +49,50 @@ class LocalPool:
 
 
 class Inline:
-    """Our own process: works until idle at every turn."""
+    """Our own process: works until idle, or told to stop, at every turn."""
 
-    def __init__(self, configuration: Configuration, *, site_key: bytes) -> None:
+    def __init__(self, configuration: Configuration, *, site_key: bytes, stop: Event) -> None:
         self._configuration = configuration
         self._site_key = site_key
+        self._stop = stop
 
     def start(self) -> None:
         """Do nothing: there is nobody else."""
 
     def tend(self) -> None:
         """Work."""
-        work_until_idle(self._configuration, site_key=self._site_key)
+        work_until_stopped(self._configuration, site_key=self._site_key, stop=self._stop)
 
     def stop(self) -> None:
-        """Do nothing: it holds no claim between two turns."""
+        """Do nothing: it holds no claim between two steps."""
 
 
-class Elsewhere:
-    """Workers on other machines, started there; they find their work in the database."""
+def work_until_stopped(
+    configuration: Configuration,
+    *,
+    site_key: bytes,
+    only: Collection[int] | None = None,
+    stop: Event,
+) -> None:
+    """Work in this process until idle, or after the step in which somebody says stop."""
 
-    def start(self) -> None:
-        """Do nothing."""
+    def look_up() -> None:
+        if stop.is_set():
+            raise _Stopped
 
-    def tend(self) -> None:
-        """Do nothing."""
-
-    def stop(self) -> None:
-        """Do nothing: they go on."""
+    with suppress(_Stopped):
+        work_until_idle(configuration, site_key=site_key, only=only, after_step=look_up)
 
 
-def crew_for(configuration: Configuration, *, site_key: bytes, workers: int | None) -> Crew:
+class _Stopped(Exception):
+    """Somebody said stop, between two steps."""
+
+
+def crew_for(
+    configuration: Configuration, *, site_key: bytes, workers: int | None, stop: Event
+) -> Crew:
     """Return the crew of the configured mode."""
     settings = configuration.settings
     if settings.mode == "inline":
-        return Inline(configuration, site_key=site_key)
-    if settings.mode == "celery":
-        return Elsewhere()
+        return Inline(configuration, site_key=site_key, stop=stop)
     return LocalPool(processes=workers or settings.workers.processes)

@@ -136,6 +136,14 @@ def look_into(folder: Path) -> Look:
     return Look(count, size, newest_mtime_ns, newest_ctime_ns)
 
 
+def beside_folders(inbox: Path) -> tuple[str, ...]:
+    """Return the names of the plain files and links in an inbox; none when it cannot be read."""
+    try:
+        return _sort_out(inbox)[1]
+    except OSError:
+        return ()
+
+
 def _sort_out(inbox: Path) -> tuple[list[tuple[str, NameSays]], tuple[str, ...]]:
     folders: list[tuple[str, NameSays]] = []
     beside: list[str] = []

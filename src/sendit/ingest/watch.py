@@ -6,7 +6,9 @@ everything else in the database and in the inboxes.
 """
 
 import logging
+import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
 
@@ -74,7 +76,7 @@ def run(
     """
     began = _utc_now()
     with only_loop(configuration.settings.work_dir):
-        crew = crew_for(configuration, site_key=site_key, workers=workers)
+        crew = crew_for(configuration, site_key=site_key, workers=workers, stop=stop)
         crew.start()
         logger.info(
             "watching %d inboxes, mode %s",
@@ -99,10 +101,12 @@ class _Loop:
         self._configuration = configuration
         self._crew = crew
         self._stop = stop
-        self._rounds = Rounds(configuration, stop=stop, between=self._let_in)
+        self._rounds = Rounds(configuration, stop=stop, between=self._let_in_if_possible)
         self._waiter = Waiter(self._rounds.folders_with_events(), stop=stop)
         self._next_sweep = 0.0
         self._obstacle: str | None = None
+        self._refused: dict[str, str] = {}
+        """What the operating system refused last, by part of a turn; said once."""
         self._busy = True
         """Something happened since the last look, so one more look is due before we are idle."""
 
@@ -128,8 +132,8 @@ class _Loop:
         while True:
             try:
                 self._rounds.look_if_due()
-                self._let_in()
-                self._sweep_if_due()
+                self._let_in_if_possible()
+                self._try("the sweep", self._sweep_if_due)
                 self._crew.tend()
                 return self._idle()
             except OperationalError as error:
@@ -138,6 +142,18 @@ class _Loop:
                     raise
                 logger.warning("the database did not answer (%s)", type(error).__name__)
                 self._stop.wait(REST_SECONDS)
+
+    def _try(self, what: str, do: Callable[[], None]) -> None:
+        """Do one part of a turn; what the operating system refuses does not end the others."""
+        try:
+            do()
+        except OSError as error:
+            refusal = os.strerror(error.errno or 0)
+            if self._refused.get(what) != refusal:
+                logger.warning("%s: the operating system refused something (%s)", what, refusal)
+            self._refused[what] = refusal
+        else:
+            self._refused.pop(what, None)
 
     def _idle(self) -> bool:
         due = Batch.objects.due(_utc_now()).exists()
@@ -150,6 +166,9 @@ class _Loop:
             self._rounds.look_soon()
             return False
         return not self._rounds.settling and not self._rounds.look_is_due()
+
+    def _let_in_if_possible(self) -> None:
+        self._try("admission", self._let_in)
 
     def _let_in(self) -> None:
         admitted = admit(self._configuration, now=_utc_now())
@@ -168,8 +187,8 @@ class _Loop:
     def _sweep_if_due(self) -> None:
         if time.monotonic() < self._next_sweep:
             return
-        sweep(self._configuration, now=_utc_now())
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
+        sweep(self._configuration, now=_utc_now())
 
     def _report_orphans(self) -> None:
         left = orphans(Workspace(self._configuration.settings.work_dir))

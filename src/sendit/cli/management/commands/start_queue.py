@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 
 from sendit.cli.arguments import positive
 from sendit.cli.command import SenditCommand
+from sendit.cli.main import INTERRUPTED
 from sendit.cli.stopping import until_stopped
 from sendit.config import Configuration, make_default_folders
 from sendit.ingest.backlog import start_queue
@@ -44,6 +45,8 @@ When no worker is alive, they are worked on here until they rest."""
                 stop=request.stop,
                 tell=self.say,
             )
+        if request.interrupted:
+            return INTERRUPTED
         if started.obstacle is not None:
             self.stderr.write(started.obstacle)
         return int(started.obstacle is not None)
