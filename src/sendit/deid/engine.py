@@ -52,6 +52,7 @@ from sendit.terms import Outcome, Reason
 
 MAX_CONTEXTS: Final = 64
 MAX_MENDED_FILE: Final = 1 << 29
+UID: Final = re.compile(r"\d[\d.]{0,63}", re.ASCII)
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 DATES: Final = (b"DA", b"DT")
 ACCESSION_NUMBER: Final = 0x00080050
@@ -123,6 +124,8 @@ class Engine:
             raise Excluded(Reason.DICOMDIR)
         if not actual or not instance.text("sop_instance"):
             raise Unreadable(Reason.NOT_DICOM, "has no SOP Class UID or no SOP Instance UID")
+        if not UID.fullmatch(actual):
+            raise Unreadable(Reason.MALFORMED, "(0008,0016) is no UID")
         if actual != guess:
             instance = self._walk(frame, actual)
         hold(instance.traits(), self._recipe)
@@ -166,7 +169,11 @@ class Engine:
 
     def _new_uid(self, value: bytes) -> str:
         if "retain-uids" in self._recipe.options:
-            return value.decode("ascii", "replace").strip("\0 ")
+            kept = value.decode("ascii", "replace").strip("\0 ")
+            # It names folders and files, so it must be what it should be.
+            if kept and not UID.fullmatch(kept):
+                raise Unreadable(Reason.MALFORMED, "a UID that is to be kept is none")
+            return kept
         return self._uids.of(value).decode("ascii")
 
     def deidentify_bytes(self, source: Source) -> tuple[bytes, Report]:
@@ -256,7 +263,7 @@ def _as_readable(instance: Instance, original: Path) -> Iterator[Path]:
         raise Unreadable(Reason.MALFORMED, "is too large to be mended")
     meta = build_meta(
         sop_class_uid=instance.text("sop_class"),
-        sop_instance_uid=instance.text("sop_instance"),
+        sop_instance_uid="2.25.0",  # nobody reads it
         transfer_syntax_uid=frame.output_transfer_syntax_uid,
     )
     with memory_file((meta, frame.source.read(0, frame.source.size))) as path:

@@ -97,6 +97,8 @@ def _with_meta(source: Source, head: bytes, pos: int, repairs: tuple[str, ...]) 
     while head[pos : pos + 2] == b"\x02\x00":
         if pos + 12 > len(head):
             head = _more(source, head, pos + 12)
+            if pos + 12 > len(head):
+                raise Unreadable(Reason.TRUNCATED, "the file ends inside the file meta group")
         element, vr = struct.unpack_from("<H2s", head, pos + 2)
         if vr in SHORT_VRS:
             length, start = struct.unpack_from("<H", head, pos + 6)[0], pos + 8
