@@ -97,6 +97,11 @@ def steps_done(study: DemoStudy) -> int:
     return list(Stage).index(Stage(batch.stage))
 
 
+def step_name(n_done: int) -> str:
+    """Return the name of the stage that a study with so many behind it is at."""
+    return "" if n_done >= N_STEPS else list(Stage)[n_done].replace("_", " ")
+
+
 def outcomes() -> Sequence[DemoOutcome]:
     """Return what became of each study."""
     return [_outcome(study) for study in STUDIES]

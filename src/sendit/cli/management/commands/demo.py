@@ -41,7 +41,10 @@ DICOM, one with nothing but images that the project leaves out."""
         folder = _folder_of(configuration)
         self.prepare(configuration)
         console = Console(highlight=False)
-        console.print(f"Demo in {demo_text.shown(folder)}: {len(STUDIES)} real studies.\n")
+        console.print(f"Demo in {demo_text.shown(folder)}, with {len(STUDIES)} real studies:")
+        for study in STUDIES:
+            console.print(f"  {study.name:15} {study.shows}", soft_wrap=True)
+        console.print()
         demo_run.fill_inbox(folder / "inbox")
         self._watch(configuration)
         found = demo_run.outcomes()
@@ -64,16 +67,23 @@ DICOM, one with nothing but images that the project leaves out."""
 
     def _watch(self, configuration: Configuration) -> None:
         console = Console(stderr=True)
-        columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), BarColumn())
+        columns = (
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[step]:10}"),
+        )
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             tasks = {
-                study.name: progress.add_task(study.shows, total=demo_run.N_STEPS)
+                study.name: progress.add_task(study.name, total=demo_run.N_STEPS, step="")
                 for study in STUDIES
             }
 
             def look() -> None:
                 for study in STUDIES:
-                    progress.update(tasks[study.name], completed=demo_run.steps_done(study))
+                    done = demo_run.steps_done(study)
+                    step = demo_run.step_name(done)
+                    progress.update(tasks[study.name], completed=done, step=step)
 
             demo_run.run_pipeline(configuration, after_look=look)
 
