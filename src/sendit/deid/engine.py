@@ -111,8 +111,11 @@ class Engine:
             instance = self._instance(opened)
             relative = self._place(instance)
             destination = root / relative
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            return self._write(opened, instance, source, destination, relative.as_posix())
+            try:
+                return self._write(opened, instance, source, destination, str(relative))
+            except FileNotFoundError:
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                return self._write(opened, instance, source, destination, str(relative))
 
     def _instance(self, source: Source) -> Instance:
         """Read and walk one file."""
@@ -143,6 +146,11 @@ class Engine:
         return Instance(frame, found, plans, values, charset)
 
     def _context(self, instance: Instance) -> Context:
+        if instance.context is None:
+            instance.context = self._find_context(instance)
+        return instance.context
+
+    def _find_context(self, instance: Instance) -> Context:
         patient = instance.text("patient_id")
         study = instance.text("study")
         if not patient:

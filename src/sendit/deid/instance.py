@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sendit.deid.actions import Rule
+from sendit.deid.actions import Context, Rule
 from sendit.deid.charsets import decode
 from sendit.deid.holds import Traits
 from sendit.deid.knowledge import MAX_VALUE, Gathering
@@ -32,6 +32,8 @@ class Instance:
     values: Mapping[str, bytes] = field(repr=False)
     """Raw values of the outermost level, by role."""
     charset: bytes
+    context: Context | None = field(default=None, repr=False)
+    """Who the patient becomes; set once it was found."""
 
     def text(self, role: str) -> str:
         """Return a value as text, empty if there is none."""

@@ -101,7 +101,7 @@ class Gate:
         content = self._reader.read(source)
         dossier = self._dossiers.setdefault(_patient(content), Dossier())
         if extra or self._extra:
-            dossier.learn_folders((*self._extra, *extra), content)
+            dossier.learn_folders((*self._extra, *extra) if extra else self._extra, content)
         return dossier.learn(content)
 
     def check(self, path: Path, *, known: Known, original: Path | None = None) -> None:

@@ -86,6 +86,7 @@ class Dossier:
         self._known = Known()
         self._seen: dict[bytes, set[tuple[Key, bytes]]] = {}
         self._version = 0
+        self._folders: dict[tuple[int | bytes, ...], Iterable[str]] = {}
 
     def learn(self, content: Content) -> Known:
         """Add what one file knows, and return everything known so far."""
@@ -100,10 +101,13 @@ class Dossier:
 
     def learn_folders(self, names: Iterable[str], content: Content) -> None:
         """Add the names of folders and files, but for the words that describe the series."""
-        described: set[str] = set()
-        for key, value in content.level.leaves:
-            if key >> 16 in DESCRIPTIONS:
-                described.update(parts_of(value.decode("latin-1")))
+        values = [value for key, value in content.level.leaves if key >> 16 in DESCRIPTIONS]
+        # A batch has thousands of names, and its files few descriptions.
+        place: tuple[int | bytes, ...] = (id(names), *values)
+        if place in self._folders:
+            return
+        self._folders[place] = names
+        described = {part for value in values for part in parts_of(value.decode("latin-1"))}
         before = self._size()
         for name in names:
             self._folder(name, described)
