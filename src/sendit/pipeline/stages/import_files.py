@@ -213,7 +213,8 @@ def _image(work: Work, seen: _Seen, nr: int, digest: str) -> Image:
 
 def _unreadable(seen: _Seen, nr: int) -> NewFinding:
     reason = seen.reason or Reason.MALFORMED
-    detail = f" ({seen.detail})" if seen.detail else ""
+    told = reason in (Reason.NOT_DICOM, Reason.EMPTY_FILE)  # the detail would say it again
+    detail = f" ({seen.detail})" if seen.detail and not told else ""
     return NewFinding(
         reason,
         f"{MESSAGES[reason]}{detail}; kept in the .err folder. Mend or remove it, "
