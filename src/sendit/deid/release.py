@@ -19,10 +19,12 @@ from sendit.deid.release_compare import Comparison
 from sendit.deid.release_known import Dossier, Known
 from sendit.deid.release_marks import (
     PrivateElement,
+    PrivateSign,
     check_frame,
     check_markers,
     check_private,
     options_of,
+    private_sign,
 )
 from sendit.deid.release_pixels import check_pixels
 from sendit.deid.release_reader import Content, Key, Level, Reader, tag_name
@@ -33,7 +35,7 @@ from sendit.deid.release_words import dates_in
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
 
-_CHARSET, _PATIENT_ID, _STUDY, _SOP_CLASS = 0x00080005, 0x00100020, 0x0020000D, 0x00080016
+_PATIENT_ID, _STUDY, _SOP_CLASS = 0x00100020, 0x0020000D, 0x00080016
 _TEXTS_WITH_DATES = frozenset(
     int.from_bytes(vr, "big") for vr in (b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"PN")
 )
@@ -95,6 +97,7 @@ class Gate:
         self._dossiers: dict[bytes, Dossier] = {}
         self._judges: dict[tuple[int, Allowance], _Judge] = {}
         self._comparisons: dict[Allowance, Comparison] = {}
+        self._private: set[tuple[PrivateSign, Allowance]] = set()
 
     def known_of(self, source: Path, *, extra: Sequence[str] = ()) -> Known:
         """Return what an original, and the originals of its patient so far, know."""
@@ -161,6 +164,13 @@ class Gate:
             judge = self._judges[place] = _Judge(known, searcher)
         return judge
 
+    def _check_private(self, level: Level, allowance: Allowance, path: str) -> None:
+        sign = private_sign(level)
+        if sign is None or (sign, allowance) in self._private:
+            return
+        check_private(level, allowance.options, allowance.private, path)
+        self._private.add((sign, allowance))
+
     def _search(
         self,
         level: Level,
@@ -170,8 +180,9 @@ class Gate:
         allowance: Allowance,
         days: int | None,
     ) -> None:
-        check_private(level, allowance.options, allowance.private, path)
-        charset = level.value(_CHARSET) or charset
+        if level.leaves or level.sequences:
+            self._check_private(level, allowance, path)
+        charset = level.charset(charset)
         clean = judge.clean.setdefault(charset, set())
         for element in level.elements() - clean:
             key, value = element

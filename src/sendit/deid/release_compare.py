@@ -64,6 +64,9 @@ class _Judged:
 
     may_stay: set[tuple[Key, bytes]] = field(default_factory=set, repr=False)
     may_go: set[tuple[Key, bytes]] = field(default_factory=set, repr=False)
+    may_become: set[tuple[tuple[Key, bytes], tuple[Key, bytes]]] = field(
+        default_factory=set, repr=False
+    )
 
 
 class Comparison:
@@ -110,8 +113,10 @@ class Comparison:
                     judged.may_go.add((key, value))
                 elif now is None:
                     self._refuse_loss(key, path, types)
-                else:
+                elif ((key, value), now) not in judged.may_become:
                     self._check_changed(key, value, now, path, types, moved)
+                    if vr_of(now[0]) not in ("DA", "DT"):
+                        judged.may_become.add(((key, value), now))
         if original.sequences:
             self._sequences(original, result, path, types, moved)
 

@@ -45,8 +45,6 @@ _LONG = 7
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
-_CHARSET = 0x00080005
-_ODD_GROUP = 1 << 32
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
     "mme mlle dra sra dott van von der den de la le du di da del dos the and und"
@@ -119,7 +117,7 @@ class Dossier:
         return sum(map(len, (known.words, known.long, known.numbers, known.short, known.raw)))
 
     def _level(self, level: Level, charset: bytes) -> None:
-        charset = level.value(_CHARSET) or charset
+        charset = level.charset(charset)
         self._elements(charset, level)
         for key, items in level.sequences:
             for item in items:
@@ -135,13 +133,11 @@ class Dossier:
         new = level.elements() - seen
         if not new:
             return
-        private = any(key & _ODD_GROUP for key, _ in new)
-        creators = level.creators() if private else {}
         for key, value in new:
-            self._leaf(key, value, charset, creators)
+            self._leaf(key, value, charset, level)
         seen |= new
 
-    def _leaf(self, key: Key, value: bytes, charset: bytes, creators: dict[int, str]) -> None:
+    def _leaf(self, key: Key, value: bytes, charset: bytes, level: Level) -> None:
         tag, vr = key >> 16, vr_of(key)
         if vr == "UI":
             if tag not in CLASS_UIDS:
@@ -149,16 +145,14 @@ class Dossier:
         elif vr in ("DA", "DT"):
             self._known.dates.update(dates_in(value.decode("latin-1")))
         elif vr in TEXT_VRS or tag in KIND_OF_TAG:
-            self._string(tag, vr, value, charset, creators)
+            self._string(tag, vr, value, charset, level)
         elif vr not in CODE_VRS and vr not in NUMBER_VRS and len(value) >= _LONG:
             text = text_in(value) if vr in ("UN", "OB", "OW") else ""
             if text.strip():
                 self._free_text(text)
-                self._private(tag, (text,), creators)
+                self._private(tag, (text,), level)
 
-    def _string(
-        self, tag: int, vr: str, value: bytes, charset: bytes, creators: dict[int, str]
-    ) -> None:
+    def _string(self, tag: int, vr: str, value: bytes, charset: bytes, level: Level) -> None:
         texts = readings(value, charset)
         kind = KIND_OF_TAG.get(tag)
         if vr == "PN":
@@ -173,7 +167,7 @@ class Dossier:
             else:
                 self._free_text(text)
         if tag >> 16 & 1:
-            self._private(tag, texts, creators)
+            self._private(tag, texts, level)
 
     def _of_kind(self, text: str, kind: Kind, tag: int) -> None:
         if kind & (Kind.CONTACT | Kind.INSTITUTION):
@@ -182,8 +176,8 @@ class Dossier:
             self._identifier(text, kind, patient=tag in PATIENT_NUMBERS, step=tag in STEPS)
         self._free_text(text)
 
-    def _private(self, tag: int, texts: Iterable[str], creators: dict[int, str]) -> None:
-        creator = creators.get(creator_tag(tag), "")
+    def _private(self, tag: int, texts: Iterable[str], level: Level) -> None:
+        creator = level.creators().get(creator_tag(tag), "")
         told = bool(creator) and names_somebody(tag, creator)
         for text in texts:
             if told and len(text) < 200:

@@ -8,8 +8,9 @@ DICOM: PS3.10 7.1, PS3.15 E.1.1 and E.2 (codes of CID 7050), PS3.5 7.8 (private 
 """
 
 from collections.abc import Set
+from typing import TypeAlias
 
-from sendit.deid.release_reader import Content, Level, creator_tag, tag_name, vr_of
+from sendit.deid.release_reader import Content, Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_table import (
     BASIC_PROFILE,
     CLEAN_GRAPHICS,
@@ -31,9 +32,12 @@ _REMOVED, _METHOD, _METHOD_CODES = 0x00120062, 0x00120063, 0x00120064
 _BURNED_IN, _TEMPORAL = 0x00280301, 0x00280303
 _CODE_VALUE = 0x00080100
 _ODD_GROUP = 1 << 32
+_NO_CREATOR = _ODD_GROUP | 0xFF00 << 16
 
-PrivateElement = tuple[int, str, int]
+PrivateElement: TypeAlias = tuple[int, str, int]
 """Group, creator, and last byte of the element."""
+PrivateSign: TypeAlias = tuple[tuple[Key, ...], tuple[tuple[Key, bytes], ...]]
+"""The keys of the private elements of one level, and its private creators."""
 
 
 def check_frame(content: Content) -> None:
@@ -93,6 +97,15 @@ def check_markers(content: Content, original: Content | None, options: frozenset
         raise Rejected(Reason.MARKERS_MISSING, tag_name(_BURNED_IN))
 
 
+def private_sign(level: Level) -> PrivateSign | None:
+    """Return what a judgement about the private elements of a level rests on; None: nothing."""
+    keys = [key for key, _ in level.leaves if key & _ODD_GROUP or key >> 40 in (0x50, 0x60)]
+    keys += [key for key, _ in level.sequences if key & _ODD_GROUP]
+    if not keys:
+        return None
+    return tuple(keys), tuple(leaf for leaf in level.leaves if leaf[0] & _NO_CREATOR == _ODD_GROUP)
+
+
 def check_private(
     level: Level, options: frozenset[str], allowed: Set[PrivateElement], path: str = ""
 ) -> None:
@@ -103,12 +116,11 @@ def check_private(
     sendit.errors.Rejected
         With ``IDENTIFIER_LEFT`` and the tag.
     """
-    keys = [key for key, _ in level.leaves if key & _ODD_GROUP or key >> 40 in (0x50, 0x60)]
-    keys += [key for key, _ in level.sequences if key & _ODD_GROUP]
-    if not keys:
+    sign = private_sign(level)
+    if sign is None:
         return
     creators = level.creators()
-    for key in keys:
+    for key in sign[0]:
         tag = key >> 16
         if not _vouched_for(tag, creators, options, allowed):
             raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} {vr_of(key)}")

@@ -50,7 +50,9 @@ For plain elements (no sequence, nothing to swap) there is a second one, with th
 the whole element.
 """
 _UNDEFINED = 0xFFFFFFFF
+_CHARSET = 0x00080005
 _FIRST_READ = 1 << 16
+_PAGE = 1024
 _HEADS_KEPT = 1 << 16
 
 Key: TypeAlias = int
@@ -87,6 +89,13 @@ class Level:
         leaf = self.by_tag().get(tag)
         return leaf[1].strip(b" \0") if leaf is not None else b""
 
+    def charset(self, inherited: bytes) -> bytes:
+        """Return the Specific Character Set in force, one of the first elements if there."""
+        for key, value in self.leaves[:3]:
+            if key >> 16 == _CHARSET:
+                return value.strip(b" \0")
+        return inherited
+
     def creators(self) -> dict[int, str]:
         """Return the private creators, in small letters, by their own tags (PS3.5 7.8.1)."""
         return {
@@ -110,6 +119,8 @@ class PixelData:
     offset: int
     length: int
     fragments: tuple[int, ...] | None = None
+    head: bytes = field(default=b"", repr=False)
+    """The first bytes of the pixels, if they came along with the header."""
 
 
 @dataclass(slots=True)
@@ -406,8 +417,9 @@ class _Walk:
         if length != _UNDEFINED:
             if start + length > self._size:
                 raise Malformed("the pixel data end after the file")
+            head = self.data[start : start + min(length, _PAGE)]
             self._skip_to(start + length)
-            return PixelData(key, start, length)
+            return PixelData(key, start, length, head=head)
         fragments: list[int] = []
         place = start
         while True:
