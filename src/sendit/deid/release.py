@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sendit.deid.release_compare import Comparison
+from sendit.deid.release_content import Content, Key, Level, tag_name
 from sendit.deid.release_known import Dossier, Known
 from sendit.deid.release_marks import (
     PrivateElement,
@@ -27,7 +28,7 @@ from sendit.deid.release_marks import (
     private_sign,
 )
 from sendit.deid.release_pixels import check_pixels
-from sendit.deid.release_reader import Content, Key, Level, Reader, tag_name
+from sendit.deid.release_reader import Reader
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types

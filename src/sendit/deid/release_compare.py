@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_has_tag
 
-from sendit.deid.release_reader import Key, Level, creator_tag, tag_name, vr_of
+from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import (
     MODIFIED_DATES,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from sendit.deid.release_reader import Content, Key, Level, creator_tag, vr_of
+from sendit.deid.release_content import Content, Key, Level, creator_tag, vr_of
 from sendit.deid.release_sources import (
     CLASS_UIDS,
     DESCRIPTIONS,

@@ -10,7 +10,7 @@ DICOM: PS3.10 7.1, PS3.15 E.1.1 and E.2 (codes of CID 7050), PS3.5 7.8 (private 
 from collections.abc import Set
 from typing import TypeAlias
 
-from sendit.deid.release_reader import Content, Key, Level, creator_tag, tag_name, vr_of
+from sendit.deid.release_content import Content, Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_table import (
     BASIC_PROFILE,
     CLEAN_GRAPHICS,

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sendit.deid.release_reader import BIG_ENDIAN, Content, PixelData, tag_name
+from sendit.deid.release_content import BIG_ENDIAN, Content, PixelData, tag_name
 from sendit.errors import Rejected
 from sendit.terms import Reason
 

@@ -1,180 +1,29 @@
 """Read a file for the release check: every element, none of the pixels.
 
 This is the gate's own reader.  It shares no line with the engine's, so a file that one of
-them misunderstands is not misunderstood by both.  Each element becomes a number that holds
-its tag and VR, and its value in little endian; sequences, also those hidden in UN values,
-become levels of their own.  Pixel data is noted by place and length and never loaded.
+them misunderstands is not misunderstood by both.  What cannot be read does not raise: it is
+told in the content, since an original may be broken and a result may not.
 
-What the values mean for a release is decided by ``release_known``, ``release_search`` and
-``release_compare``.
-
-DICOM: PS3.5 7 (data elements, sequences), A.4 (encapsulated pixel data); PS3.10 7.1.
+DICOM: PS3.10 7.1 (File Meta Information).
 """
 
-import contextlib
 import os
 import struct
 import zlib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
-from pydicom.datadict import dictionary_VR
+from sendit.deid.release_content import Content
+from sendit.deid.release_walk import Heads, Malformed, NeedMore, Walk
 
-IMPLICIT = "1.2.840.10008.1.2"
-DEFLATED = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
-EXPLICIT = "1.2.840.10008.1.2.1"
-NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
-
-LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-SQ = int.from_bytes(b"SQ", "big")
-UN = int.from_bytes(b"UN", "big")
-MAX_DEPTH = 60
-MAX_INFLATED = 4_000_000_000
-
-_SWAP = {b"US": 2, b"SS": 2, b"OW": 2, b"AT": 2, b"UL": 4, b"SL": 4, b"FL": 4, b"OF": 4} | {
-    b"OL": 4,
-    b"FD": 8,
-    b"OD": 8,
-    b"SV": 8,
-    b"UV": 8,
-    b"OV": 8,
-}
-_Heads: TypeAlias = dict[str, dict[bytes, tuple[int, int]]]
-"""By encoding and raw bytes: the key, and the length of the value (-1: four bytes follow).
-
-For plain elements (no sequence, nothing to swap) there is a second one, with the length of
-the whole element.
-"""
-_UNDEFINED = 0xFFFFFFFF
-_CHARSET = 0x00080005
 _FIRST_READ = 1 << 16
-_PAGE = 1024
-_HEADS_KEPT = 1 << 16
-
-Key: TypeAlias = int
-"""``tag << 16 | VR``, the VR as two ASCII bytes."""
-
-
-class Malformed(Exception):
-    """The bytes are no data set; the message says what is wrong with them, never a value."""
-
-
-class _NeedMore(Exception):
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-
-@dataclass(slots=True)
-class Level:
-    """One data set: the main one, or an item of a sequence."""
-
-    leaves: list[tuple[Key, bytes]] = field(default_factory=list, repr=False)
-    sequences: list[tuple[Key, list["Level"]]] = field(default_factory=list, repr=False)
-    _by_tag: dict[int, tuple[Key, bytes]] | None = field(default=None, repr=False)
-    _elements: frozenset[tuple[Key, bytes]] | None = field(default=None, repr=False)
-
-    def by_tag(self) -> dict[int, tuple[Key, bytes]]:
-        """Return the leaves by tag; asked for once reading is done."""
-        if self._by_tag is None:
-            self._by_tag = {leaf[0] >> 16: leaf for leaf in self.leaves}
-        return self._by_tag
-
-    def value(self, tag: int) -> bytes:
-        """Return one value without its padding; nothing when it is not there."""
-        leaf = self.by_tag().get(tag)
-        return leaf[1].strip(b" \0") if leaf is not None else b""
-
-    def charset(self, inherited: bytes) -> bytes:
-        """Return the Specific Character Set in force, one of the first elements if there."""
-        for key, value in self.leaves[:3]:
-            if key >> 16 == _CHARSET:
-                return value.strip(b" \0")
-        return inherited
-
-    def creators(self) -> dict[int, str]:
-        """Return the private creators, in small letters, by their own tags (PS3.5 7.8.1)."""
-        return {
-            key >> 16: value.decode("latin-1").strip(" \0").casefold()
-            for key, value in self.leaves
-            if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
-        }
-
-    def elements(self) -> frozenset[tuple[Key, bytes]]:
-        """Return the leaves as a set; asked for once reading is done."""
-        if self._elements is None:
-            self._elements = frozenset(self.leaves)
-        return self._elements
-
-
-@dataclass(frozen=True, slots=True)
-class PixelData:
-    """Where the pixels of a file lie; ``fragments`` is None when they are not encapsulated."""
-
-    key: Key
-    offset: int
-    length: int
-    fragments: tuple[int, ...] | None = None
-    head: bytes = field(default=b"", repr=False)
-    """The first bytes of the pixels, if they came along with the header."""
-
-
-@dataclass(slots=True)
-class Content:
-    """One file as the gate sees it."""
-
-    preamble: bytes = field(default=b"", repr=False)
-    has_prefix: bool = False
-    meta: list[tuple[Key, bytes]] = field(default_factory=list, repr=False)
-    transfer_syntax_uid: str = IMPLICIT
-    level: Level = field(default_factory=Level, repr=False)
-    pixels: PixelData | None = None
-    mislabelled: bool = False
-    """The data set is in implicit VR although the file says otherwise."""
-    size: int = 0
-    problem: str = ""
-    """Why reading stopped early; what was read until then stands in ``level``."""
-    rest: bytes = field(default=b"", repr=False)
-    """The bytes that could not be read as elements."""
-    inflated: bytes = field(default=b"", repr=False)
-    """The data set of a deflated file, to which the places of its pixels refer."""
-
-
-def tag_of(key: Key) -> int:
-    """Return the tag of an element's key."""
-    return key >> 16
-
-
-def vr_of(key: Key) -> str:
-    """Return the VR of an element's key."""
-    return (key & 0xFFFF).to_bytes(2, "big").decode("ascii", "replace")
-
-
-def key_of(tag: int, vr: str) -> Key:
-    """Return the key of a tag and a VR."""
-    return tag << 16 | int.from_bytes(vr.encode("ascii"), "big")
-
-
-def creator_tag(tag: int) -> int:
-    """Return the tag of the creator that reserves a private element's block."""
-    return tag & 0xFFFF0000 | tag >> 8 & 0xFF
-
-
-def tag_name(tag: int) -> str:
-    """Return a tag as people write it: ``(0010,0020)``."""
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 class Reader:
     """Reads files one after another, remembering the element heads that it has seen."""
 
     def __init__(self) -> None:
-        self._heads: _Heads = {"i": {}, "e": {}, "b": {}}
-        self._plain: _Heads = {"i": {}, "e": {}, "b": {}}
+        self._heads: Heads = {"i": {}, "e": {}, "b": {}}
+        self._plain: Heads = {"i": {}, "e": {}, "b": {}}
 
     def read(self, path: Path) -> Content:
         """Return the content of one file, as far as it could be read."""
@@ -186,7 +35,7 @@ class Reader:
                 data = _read_exactly(descriptor, wanted)
                 try:
                     return self._content(data, size, descriptor)
-                except _NeedMore as need:
+                except NeedMore as need:
                     if wanted >= size:
                         raise AssertionError("asked for more than the file holds") from None
                     wanted = min(size, max(need.size, 4 * wanted))
@@ -200,7 +49,7 @@ class Reader:
             content.preamble, content.has_prefix, start = data[:128], True, 132
         elif data[:4] == b"DICM":
             content.has_prefix, start = True, 4
-        walk = _Walk(data, start, size, (self._heads, self._plain), descriptor)
+        walk = Walk(data, start, size, (self._heads, self._plain), descriptor)
         try:
             walk.meta(content)
             walk.main(content)
@@ -208,248 +57,6 @@ class Reader:
             content.problem = str(error) or "not a data set"
             content.rest = walk.data[walk.position :]
         return content
-
-
-class _Walk:
-    """One pass over the bytes of one file."""
-
-    def __init__(
-        self,
-        data: bytes,
-        start: int,
-        size: int,
-        heads: tuple[_Heads, _Heads],
-        descriptor: int,
-    ) -> None:
-        self.data = data
-        self.position = start
-        self._size = size
-        self._heads, self._plain = heads
-        self._descriptor = descriptor
-
-    def meta(self, content: Content) -> None:
-        """Read group 0002, which is always explicit little endian."""
-        syntax = ""
-        while self.data[self.position : self.position + 2] == b"\x02\x00":
-            key, length, at = self._head(self.position, "e")
-            self._require(at + length)
-            value = self.data[at : at + length]
-            content.meta.append((key, value))
-            self.position = at + length
-            if key >> 16 == 0x00020010:
-                syntax = value.decode("ascii", "replace").strip(" \0")
-        content.transfer_syntax_uid = syntax or self._guess()
-
-    def main(self, content: Content) -> None:
-        """Read the data set itself."""
-        if content.transfer_syntax_uid == DEFLATED:
-            content.rest = self._inflate()
-            content.inflated = self.data
-        kind = {IMPLICIT: "i", BIG_ENDIAN: "b"}.get(content.transfer_syntax_uid, "e")
-        if kind == "e" and not self._has_vr():
-            content.mislabelled, kind = True, "i"
-        while self.position < self._size:
-            stop = self._elements(content.level, self.position, self._size, kind, 0)
-            if stop is None:
-                return
-            content.pixels = self._pixels(stop, kind)
-
-    def _has_vr(self) -> bool:
-        vr = self.data[self.position + 4 : self.position + 6]
-        return vr in LONG_VRS or vr in SHORT_VRS
-
-    def _guess(self) -> str:
-        if not self._has_vr():
-            return IMPLICIT
-        big = self.data[self.position : self.position + 1] == b"\0"
-        return BIG_ENDIAN if big else EXPLICIT
-
-    def _inflate(self) -> bytes:
-        """Go on in the inflated data set; return what follows the deflated one."""
-        if len(self.data) < self._size:
-            raise _NeedMore(self._size)
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        plain = inflater.decompress(self.data[self.position :], MAX_INFLATED)
-        if inflater.unconsumed_tail or not inflater.eof:
-            raise Malformed("the deflated data set does not end")
-        self.data, self.position = plain, 0
-        self._size, self._descriptor = len(plain), -1
-        return inflater.unused_data.strip(b"\0")
-
-    def _require(self, end: int) -> None:
-        if end > len(self.data):
-            if end > self._size:
-                raise Malformed("an element ends after the file")
-            raise _NeedMore(end)
-
-    def _head(self, at: int, kind: str) -> tuple[Key, int, int]:
-        """Return the key, the length and the place of the value of the element at ``at``."""
-        self._require(at + 8)
-        raw = self.data[at : at + 8]
-        key, length = self._heads[kind].get(raw) or self._learn(raw, kind)
-        if length >= 0:
-            return key, length, at + 8
-        self._require(at + 12)
-        order = ">I" if kind == "b" else "<I"
-        return key, struct.unpack_from(order, self.data, at + 8)[0], at + 12
-
-    def _learn(self, raw: bytes, kind: str) -> tuple[Key, int]:
-        known = self._heads[kind]
-        if len(known) > _HEADS_KEPT:
-            known.clear()
-            self._plain[kind].clear()
-        group, element = struct.unpack_from(">HH" if kind == "b" else "<HH", raw)
-        tag = group << 16 | element
-        vr = raw[4:6]
-        if kind == "i" or group == 0xFFFE:
-            length = struct.unpack_from(">I" if kind == "b" else "<I", raw, 4)[0]
-            vr = _dictionary_vr(tag).encode("ascii")
-        elif vr in SHORT_VRS:
-            length = struct.unpack_from(">H" if kind == "b" else "<H", raw, 6)[0]
-        elif vr in LONG_VRS:
-            length = -1
-        else:
-            raise Malformed(f"{tag_name(tag)} has no VR")
-        key = tag << 16 | int.from_bytes(vr, "big")
-        plain = length not in (-1, _UNDEFINED) and vr not in (b"SQ", b"UN") and kind != "b"
-        known[raw] = key, length
-        if plain and group != 0xFFFE and tag not in PIXEL_TAGS:
-            self._plain[kind][raw] = key, length + 8
-        return key, length
-
-    def _elements(self, level: Level, at: int, end: int, kind: str, depth: int) -> int | None:
-        """Read elements until ``end``; return the place of pixel data when it stands there.
-
-        An ``end`` of -1 means: until the item delimiter, which is read too.
-        """
-        if depth > MAX_DEPTH:
-            raise Malformed("sequences are nested too deeply")
-        plain, data = self._plain[kind], self.data
-        keep = level.leaves.append
-        limit = len(data) if end < 0 else min(end, len(data))
-        while at != end:
-            last = at
-            with contextlib.suppress(KeyError):
-                while at < limit:
-                    key, size = plain[data[at : at + 8]]
-                    last, at = at, at + size
-                    keep((key, data[last + 8 : at]))
-            if at > limit:
-                level.leaves.pop()
-                at = last
-            if at == end:
-                break
-            if not depth:
-                self.position = at
-            key, length, start = self._head(at, kind)
-            tag = key >> 16
-            if tag == 0xFFFEE00D and end < 0:
-                self.position = start
-                return None
-            if not depth and tag in PIXEL_TAGS:
-                return at
-            at = self._other(level, key, length, start, kind, depth)
-            if 0 <= end < at:
-                raise Malformed("an element ends after its item")
-        self.position = at
-        return None
-
-    def _other(self, level: Level, key: Key, length: int, start: int, kind: str, depth: int) -> int:
-        """Read an element that is not plain; return the place behind it."""
-        vr = key & 0xFFFF
-        if vr == SQ or length == _UNDEFINED:
-            return self._sequence(level, key, start, length, kind, depth)
-        self._require(start + length)
-        value = self.data[start : start + length]
-        if kind == "b":
-            value = _swapped(value, vr)
-        hides_items = vr == UN and value[:4] == b"\xfe\xff\x00\xe0"
-        if not (hides_items and self._hidden(level, key, start, length, depth)):
-            level.leaves.append((key, value))
-        return start + length
-
-    def _hidden(self, level: Level, key: Key, start: int, length: int, depth: int) -> bool:
-        """Read a UN value as a sequence; say whether it is one (PS3.5 6.2.2)."""
-        for kind in ("i", "e"):
-            trial = Level()
-            try:
-                self._sequence(trial, key, start, length, kind, depth)
-            except (Malformed, struct.error):
-                continue
-            level.sequences.extend(trial.sequences)
-            return True
-        return False
-
-    def _sequence(
-        self, level: Level, key: Key, start: int, length: int, kind: str, depth: int
-    ) -> int:
-        """Read the items of a sequence; return the place behind it."""
-        if key & 0xFFFF == UN and length == _UNDEFINED:
-            kind = "i"
-        end = -1 if length == _UNDEFINED else start + length
-        if end >= 0:
-            self._require(end)
-        items: list[Level] = []
-        level.sequences.append((key & ~0xFFFF | SQ, items))
-        at = start
-        while at != end:
-            if end >= 0 and at > end:
-                raise Malformed(f"an item ends after {tag_name(key >> 16)}")
-            item_key, item_length, body = self._head(at, kind)
-            tag = item_key >> 16
-            if tag == 0xFFFEE0DD and end < 0:
-                return body
-            if tag != 0xFFFEE000:
-                raise Malformed(f"{tag_name(key >> 16)} holds something that is no item")
-            item = Level()
-            items.append(item)
-            if item_length == _UNDEFINED:
-                self._elements(item, body, -1, kind, depth + 1)
-                at = self.position
-            else:
-                self._require(body + item_length)
-                self._elements(item, body, body + item_length, kind, depth + 1)
-                at = body + item_length
-        return at
-
-    def _pixels(self, at: int, kind: str) -> PixelData:
-        key, length, start = self._head(at, kind)
-        if length != _UNDEFINED:
-            if start + length > self._size:
-                raise Malformed("the pixel data end after the file")
-            head = self.data[start : start + min(length, _PAGE)]
-            self._skip_to(start + length)
-            return PixelData(key, start, length, head=head)
-        fragments: list[int] = []
-        place = start
-        while True:
-            head = self._bytes(place, 8)
-            if len(head) < 8:
-                raise Malformed("the pixel data end after the file")
-            group, element, size = struct.unpack("<HHI", head)
-            place += 8
-            if (group, element) == (0xFFFE, 0xE0DD):
-                break
-            if (group, element) != (0xFFFE, 0xE000) or place + size > self._size:
-                raise Malformed("the pixel data hold something that is no fragment")
-            fragments.append(size)
-            place += size
-        self._skip_to(place)
-        return PixelData(key, start, place - start, tuple(fragments))
-
-    def _bytes(self, at: int, count: int) -> bytes:
-        if at + count <= len(self.data) or self._descriptor < 0:
-            return self.data[at : at + count]
-        return os.pread(self._descriptor, count, at)
-
-    def _skip_to(self, place: int) -> None:
-        """Go on behind the pixels, with the tail of the file in place of its head."""
-        if place > len(self.data):
-            self.data = os.pread(self._descriptor, self._size - place, place)
-            self._size -= place
-            self._descriptor = -1
-            place = 0
-        self.position = place
 
 
 def _read_exactly(descriptor: int, size: int) -> bytes:
@@ -460,25 +67,3 @@ def _read_exactly(descriptor: int, size: int) -> bytes:
             break
         data += more
     return data
-
-
-def _dictionary_vr(tag: int) -> str:
-    if tag & 0xFFFF == 0:
-        return "UL"
-    if tag >> 16 & 1:
-        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-    try:
-        vr = dictionary_VR(tag)
-    except KeyError:
-        return "UN"
-    return "OW" if vr.startswith("OB or") else vr[:2]
-
-
-def _swapped(value: bytes, vr: int) -> bytes:
-    size = _SWAP.get(vr.to_bytes(2, "big"))
-    if size is None or len(value) % size:
-        return value
-    out = bytearray(len(value))
-    for index in range(size):
-        out[index::size] = value[size - 1 - index :: size]
-    return bytes(out)

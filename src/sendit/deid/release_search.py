@@ -14,8 +14,8 @@ import re
 import struct
 from dataclasses import dataclass
 
+from sendit.deid.release_content import Key, vr_of
 from sendit.deid.release_known import Known
-from sendit.deid.release_reader import Key, vr_of
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
     INTEGER_CODES,

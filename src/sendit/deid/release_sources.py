@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from pydicom.datadict import private_dictionary_description, tag_for_keyword
 
-from sendit.deid.release_reader import Level
+from sendit.deid.release_content import Level
 
 
 class Kind(IntFlag):

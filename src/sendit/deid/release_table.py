@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from sendit.deid.release_reader import Key, vr_of
+from sendit.deid.release_content import Key, vr_of
 
 RETAIN_UIDS = "retain-uids"
 FULL_DATES = "retain-longitudinal-full-dates"
