@@ -11,7 +11,6 @@ IMPLICIT = "1.2.840.10008.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 
 
 _CHARSET = 0x00080005
@@ -93,11 +92,6 @@ class Content:
     """The bytes that could not be read as elements."""
     inflated: bytes = field(default=b"", repr=False)
     """The data set of a deflated file, to which the places of its pixels refer."""
-
-
-def tag_of(key: Key) -> int:
-    """Return the tag of an element's key."""
-    return key >> 16
 
 
 def vr_of(key: Key) -> str:
