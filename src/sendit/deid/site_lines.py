@@ -1,0 +1,129 @@
+"""One rule of a site, checked: what both languages of site rules have in common."""
+
+from dataclasses import dataclass
+
+from pydicom._dicom_dict import DicomDictionary
+
+from sendit.deid.site_fields import Attribute, By, Selector
+from sendit.deid.site_rules import (
+    GIVEN,
+    WRITTEN,
+    Do,
+    From,
+    SiteAction,
+    SiteRule,
+    Value,
+    is_protected,
+    value_of,
+)
+
+IDENTITY_REMOVED = 0x00120062
+_DATE_VRS = ("DA", "DT")
+_NEED_VALUE = frozenset((Do.ADD, Do.REPLACE, Do.JITTER))
+_NO_TEXT = frozenset(("SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
+_NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A line that can be carried out: a rule, an addition, or a note that it is done anyway."""
+
+    rule: SiteRule | None = None
+    addition: tuple[int, SiteAction] | None = None
+    note: str = ""
+
+
+def check(do: Do, selector: Selector, text: str, source: str) -> Checked:
+    """Check one rule.
+
+    Parameters
+    ----------
+    text
+        Its value, empty if it has none.
+    source
+        File and line.
+
+    Raises
+    ------
+    ValueError
+        Saying why it cannot be carried out.
+    """
+    if do in _NEED_VALUE and not text:
+        raise ValueError(f"{do.upper()} needs a value")
+    if do not in _NEED_VALUE and text:
+        raise ValueError(f"{do.upper()} takes no value; functions that filter are not supported")
+    value = _value(do, text) if text else None
+    if selector.is_exact and is_protected(_attribute(selector)):
+        return Checked(note=_protected(do, selector, value))
+    if selector.is_exact:
+        _check_vr(do, selector, value)
+    action = SiteAction(do, value, source)
+    if do is not Do.ADD:
+        return Checked(rule=SiteRule(selector, action))
+    if selector.by is not By.TAG:
+        raise ValueError("ADD takes one public attribute of the outermost level")
+    return Checked(addition=(selector.tag, action))
+
+
+def _value(do: Do, text: str) -> Value:
+    if do is not Do.JITTER:
+        return value_of(text)
+    if text.lstrip("+-").isdigit():
+        if int(text) == 0:
+            raise ValueError("JITTER by 0 days leaves the date as it is; use KEEP")
+        return Value(From.DAYS, str(int(text)))
+    value = value_of(text)
+    if value not in (Value(From.VARIABLE, "shift_days"), Value(From.FUNCTION, "shift")):
+        raise ValueError("JITTER takes a number of days or var:shift_days")
+    return Value(From.VARIABLE, "shift_days")
+
+
+def _protected(do: Do, selector: Selector, value: Value | None) -> str:
+    """Return the note that a line asks for what is done anyway."""
+    tag = selector.tag
+    keyword = DicomDictionary[tag][4] if tag in DicomDictionary else selector.text
+    if do in (Do.ADD, Do.REPLACE) and tag == IDENTITY_REMOVED and value is not None:
+        if value.text.upper() == "YES":
+            return f"{keyword} is always set to YES"
+    elif tag in GIVEN and do in (Do.REMOVE, Do.BLANK):
+        return f"{keyword} gets a new value, the original's does not stay"
+    elif tag in GIVEN and do is Do.REPLACE and value is not None:
+        given = "func:uid" if DicomDictionary[tag][0] == "UI" else "pseudonym"
+        if value.source is not From.TEXT and (value.text == "uid") is (given == "func:uid"):
+            return f"{keyword} gets its new value in any case"
+    elif tag in WRITTEN and do in (Do.REMOVE, Do.BLANK) and tag != 0x00080005:
+        return f"{keyword} is written anew"
+    raise ValueError(f"{keyword} is not a site's to change: the engine writes it")
+
+
+def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
+    vr = _vr(selector)
+    if do is Do.JITTER and vr and vr not in _DATE_VRS:
+        raise ValueError(f"JITTER moves dates, and {selector.text} is none")
+    if do not in (Do.ADD, Do.REPLACE) or value is None or not vr:
+        return
+    if vr in _NO_TEXT:
+        raise ValueError(f"{selector.text} of VR {vr} cannot be given as text")
+    if value == Value(From.FUNCTION, "uid") and vr != "UI":
+        raise ValueError(f"func:uid makes a UID, and {selector.text} is none")
+    if value == Value(From.FUNCTION, "shift") and vr not in _DATE_VRS:
+        raise ValueError(f"func:shift moves dates, and {selector.text} is none")
+    if value.source is From.TEXT and vr in _NUMBERS and not _is_number(value.text):
+        raise ValueError(f"{selector.text} of VR {vr} takes a number")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _vr(selector: Selector) -> str:
+    entry = DicomDictionary.get(selector.tag) if selector.by is not By.PRIVATE else None
+    return entry[0][:2] if entry else ""
+
+
+def _attribute(selector: Selector) -> Attribute:
+    return Attribute(selector.path or (selector.tag,), _vr(selector), selector.creator)
