@@ -150,7 +150,7 @@ class DeidSettings(Section):
     options: tuple[Option, ...] = ("retain-longitudinal-modified-dates",)
     """Options of PS3.15, added to the preset's."""
     recipe: Annotated[RecipeFile | None, BeforeValidator(_read_recipe_file)] = None
-    """File of site rules, `.deid` or `.toml`; not possible yet."""
+    """File of site rules, `.deid` or `.toml`."""
     pixels: Annotated[
         PixelPolicy | Mapping[str, PixelPolicy] | None, PlainValidator(_pixel_policies)
     ] = None
@@ -173,7 +173,20 @@ class DeidSettings(Section):
             options=self.options,
             pixels=self.pixels,
             pixels_off_reason=self.pixels_off_reason,
+            site_rules=self.site_rules(),
         )
+
+    def site_rules(self) -> deid.SiteRules | None:
+        """Return what the file of site rules says, None without one.
+
+        Raises
+        ------
+        sendit.errors.ConfigurationInvalid
+            With every line that cannot be carried out.
+        """
+        if self.recipe is None:
+            return None
+        return deid.read_site_rules(self.recipe.text, name=self.recipe.name)
 
 
 class TargetSettings(Section):

@@ -213,6 +213,12 @@ def _deid_problems(project: Project, file: str) -> Iterator[Problem]:
     """Find what goes not together, and what no part of the engine carries out yet."""
     deid = project.deid
     try:
+        deid.site_rules()
+    except ConfigurationInvalid as error:
+        for line in str(error).splitlines():
+            yield Problem(file, "deid.recipe", line)
+        return
+    try:
         project.recipe()
     except ConfigurationInvalid as error:
         for line in str(error).splitlines():
@@ -230,10 +236,6 @@ def _deid_problems(project: Project, file: str) -> Iterator[Problem]:
             file,
             "deid.defacing",
             '"hold" needs an engine part that finds faces; allowed for now: off',
-        )
-    if deid.recipe is not None:
-        yield Problem(
-            file, "deid.recipe", "needs an engine part that reads site rules; leave it out for now"
         )
     if project.accept.burned_in == "clean":
         yield Problem(

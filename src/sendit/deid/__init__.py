@@ -10,6 +10,8 @@ from sendit.deid.one import deidentify_dataset, deidentify_file
 from sendit.deid.recipe import Recipe
 from sendit.deid.report import Report, Totals
 from sendit.deid.screen import Accept, Header, read_header, screen
+from sendit.deid.site_file import read_site_rules
+from sendit.deid.site_rules import SiteRules
 
 __all__ = [
     "Accept",
@@ -19,10 +21,12 @@ __all__ = [
     "Identity",
     "Recipe",
     "Report",
+    "SiteRules",
     "Totals",
     "deidentify_dataset",
     "deidentify_file",
     "normal_id",
     "read_header",
+    "read_site_rules",
     "screen",
 ]

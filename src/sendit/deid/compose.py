@@ -1,9 +1,11 @@
 """The bytes of a result: our own frame, the rewritten header, the pixels, the markers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
+
+from pydicom.datadict import dictionary_VR
 
 from sendit.deid.actions import Context, Note, Rule
 from sendit.deid.files import Piece
@@ -14,6 +16,8 @@ from sendit.deid.pixels.pass_through import pass_through
 from sendit.deid.recipe import Recipe
 from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
 from sendit.deid.segments import Segment
+from sendit.deid.site_rules import SiteRules
+from sendit.deid.site_values import encoded, text_of
 from sendit.deid.stamp import stamps
 from sendit.deid.walk import Syntax
 
@@ -72,7 +76,27 @@ def _additions(instance: Instance, context: Context, recipe: Recipe) -> list[tup
             value = name.encode("ascii", "replace")
             additions.append((tag, syntax.element(tag, vr, value + b" " * (len(value) & 1))))
             additions.sort()
+    if recipe.site is not None and recipe.site.additions:
+        additions += _site_additions(instance, context, recipe.site)
+        additions.sort()
     return additions
+
+
+def _site_additions(
+    instance: Instance, context: Context, site: SiteRules
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the elements that a rule of the site adds where the original has none."""
+    syntax = instance.frame.syntax
+    present = {
+        syntax.tag_at(segment.data, top)
+        for segment in instance.scan.segments
+        for top in segment.found.tops
+    }
+    for tag, action in site.additions:
+        if tag not in present and action.value is not None:
+            vr = dictionary_VR(tag)[:2].encode("ascii")
+            data = encoded(text_of(action.value, context), vr, order=syntax.order)
+            yield tag, syntax.element(tag, vr, data)
 
 
 def _insert(

@@ -46,6 +46,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
+from sendit.deid.site_screen import screen_by_site
 from sendit.deid.uids import NewUids
 from sendit.errors import Excluded, Rejected, Unreadable
 from sendit.terms import Outcome, Reason
@@ -131,6 +132,7 @@ class Engine:
             raise Unreadable(Reason.MALFORMED, "(0008,0016) is no UID")
         if actual != guess:
             instance = self._walk(frame, actual)
+        screen_by_site(instance, self._recipe)
         hold(instance.traits(), self._recipe)
         return instance
 
@@ -285,6 +287,8 @@ def allowance_of(recipe: Recipe) -> Allowance:
         private.update((one.group, one.creator, one.element) for one in shipped_elements())
     private.update((one.group, one.creator, one.element) for one in recipe.safe_private)
     touched = rebuilt_tags() if private else frozenset()
+    if recipe.site is not None:
+        touched |= recipe.site.touched
     return Allowance(frozenset(recipe.options), touched=touched, private=frozenset(private))
 
 

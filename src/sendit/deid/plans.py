@@ -26,6 +26,8 @@ from sendit.deid.private import Decision as PrivateDecision
 from sendit.deid.private import Fate, SafePrivate, creator_tag, is_creator
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, Decision, IodTypes, Profile, fitting
 from sendit.deid.recipe import Recipe
+from sendit.deid.site_rules import Do
+from sendit.deid.site_values import act_of
 from sendit.deid.walk import (
     BULK,
     ENTER,
@@ -138,7 +140,9 @@ def safe_private_of(recipe: Recipe) -> SafePrivate | None:
     if "retain-safe-private" not in recipe.options and not recipe.safe_private:
         return None
     return SafePrivate(
-        recipe.safe_private, releases_opaque=Reason.OPAQUE_PRIVATE in recipe.releases
+        recipe.safe_private,
+        shipped="retain-safe-private" in recipe.options,
+        releases_opaque=Reason.OPAQUE_PRIVATE in recipe.releases,
     )
 
 
@@ -187,11 +191,53 @@ class DeidPlan(Plan):
             return REPORT, self._removal(tag, vr, "X", "unknown-attribute"), discard
         if tag == CHARSET_TAG:
             return SWITCH, self._rule(tag, meant, Note("", "", ""), actions.keep), None
+        wished = self._by_site(tag, meant, vr, discard)
+        if wished is not None:
+            return wished
         if meant == b"SQ":
             if vr not in (b"SQ", b"UN", b""):
                 return REPORT, self._removal(tag, vr, "X", "repair:not-a-sequence"), discard
             return self._sequence(tag, vr, self._decide(tag, meant))
         return self._public(tag, meant, discard)
+
+    def _by_site(self, tag: int, vr: bytes, written_vr: bytes, discard: Plan) -> Decided | None:
+        """Do what a rule of the site says; None if it says nothing that can be done here."""
+        site = self._plans.recipe.site
+        if site is None:
+            return None
+        added = None if self._place.path else site.added.get(tag)
+        wish = added or site.action_for((*self._place.path, tag), vr.decode("ascii"))
+        if wish is None:
+            return None
+        if wish.value is not None:
+            act = act_of(wish.value, vr)
+            if act is None:
+                return None
+            note = Note(self._prefix + tag_text(tag), "D", wish.rule)
+            return REPORT, self._rule(tag, vr, note, act), discard
+        if wish.do is Do.KEEP:
+            return self._kept_by_site(tag, vr, written_vr, wish.rule, discard)
+        code = "X/Z/D" if wish.do is Do.REMOVE else "Z/D"
+        action = fitting(code, required=self._required(tag), known_iod=True)
+        if vr == b"SQ":
+            return self._sequence(tag, written_vr, Decision(action, wish.rule))
+        if action == "X":
+            return REPORT, self._removal(tag, vr, "X", wish.rule), discard
+        note = Note(self._prefix + tag_text(tag), action, wish.rule)
+        return REPORT, self._rule(tag, vr, note, self._action(tag, vr, action)), discard
+
+    def _kept_by_site(
+        self, tag: int, vr: bytes, written_vr: bytes, name: str, discard: Plan
+    ) -> Decided:
+        """Keep what the table would change, as far as an attribute of its VR may stay."""
+        if vr == b"SQ":
+            return ENTER, None, self._inside(tag, written_vr)
+        decision = self._unlisted(tag, vr, self._required(tag)) or Decision("K", name)
+        note = Note(self._prefix + tag_text(tag), decision.action, name)
+        rule = self._rule(tag, vr, note, self._action(tag, vr, decision.action))
+        if rule.act is actions.keep_noted:
+            rule.fixed = (None, note)
+        return REPORT, rule, discard
 
     def _public(self, tag: int, vr: bytes, discard: Plan) -> Decided:
         decision = self._decide(tag, vr)

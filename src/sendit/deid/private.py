@@ -79,15 +79,23 @@ class SafePrivate:
     ----------
     extra
         What the site adds.
+    shipped
+        Whether the shipped lists count, too.
     releases_opaque
         Whether listed elements of opaque VR without a parser go on as they are: the line by
         which a recipe releases what would be held.
     """
 
-    def __init__(self, extra: Iterable[SafeElement] = (), *, releases_opaque: bool = False) -> None:
+    def __init__(
+        self,
+        extra: Iterable[SafeElement] = (),
+        *,
+        shipped: bool = True,
+        releases_opaque: bool = False,
+    ) -> None:
         self._elements = {
             (one.group, _creator(one.creator), one.element): one
-            for one in (*shipped_elements(), *extra)
+            for one in (*(shipped_elements() if shipped else ()), *extra)
         }
         self._creators = frozenset(creator for _, creator, _ in self._elements)
         self._releases_opaque = releases_opaque

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sendit.deid.private import SafeElement
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, OPTION_CODES, edition
+from sendit.deid.site_rules import SiteRules
 from sendit.errors import ConfigurationInvalid
 from sendit.terms import OUTCOME_OF, Outcome, Reason
 
@@ -69,6 +70,8 @@ class Recipe:
     """Reasons to hold an instance that this recipe does not hold it for."""
     safe_private: tuple[SafeElement, ...] = ()
     """Private elements that the site vouches for."""
+    site: SiteRules | None = None
+    """The rules of the site's file."""
     digest: str = ""
     edition: str = ""
 
@@ -82,6 +85,7 @@ class Recipe:
         pixels_off_reason: str | None = None,
         releases: Collection[str] = (),
         safe_private: Sequence[SafeElement] = (),
+        site_rules: SiteRules | None = None,
     ) -> "Recipe":
         """Check the parts against each other and return the recipe.
 
@@ -99,12 +103,17 @@ class Recipe:
             Reasons of outcome ``held`` for which nothing is held.
         safe_private
             Private elements that the site vouches for, beyond the shipped lists.
+        site_rules
+            What the site's file says; its own private elements and releases are added.
 
         Raises
         ------
         sendit.errors.ConfigurationInvalid
             Listing every problem, one a line.
         """
+        if site_rules is not None:
+            releases = {*releases, *site_rules.releases}
+            safe_private = (*safe_private, *site_rules.private)
         policies = {"*": pixels} if isinstance(pixels, str) else dict(pixels or {})
         reason = (pixels_off_reason or "").strip()
         problems = [*_problems(preset, options, policies, reason), *_release_problems(releases)]
@@ -119,6 +128,7 @@ class Recipe:
             "releases": sorted(releases),
             "safe_private": sorted(map(_as_row, safe_private)),
             "edition": edition(),
+            "site": None if site_rules is None else site_rules.digest_text(),
         }
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -131,6 +141,7 @@ class Recipe:
             pixels_off_reason=reason,
             releases=released,
             safe_private=tuple(safe_private),
+            site=site_rules,
             digest=digest,
             edition=edition(),
         )

@@ -3,7 +3,8 @@
 ::
 
     FORMAT dicom
-    %labels                    what the file says about itself
+    %labels                    ADD NAME TEXT: what the file says about itself; ADD RELEASE
+                               REASON releases what would be held for it
     %filter whitelist          LABEL, criteria, coordinates: see ``site_filters``
     %fields NAME               FIELD lines: a list of attributes for ``fields:NAME``
     %header                    ADD, BLANK, JITTER, KEEP, REMOVE, REPLACE
@@ -21,6 +22,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Selector, selector_of
 from sendit.deid.site_filters import Area, Criterion, Label, area_of, criteria_of, shade_of
 from sendit.deid.site_lines import check
@@ -52,6 +54,7 @@ class _Reading:
     labels: list[tuple[str, str]] = field(default_factory=list)
     filters: list["_Label"] = field(default_factory=list)
     fields: dict[str, list[Selector]] = field(default_factory=dict)
+    private: list[SafeElement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -107,7 +110,9 @@ def _rules(reading: _Reading) -> SiteRules:
         tuple(rule for _, rule in last_first),
         tuple(sorted(reading.additions.items(), key=lambda pair: pair[0])),
         filters,
+        tuple(reading.private),
         labels=tuple(reading.labels),
+        releases=tuple(text for key, text in reading.labels if key.upper() == "RELEASE"),
         notes=tuple(reading.notes),
     )
 
@@ -197,6 +202,8 @@ def _in_header(reading: _Reading, line: str, number: int) -> None:
             reading.rules.append((len(reading.rules), checked.rule))
         elif checked.addition is not None:
             reading.additions[checked.addition[0]] = checked.addition[1]
+        elif checked.private is not None:
+            reading.private.append(checked.private)
         else:
             reading.notes.append(f"{source}: {checked.note}")
 

@@ -2,6 +2,8 @@
 
 ::
 
+    release = ["OPAQUE_PRIVATE"]      # reasons for which nothing is held
+
     [[rule]]
     attribute = "PatientComments"     # keyword, tag or expander, as in ``site_fields``
     do = "remove"                     # keep, add, replace, jitter, remove, blank
@@ -58,13 +60,16 @@ def read_recipe_toml(text: str, *, name: str) -> SiteRules:
     except tomllib.TOMLDecodeError as error:
         raise invalid(name, [f" {error}"]) from None
     problems = [
-        f'1: there is no table "{key}"; allowed: {_allowed(_TABLES)}'
+        f'1: there is no "{key}"; allowed: {_allowed((*_TABLES, "release"))}'
         for key in document
-        if key not in _TABLES
+        if key not in (*_TABLES, "release")
     ]
     checked = list(_read(document, "rule", _rule, name, text, problems))
     labels = tuple(_read(document, "filter", _label, name, text, problems))
-    private = tuple(_read(document, "private", _private, name, text, problems))
+    private = list(_read(document, "private", _private, name, text, problems))
+    releases = document.get("release", [])
+    if not isinstance(releases, list) or not all(isinstance(one, str) for one in releases):
+        problems.append("1: release has to be a list of reasons")
     if problems:
         raise invalid(name, problems)
     rules: list[SiteRule] = [one.rule for one in checked if one.rule is not None]
@@ -72,13 +77,16 @@ def read_recipe_toml(text: str, *, name: str) -> SiteRules:
     for one in checked:
         if one.addition is not None:
             additions.setdefault(*one.addition)
+        if one.private is not None:
+            private.append(one.private)
     notes = tuple(one.note for one in checked if one.note)
     return SiteRules(
         name,
         tuple(rules),
         tuple(sorted(additions.items(), key=lambda pair: pair[0])),
         labels,
-        private,
+        tuple(private),
+        releases=tuple(releases),
         notes=notes,
     )
 

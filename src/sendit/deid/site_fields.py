@@ -11,6 +11,7 @@ What is done with them is told in ``site_rules``.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 
@@ -135,6 +136,12 @@ def tag_of(text: str) -> int | None:
     return tag if tag is not None else _by_name().get(text.casefold())
 
 
+def unknown(name: str) -> str:
+    """Return the message about a name that no attribute has."""
+    near = get_close_matches(name, (entry[4] for entry in DicomDictionary.values()), 1)
+    return f'there is no attribute "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+
+
 def _split(text: str) -> tuple[str, str, str]:
     """Split at the first colon outside quotes: creators have colons, too."""
     quoted = False
@@ -156,7 +163,7 @@ def _exact(text: str) -> Selector:
     for part in text.split(JOINT):
         tag_found = tag_of(part)
         if tag_found is None:
-            raise ValueError(f'there is no attribute "{part}"')
+            raise ValueError(unknown(part))
         tags.append(tag_found)
     if len(tags) > 1:
         return Selector(By.PATH, text, tag=tags[-1], path=tuple(tags))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sendit.deid.site_fields import tag_of
+from sendit.deid.site_fields import tag_of, unknown
 
 Values = Callable[[int], Sequence[str] | None]
 """Values of a top-level attribute by tag; None when it is not there."""
@@ -171,7 +171,7 @@ def _criterion(text: str, *, by_or: bool) -> Criterion:
     name, _, value = rest.strip().partition(" ")
     tag = tag_of(name)
     if tag is None:
-        raise ValueError(f'there is no attribute "{name}"')
+        raise ValueError(unknown(name))
     value = value.strip()
     if verb in ("missing", "present", "empty"):
         if value:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from pydicom._dicom_dict import DicomDictionary
 
+from sendit.deid.known import kind_by_tag
+from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
 from sendit.deid.site_rules import (
     GIVEN,
@@ -21,15 +23,22 @@ IDENTITY_REMOVED = 0x00120062
 _DATE_VRS = ("DA", "DT")
 _NEED_VALUE = frozenset((Do.ADD, Do.REPLACE, Do.JITTER))
 _NO_TEXT = frozenset(("SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
+_BIRTH_DATES = frozenset((0x00100030, 0x00100033, 0x00100034))
+_LONGEST = {"AE": 16, "AS": 4, "CS": 16, "DA": 8, "DS": 16, "DT": 26, "IS": 12, "LO": 64}
+_LONGEST |= {"SH": 16, "ST": 1024, "TM": 14, "LT": 10240, "PN": 64, "UI": 64}
 _NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A line that can be carried out: a rule, an addition, or a note that it is done anyway."""
+    """A line that can be carried out; exactly one of these.
+
+    A note tells that what the line asks for is done anyway.
+    """
 
     rule: SiteRule | None = None
     addition: tuple[int, SiteAction] | None = None
+    private: SafeElement | None = None
     note: str = ""
 
 
@@ -57,7 +66,13 @@ def check(do: Do, selector: Selector, text: str, source: str) -> Checked:
         return Checked(note=_protected(do, selector, value))
     if selector.is_exact:
         _check_vr(do, selector, value)
+    if do is Do.ADD and value is not None and value.source is From.FUNCTION:
+        # What is made of the old value can only be put where there is one.
+        do = Do.REPLACE
     action = SiteAction(do, value, source)
+    if do is Do.KEEP and selector.by is By.PRIVATE:
+        group, element = selector.tag >> 16, selector.tag & 0xFF
+        return Checked(private=SafeElement(group, selector.creator, element, "", source))
     if do is not Do.ADD:
         return Checked(rule=SiteRule(selector, action))
     if selector.by is not By.TAG:
@@ -87,7 +102,7 @@ def _protected(do: Do, selector: Selector, value: Value | None) -> str:
             return f"{keyword} is always set to YES"
     elif tag in GIVEN and do in (Do.REMOVE, Do.BLANK):
         return f"{keyword} gets a new value, the original's does not stay"
-    elif tag in GIVEN and do is Do.REPLACE and value is not None:
+    elif tag in GIVEN and do in (Do.ADD, Do.REPLACE) and value is not None:
         given = "func:uid" if DicomDictionary[tag][0] == "UI" else "pseudonym"
         if value.source is not From.TEXT and (value.text == "uid") is (given == "func:uid"):
             return f"{keyword} gets its new value in any case"
@@ -98,6 +113,15 @@ def _protected(do: Do, selector: Selector, value: Value | None) -> str:
 
 def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
     vr = _vr(selector)
+    if do is Do.KEEP and (vr == "PN" or selector.tag in kind_by_tag()):
+        raise ValueError(
+            f"{selector.text} identifies and cannot be kept by a rule; use an option that keeps "
+            "institutions or devices, or leave the line out"
+        )
+    if selector.by is By.PRIVATE and do in _NEED_VALUE:
+        raise ValueError(f"{do.upper()} takes a public attribute")
+    if do in (Do.ADD, Do.REPLACE) and selector.tag in _BIRTH_DATES:
+        raise ValueError("a date of birth never goes on, not even a moved one; leave the line out")
     if do is Do.JITTER and vr and vr not in _DATE_VRS:
         raise ValueError(f"JITTER moves dates, and {selector.text} is none")
     if do not in (Do.ADD, Do.REPLACE) or value is None or not vr:
@@ -108,6 +132,9 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
         raise ValueError(f"func:uid makes a UID, and {selector.text} is none")
     if value == Value(From.FUNCTION, "shift") and vr not in _DATE_VRS:
         raise ValueError(f"func:shift moves dates, and {selector.text} is none")
+    longest = _LONGEST.get(vr)
+    if value.source is From.TEXT and longest is not None and len(value.text) > longest:
+        raise ValueError(f"{selector.text} of VR {vr} takes at most {longest} characters")
     if value.source is From.TEXT and vr in _NUMBERS and not _is_number(value.text):
         raise ValueError(f"{selector.text} of VR {vr} takes a number")
 

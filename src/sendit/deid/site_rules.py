@@ -12,9 +12,10 @@ where a rule asks for what happens anyway (``notes`` says so).
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from pydicom._dicom_dict import DicomDictionary
 
@@ -39,9 +40,13 @@ VARIABLES = {
     "patient_pseudonym": "patient_pseudonym",
     "study_pseudonym": "study_pseudonym",
     "shift_days": "shift_days",
+    "entity_id": "patient_pseudonym",
+    "item_id": "study_pseudonym",
     "jitter": "shift_days",
 }
-"""Names behind ``var:`` and what they stand for."""
+"""Names behind ``var:`` and what they stand for; the last three are the original sendit's."""
+_SHIFTED = "item_timestamp"
+"""The original sendit's word for the shifted date of the attribute itself."""
 FUNCTIONS = {
     "uid": "uid",
     "generate_uid": "uid",
@@ -105,7 +110,7 @@ class SiteRule:
     action: SiteAction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SiteRules:
     """Everything that a site's file says."""
 
@@ -120,6 +125,8 @@ class SiteRules:
     """Private elements that the site vouches for."""
     labels: tuple[tuple[str, str], ...] = ()
     """What the file says about itself."""
+    releases: tuple[str, ...] = ()
+    """Reasons for which an instance is not held."""
     notes: tuple[str, ...] = field(default=())
     """Lines that ask for what is done anyway."""
 
@@ -142,6 +149,7 @@ class SiteRules:
                 return rule.action
         return None
 
+    @cached_property
     def touched(self) -> frozenset[int]:
         """Return every public tag that a rule reaches; the release check compares them not."""
         tags = {tag for tag, _ in self.additions}
@@ -150,6 +158,11 @@ class SiteRules:
             if any(self._reaches(rule, tag, vr) for rule in self.rules):
                 tags.add(tag)
         return frozenset(tags)
+
+    @cached_property
+    def added(self) -> Mapping[int, SiteAction]:
+        """Return the additions by tag."""
+        return dict(self.additions)
 
     def digest_text(self) -> str:
         """Return everything that changes results, as text that does not depend on chance."""
@@ -190,6 +203,8 @@ def value_of(text: str) -> Value:
     """
     kind, colon, name = text.partition(":")
     if colon and kind == "var":
+        if name == _SHIFTED:
+            return Value(From.FUNCTION, "shift")
         if name not in VARIABLES:
             raise ValueError(f'there is no "var:{name}"; allowed: {_listed("var:", VARIABLES)}')
         return Value(From.VARIABLE, VARIABLES[name])
