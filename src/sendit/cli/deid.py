@@ -16,7 +16,6 @@ from pathlib import Path
 from sendit.cli.deid_folder import Entry, Job, deidentify_folder
 from sendit.config.keys import site_key
 from sendit.config.load import DEFAULT_PROJECT, load, load_project
-from sendit.config.project import Project
 from sendit.deid import Accept, Recipe, Totals
 from sendit.deid.files import part_path
 from sendit.identity.base import IdentityContext
@@ -123,31 +122,12 @@ def _job(words: argparse.Namespace) -> Job:
         return Job(recipe=Recipe.resolve(), accept=Accept(), service=service, **places)
     project = load_project(words.project)
     return Job(
-        recipe=recipe_of(project),
-        accept=Accept(
-            project.accept.modalities, project.accept.sop_classes, project.accept.burned_in
-        ),
+        recipe=project.recipe(),
+        accept=project.accept.rules(),
         service=project.identity_service(key),
         entity_field=project.identity.entity_field,
         item_field=project.identity.item_field,
         **places,
-    )
-
-
-def recipe_of(project: Project) -> Recipe:
-    """Return the recipe of a project.
-
-    Raises
-    ------
-    sendit.errors.ConfigurationInvalid
-        When its parts do not go together.
-    """
-    deid = project.deid
-    return Recipe.resolve(
-        preset=deid.preset,
-        options=deid.options,
-        pixels=deid.pixels,
-        pixels_off_reason=deid.pixels_off_reason,
     )
 
 

@@ -19,7 +19,7 @@ from sendit import __version__
 from sendit.errors import ConfigurationInvalid, SenditError, UsageError
 
 REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
-WITHOUT_DJANGO = "deid"
+WITHOUT_DJANGO = frozenset({"deid", "diff", "recipe"})
 WITH_A_FOLDER_OF_ITS_OWN = "demo"
 HELP_WORDS = ("--help", "-h", "help")
 
@@ -85,10 +85,10 @@ def _run(request: _Request) -> int:
     if request.command == "--version":
         sys.stdout.write(f"sendit {__version__}\n")
         return 0
-    if request.command == WITHOUT_DJANGO:
-        # Imported here: the engine's command needs neither Django nor a database, and the
+    if request.command in WITHOUT_DJANGO:
+        # Imported here: the engine's commands need neither Django nor a database, and the
         # other commands do not need the engine to start.
-        engine = importlib.import_module("sendit.cli.deid")
+        engine = importlib.import_module(f"sendit.cli.{request.command}")
         return int(engine.main(request.words))
     if request.command in HELP_WORDS:
         # As below.

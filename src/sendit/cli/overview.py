@@ -8,7 +8,11 @@ import ast
 from pathlib import Path
 
 COMMANDS = Path(__file__).parent / "management" / "commands"
-WITHOUT_DJANGO = {"deid": "De-identify files or folders; needs no database."}
+WITHOUT_DJANGO = {
+    "deid": "De-identify files or folders; needs no database.",
+    "diff": "Show one instance before and after, on a terminal only.",
+    "recipe": "Say what a recipe does to an attribute, and why.",
+}
 HEAD = """\
 sendit takes medical images out of a hospital safely: in from a folder, de-identified,
 delivered, verified, cleaned up.
