@@ -181,6 +181,29 @@ def test_database_that_cannot_be_opened_is_a_message(installation: Installation)
     assert "database" in done.stderr
 
 
+def test_crash_is_told_without_what_it_quotes(installation: Installation) -> None:
+    crash = (
+        "import sys; sys.argv = ['sendit', 'status']\n"
+        "from sendit.cli.main import main\n"
+        "main()\n"
+        "int('CANARY')\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", crash],
+        cwd=installation.root,
+        env=installation.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "CRITICAL stopped by an error in sendit itself" in done.stderr
+    assert "ValueError" in done.stderr
+    assert "CANARY" not in done.stderr
+
+
 def test_output_that_nobody_reads_is_no_error(installation: Installation) -> None:
     reader, writer = os.pipe()
     os.close(reader)

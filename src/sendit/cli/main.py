@@ -7,6 +7,7 @@ with it, and turns what sendit raises on purpose into an exit code: 1 refused or
 
 import importlib
 import json
+import logging
 import os
 import sys
 import time
@@ -14,9 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import TracebackType
 
 from sendit import __version__
 from sendit.errors import ConfigurationInvalid, SenditError, UsageError
+
+logger = logging.getLogger(__name__)
 
 REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 WITHOUT_DJANGO = frozenset({"deid", "diff", "recipe"})
@@ -123,6 +127,7 @@ def _run_with_django(request: _Request) -> int:
     except UsageError as error:
         raise _WrongUsage(str(error)) from None
     _keep_time_zone(zone)
+    sys.excepthook = report_crash
     rooms = management.get_commands()
     if request.command not in rooms:
         near = get_close_matches(request.command, rooms, n=1)
@@ -134,6 +139,13 @@ def _run_with_django(request: _Request) -> int:
     except database.OperationalError as error:
         return _say(f"The database cannot be used: {error}", code=REFUSED)
     return 0
+
+
+def report_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Log what nobody expected: its type and where, not its text, which may quote a value."""
+    logger.critical("stopped by an error in sendit itself", exc_info=(kind, error, trace))
 
 
 def _keep_time_zone(zone: str | None) -> None:
