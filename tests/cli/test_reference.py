@@ -32,8 +32,10 @@ SHARED = {"help", "config", "verbose"}
 
 def page() -> str:
     """Return the page."""
-    sections = {name: [f"## {name}", text] for name, text in WITHOUT_DJANGO.items()}
-    sections["deid"].append("Its options: `sendit deid --help`.")
+    sections = {
+        name: [f"## {name}", text, f"Its options: `sendit {name} --help`."]
+        for name, text in WITHOUT_DJANGO.items()
+    }
     for path in COMMANDS.glob("[a-z]*.py"):
         sections[path.stem] = section(path.stem)
     return "\n\n".join([HEAD.strip(), *("\n\n".join(sections[name]) for name in sorted(sections))])
