@@ -17,8 +17,11 @@ SERVER_FIXTURES = frozenset(program.fixture for program in PROGRAMS)
 REQUIRE_ALL = os.environ.get("SENDIT_TEST_REQUIRE_ALL") == "1"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("django_db")  # so that -m django_db selects it, too
         for name in SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.user_properties.append(("server", name))
 
