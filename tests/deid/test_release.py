@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.filereader import dcmread
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -12,6 +13,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
 )
 
 from sendit.deid.release import Allowance, Gate, check_release, known_of
@@ -224,6 +226,24 @@ def test_file_meta_of_the_original_is_refused(tmp_path: Path) -> None:
     ds.save_as(result)
 
     assert refusal(original, result).detail == "(0002,0016)"
+
+
+@pytest.mark.parametrize("place", ["comment", "tail"])
+def test_text_beside_compressed_pixels_is_refused(tmp_path: Path, place: str) -> None:
+    original, result = pair(tmp_path, modality="US")
+
+    def compress(ds: Dataset) -> None:
+        comment = b"\xff\xfe\x00\x0bSandpiper" if place == "comment" else b""
+        behind = b"Sandpiper\0" if place == "tail" else b""
+        stream = b"\xff\xd8" + comment + b"\xff\xda\x00\x02\x12\x34\xff\xd9" + behind
+        ds.PixelData = encapsulate([stream])
+        ds["PixelData"].VR = "OB"
+        ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+
+    for path in (original, result):
+        rewrite(path, compress)
+
+    assert refusal(original, result).detail == "(7FE0,0010) beside the picture"
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from sendit.deid.release_pixels import check_pixels
 from sendit.deid.release_reader import Reader
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
+from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, Rejected
@@ -136,6 +137,7 @@ class Gate:
         days = self._compare(content, before, allowance)
         judge = self._judge(known, allowance)
         self._search(content.level, b"", "", judge, allowance, days)
+        check_streams(content, path, judge.searcher.find_in_bytes)
         if original is not None and before is not None and not allowance.pixels_changed:
             check_pixels(content, path, before, original)
 
