@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from tests.support.corpus_objects import BUILDERS, SOP_CLASSES
-from tests.support.corpus_people import Case, Person, invent_case
+from tests.support.corpus_people import Case, Person, invent_case, plain
 from tests.support.make_study import make_instance
 
 MODALITIES = tuple(BUILDERS)
@@ -123,6 +123,7 @@ class Planter:
         self._seed = seed
         self._planted: list[Planted] = []
         self._kept: list[tuple[str, str]] = []
+        self._uid = ""
 
     def write(self, path: Path, *, syntax: str, number: int) -> Specimen:
         """Plant and write one instance."""
@@ -166,6 +167,7 @@ class Planter:
         if "RadiopharmaceuticalInformationSequence" in ds and self._modality == "PT":
             drug = ds.RadiopharmaceuticalInformationSequence[0]
             drug.RadiopharmaceuticalStartDateTime = f"{day}091500"
+        self._uid = str(ds.StudyInstanceUID)
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
             self._note("uid", str(ds[keyword].value), keyword)
         self._note("date", day, "StudyDate")
@@ -219,6 +221,13 @@ class Planter:
         request.RequestedProcedureID = "RP1"
         request.ScheduledProcedureStepID = "SPS1"
         ds.RequestAttributesSequence = Items([request])
+        doctor = self._case.others[0]
+        who = Dataset()
+        who.PersonIdentificationCodeSequence = Items([_code("D77", doctor.family)])
+        who.PersonAddress = self._note("contact", self._case.street, "PersonAddress")
+        who.InstitutionName = self._case.institution
+        ds.ReferringPhysicianIdentificationSequence = Items([who])
+        self._note("name", doctor.pn, "PersonIdentificationCodeSequence", doctor)
         if self._rng.random() < 0.3:
             before = Dataset()
             before.PatientName = self._case.patient.pn
@@ -231,8 +240,15 @@ class Planter:
             change.ModifiedAttributesSequence = Items([before])
             ds.OriginalAttributesSequence = Items([change])
 
+    def _hidden_item(self) -> bytes:
+        """Return a sequence as UN has it, from who does not know it (PS3.5 6.2.2 note 2)."""
+        name = self._latin(self._named(self._case.patient, self._case.patient.pn, "UN sequence"))
+        element = b"\x10\x00\x10\x00" + len(name).to_bytes(4, "little") + name
+        return b"\xfe\xff\x00\xe0" + len(element).to_bytes(4, "little") + element
+
     def _private(self, ds: Dataset) -> None:
         block = ds.private_block(0x0029, "ACME 1.1", create=True)
+        ds.add_new(0x00290031, "LO", f"Dr {self._case.others[0].family}")
         hidden = self._case.others[self._rng.randrange(3)]
         block.add_new(0x01, "LO", self._sentence("private LO"))
         block.add_new(0x02, "SH", self._case.accession_number)
@@ -240,6 +256,7 @@ class Planter:
         block.add_new(0x04, "UN", self._latin(f"{self._case.patient.pn} {self._case.mail}"))
         block.add_new(0x05, "DA", f"{self._case.study_date:%Y%m%d}")
         block.add_new(0x06, "OB", b"\x01\x02\x00\xff" + self._latin(self._case.patient.family))
+        block.add_new(0x08, "UN", self._hidden_item())
         inner = Dataset()
         inner.add_new(0x00290010, "LO", "ACME 1.1")
         inner.add_new(0x00291001, "LO", self._sentence("private item"))
@@ -297,13 +314,30 @@ class Planter:
             lambda: self._named(person, f"{person.given} {person.family} follow-up", where),
             lambda: self._named(person, f"{person.family.upper()}_{person.given.upper()}", where),
             lambda: self._named(person, f"report to Dr. {person.family}", where),
+            lambda: self._named(person, f"{person.given[0]}. {person.family} agrees", where),
+            lambda: self._named(person, f"{person.family}{person.given}T1", where),
+            lambda: self._named(person, f"{person.family.lower()}.{person.given.lower()}", where),
+            lambda: self._named(person, f"{plain(person.family)} {plain(person.given)}", where),
+            lambda: self._named(person, f"patient {person.given}", where),
+            lambda: "see " + note("uid", self._uid, where),
             lambda: "MRN " + note("number", case.patient_id, where),
+            lambda: "id:" + note("number", case.patient_id, where) + " checked",
             lambda: "acc " + note("number", case.accession_number, where),
             lambda: "call " + note("contact", case.phone, where),
             lambda: note("contact", case.mail, where),
             lambda: f"lives {note('contact', case.street, where)}, {case.town}",
             lambda: "born " + note("date", f"{case.birth_date:%d.%m.%Y}", where),
             lambda: "seen " + note("date", f"{case.study_date:%Y-%m-%d}", where),
+            lambda: "seen " + note("date", f"{case.study_date:%m/%d/%Y}", where),
+            lambda: "DOB " + note("date", f"{case.birth_date:%Y%m%d}", where),
+            lambda: (
+                "on "
+                + note(
+                    "date",
+                    f"{case.study_date:%B} {case.study_date.day}, {case.study_date.year}",
+                    where,
+                )
+            ),
             lambda: "prior of " + note("date", f"{case.study_date:%d %b %Y}", where),
             lambda: "from " + note("institution", case.institution, where),
         )

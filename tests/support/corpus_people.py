@@ -6,6 +6,7 @@ syllables, so that no word list can know them.
 """
 
 import random
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -116,6 +117,12 @@ def invent_word(rng: random.Random) -> str:
         rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(2)
     )
     return (syllables + rng.choice(_ENDINGS)).capitalize()
+
+
+def plain(name: str) -> str:
+    """Return a name as a system without accents writes it."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def _patient_id(rng: random.Random) -> str:
