@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection
 
+from sendit.errors import StageError
 from sendit.pipeline import machine
 from sendit.pipeline.liveness import name_of, own_name
 from sendit.pipeline.preparation import prepare
@@ -37,6 +38,9 @@ LONGEST_WAIT = 0.5
 """Seconds between two looks at the database when there is nothing to do."""
 GRACE = 15.0
 """Seconds that a step may take past its deadline before its process is ended."""
+NOT_BEGUN = -1.0
+"""In place of a deadline: the worker is still starting."""
+STILLBORN_AT_MOST = 5
 _PR_SET_PDEATHSIG = 1
 
 
@@ -44,7 +48,7 @@ _PR_SET_PDEATHSIG = 1
 class _Worker:
     process: SpawnProcess
     deadline: "Synchronized[float]"
-    """Epoch seconds by which the current step must have ended; 0: none runs."""
+    """Epoch seconds by which the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
     name: str
 
 
@@ -61,6 +65,8 @@ class Pool:
         self._size = processes
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
+        self._stillborn = 0
+        """Workers in a row that ended, by themselves, before they could begin."""
 
     def start(self) -> None:
         """Start the workers."""
@@ -68,15 +74,22 @@ class Pool:
             self._workers.append(self._begin())
 
     def tend(self) -> None:
-        """End what is stuck, free what the dead held, and start anew in their place."""
+        """End what is stuck, free what the dead held, and start anew in their place.
+
+        Raises
+        ------
+        sendit.errors.StageError
+            When the workers end again and again before they can begin.
+        """
         for worker in list(self._workers):
             deadline = worker.deadline.value
-            if deadline and time.time() > deadline + GRACE:
+            if deadline > 0 and time.time() > deadline + GRACE:
                 logger.warning("a worker is stuck past its deadline and is ended")
                 worker.process.kill()
                 worker.process.join()
                 self._bury(worker, stuck=True)
             elif worker.process.exitcode is not None:
+                self._count_stillborn(worker, exit_code=worker.process.exitcode)
                 self._bury(worker)
         self.start()
 
@@ -92,8 +105,17 @@ class Pool:
                 worker.process.join()
             self._bury(worker)
 
+    def _count_stillborn(self, worker: _Worker, *, exit_code: int) -> None:
+        began = worker.deadline.value != NOT_BEGUN
+        self._stillborn = self._stillborn + 1 if exit_code > 0 and not began else 0
+        if self._stillborn >= STILLBORN_AT_MOST:
+            raise StageError(
+                f"The workers ended {self._stillborn} times before they could begin; the lines "
+                "above say why. Mend that, then start again."
+            )
+
     def _begin(self) -> _Worker:
-        deadline = self._context.Value("d", 0.0)
+        deadline = self._context.Value("d", NOT_BEGUN)
         process = self._context.Process(
             target=begin, args=(os.getpid(), deadline), name="sendit-worker", daemon=True
         )
@@ -116,7 +138,6 @@ def work(parent: int, deadline: "Synchronized[float]") -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    os.umask(0o022)
 
     def watch(until: datetime | None) -> None:
         deadline.value = until.astimezone(UTC).timestamp() if until else 0.0
@@ -129,6 +150,7 @@ def work(parent: int, deadline: "Synchronized[float]") -> None:
         watch=watch,
         stopping=lambda: stopping,
     )
+    watch(None)
     wait = SHORTEST_WAIT
     while not stopping and os.getppid() == parent:
         try:
