@@ -42,6 +42,7 @@ from sendit.deid.release_words import (
 _LEAST_LETTERS = 4
 _LEAST_DIGITS = 5
 _LONG = 7
+_MOST_TEXT = 1 << 18
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
@@ -263,6 +264,7 @@ class Dossier:
 
     def _free_text(self, text: str) -> None:
         known = self._known
+        text = text[:_MOST_TEXT]
         for pattern in (PHONE, NATIONAL_ID):
             for match in pattern.finditer(text):
                 digits = re.sub(r"\D", "", match.group())

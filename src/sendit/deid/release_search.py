@@ -44,6 +44,7 @@ _TITLE_BEFORE = frozenset(
     ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
 )
 _MANY_NUMBERS = 4096
+_MANY_BYTES = 1 << 16
 _SHORTEST_UID = 12
 # Attributes that name no one and are full of small numbers: versions, models, kernels, codes.
 _NO_SHORT = frozenset(
@@ -232,9 +233,21 @@ class Searcher:
             return None
         return Hit("known-identifier", in_number=True)
 
+    def _in_bulk(self, value: bytes) -> Hit | None:
+        """Search a large value, a table or a curve, for what is long enough not to be chance."""
+        wanted = [word.encode() for word in (*self._words, *self._long, *self._numbers)]
+        wanted = [word for word in wanted if len(word) > _LEAST_LETTERS]
+        plain = value.lower()
+        for stretch in (plain, plain.replace(b"\0", b"")):
+            if any(word in stretch for word in wanted):
+                return Hit("known-identifier")
+        return None
+
     def _in_bytes(self, value: bytes) -> Hit | None:
         if self._raw and any(name in value for name in self._raw):
             return Hit("known-identifier")
+        if len(value) > _MANY_BYTES:
+            return self._in_bulk(value)
         text = text_in(value)
         if not text.strip():
             return None

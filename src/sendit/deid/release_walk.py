@@ -32,6 +32,9 @@ PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 SQ = int.from_bytes(b"SQ", "big")
 UN = int.from_bytes(b"UN", "big")
 MAX_DEPTH = 60
+MAX_HIDDEN = 4
+"""From this depth on a UN value is no longer tried as a sequence: each level doubles the tries."""
+MAX_TAIL = 1 << 28
 MAX_INFLATED = 4_000_000_000
 
 _SWAP = {b"US": 2, b"SS": 2, b"OW": 2, b"AT": 2, b"UL": 4, b"SL": 4, b"FL": 4, b"OF": 4} | {
@@ -218,7 +221,7 @@ class Walk:
         value = self.data[start : start + length]
         if kind == "b":
             value = _swapped(value, vr)
-        hides_items = vr == UN and value[:4] == b"\xfe\xff\x00\xe0"
+        hides_items = vr == UN and depth < MAX_HIDDEN and value[:4] == b"\xfe\xff\x00\xe0"
         if not (hides_items and self._hidden(level, key, start, length, depth)):
             level.leaves.append((key, value))
         return start + length
@@ -300,6 +303,8 @@ class Walk:
     def _skip_to(self, place: int) -> None:
         """Go on behind the pixels, with the tail of the file in place of its head."""
         if place > len(self.data):
+            if self._size - place > MAX_TAIL:
+                raise Malformed("too much stands behind the pixels")
             self.data = os.pread(self._descriptor, self._size - place, place)
             self._size -= place
             self._descriptor = -1
