@@ -47,6 +47,9 @@ Result: TypeAlias = tuple[bytes | None, Note | None]
 
 UNCHANGED: Final[Result] = (None, None)
 CODE: Final = "REMOVED"
+SUBJECT_BIRTH_DATE: Final = b"121031"
+SUBJECT_AGE: Final = b"121033"
+OLDEST: Final = 89
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
 MAX_REMEMBERED: Final = 20_000
@@ -68,6 +71,8 @@ class Context:
     cleaner: Cleaner = field(repr=False)
     memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
     """By the index of a rule: value → result."""
+    concept: bytes = b""
+    """Code of the concept name that was met last: what a content item speaks of."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +95,8 @@ class Rule:
     """Whether the value may say who somebody is."""
     required: bool = False
     """Whether the IOD wants a value here (type 1)."""
+    conceptual: bool = False
+    """Whether the result depends on the concept of the content item around it."""
     block: int = 0
     """Level and tag of the private creator that has to stay with the element."""
 
@@ -192,6 +199,35 @@ def hold_opaque(rule: Rule, value: bytes, context: Context) -> Result:
     if not value.strip(b"\0 "):
         return UNCHANGED
     raise Held(Reason.OPAQUE_PRIVATE, rule.note.path)
+
+
+def note_concept(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep a concept name, and remember which it is."""
+    del rule
+    context.concept = value.strip(b" \0")
+    return UNCHANGED
+
+
+def unless_birth(act: Act) -> Act:
+    """Return what treats a date of a content item, but replaces a date of birth."""
+
+    def birth_or(rule: Rule, value: bytes, context: Context) -> Result:
+        if context.concept == SUBJECT_BIRTH_DATE:
+            return replace_by_dummy(rule, value, context)
+        return act(rule, value, context)
+
+    return birth_or
+
+
+def cap_subject_age(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep a number of a content item, but no age above 89."""
+    if context.concept != SUBJECT_AGE:
+        return UNCHANGED
+    try:
+        age = float(value.strip(b" \0"))
+    except ValueError:
+        return UNCHANGED
+    return (rule.element(b"90"), rule.note) if age > OLDEST else UNCHANGED
 
 
 def clean(rule: Rule, value: bytes, context: Context) -> Result:

@@ -76,6 +76,10 @@ CLASS_UIDS: Final = frozenset(
 )
 """UIDs that name a class, a coding scheme or a context group: the same for everybody."""
 PATIENT_AGE: Final = 0x00101010
+CODE_VALUE: Final = 0x00080100
+CONCEPT_NAME: Final = 0x0040A043
+CONTENT_DATES: Final = frozenset((0x0040A120, 0x0040A121))
+NUMERIC_VALUE: Final = 0x0040A30A
 TEXT_VALUE: Final = 0x0040A160
 """What a TEXT item of a report says; such an item may not be without (PS3.3 C.17.3.2)."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
@@ -198,7 +202,27 @@ class DeidPlan(Plan):
             if vr not in (b"SQ", b"UN", b""):
                 return REPORT, self._removal(tag, vr, "X", "repair:not-a-sequence"), discard
             return self._sequence(tag, vr, self._decide(tag, meant))
+        conceptual = self._conceptual(tag, meant)
+        if conceptual is not None:
+            return REPORT, conceptual, discard
         return self._public(tag, meant, discard)
+
+    def _conceptual(self, tag: int, vr: bytes) -> Rule | None:
+        """Return the rule of what means something else in each content item of a report."""
+        note = Note(self._prefix + tag_text(tag), "", "")
+        if tag == CODE_VALUE and self._parent == CONCEPT_NAME:
+            rule = self._rule(tag, vr, note, actions.note_concept)
+        elif tag == NUMERIC_VALUE:
+            note = note._replace(action="D", rule="age-over-89")
+            rule = self._rule(tag, vr, note, actions.cap_subject_age)
+        elif tag in CONTENT_DATES and (decision := self._decide(tag, vr)) is not None:
+            note = note._replace(action=decision.action, rule=decision.rule)
+            act = actions.unless_birth(self._action(tag, vr, decision.action))
+            rule = self._rule(tag, vr, note, act)
+        else:
+            return None
+        rule.conceptual = True
+        return rule
 
     def _by_site(self, tag: int, vr: bytes, written_vr: bytes, discard: Plan) -> Decided | None:
         """Do what a rule of the site says; None if it says nothing that can be done here."""

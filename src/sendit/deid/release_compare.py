@@ -47,6 +47,9 @@ _DATES_OF_DEVICES = frozenset(
 )
 _NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
 _LEAST_TELLING = 4
+_NUMERIC_VALUE = 0x0040A30A
+_NO_DATE = b"19000101"
+"""What stands where a date had to go and could not be missing."""
 _CODING_SCHEME_UID = 0x0008010C
 _TEXT_VALUE = 0x0040A160
 
@@ -185,6 +188,8 @@ class Comparison:
             return None
         if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in ("1", "1C")):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
+        if tag == _NUMERIC_VALUE and _is_capped_age(old, new):
+            return None
         action = self._profile.action(tag)
         if tag == _CODING_SCHEME_UID:
             return None
@@ -215,7 +220,7 @@ class Comparison:
             return
         for one, other in zip(old.split(b"\\"), new.split(b"\\"), strict=False):
             before, after = _date(one), _date(other)
-            if before is None or after is None:
+            if before is None or after is None or other.startswith(_NO_DATE):
                 continue
             days = (after - before).days
             if days == 0:
@@ -286,3 +291,8 @@ def _date(value: bytes) -> datetime.date | None:
         return datetime.date(int(text[:4]), int(text[4:6]), int(text[6:8]))
     except ValueError:
         return None
+
+
+def _is_capped_age(old: bytes, new: bytes) -> bool:
+    """Return whether a number of a report may be an age over 89 that was made 90."""
+    return new == b"90" and old.replace(b".", b"", 1).isdigit() and 89 < float(old) < 130

@@ -10,9 +10,8 @@ from typing import Final, TypeAlias
 
 from sendit.deid.actions import MAX_REMEMBERED, Context, Note, Rule
 from sendit.deid.blocks import Creator, CreatorsMet, InBlock
-from sendit.deid.passing_plans import Gathered
 from sendit.deid.segments import Segment
-from sendit.deid.walk import CLOSE, OPEN, Mark, Syntax
+from sendit.deid.walk import CLOSE, OPEN, Syntax
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
@@ -47,17 +46,13 @@ def edits_of(
     new: bytes | None
     note: Note | None
     for rule, pos, start, stop in segment.found.events:
-        if type(rule) is Gathered:
-            continue
-        if type(rule) is Creator:
-            creators.begin(rule, pos, stop)
-            continue
-        if type(rule) is InBlock:
-            creators.need(rule.block)
-            notes.append(rule.note)
-            continue
-        if type(rule) is Mark:
-            if rule is OPEN:
+        if type(rule) is not Rule:
+            if rule is None:
+                new = _padded(data, pos, start, stop, syntax)
+                edits.append((pos, stop, new))
+                growth += len(new) - (stop - pos)
+                notes.append(ODD_LENGTH)
+            elif rule is OPEN:
                 open_containers.append((pos, start, growth, len(creators)))
                 growth = 0
             elif rule is CLOSE:
@@ -67,11 +62,17 @@ def edits_of(
                     new_length = (length + growth).to_bytes(4, "little" if syntax.little else "big")
                     edits.append((where, where + 4, new_length))
                 growth += outside
+            elif type(rule) is Creator:
+                creators.begin(rule, pos, stop)
+            elif type(rule) is InBlock:
+                creators.need(rule.block)
+                notes.append(rule.note)
             continue
-        if rule is None:
-            new, note = _padded(data, pos, start, stop, syntax), ODD_LENGTH
-        elif rule.fixed is not None:
+        if rule.fixed is not None:
             new, note = rule.fixed
+        elif rule.conceptual:
+            # Depends on the content item that it stands in, so it is not remembered.
+            new, note = rule.act(rule, data[start:stop], context)
         else:
             value = data[start:stop]
             memo = memos[rule.index]
@@ -91,7 +92,7 @@ def edits_of(
             growth += len(new) - (stop - pos)
         if note is not None:
             notes.append(note)
-        if rule is not None and rule.block and new != b"":
+        if rule.block and new != b"":
             creators.need(rule.block)
     _remove(creators.orphans(0), edits, notes)
     edits.sort(key=_position)

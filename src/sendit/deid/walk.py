@@ -21,6 +21,8 @@ from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 UNDEFINED: Final = 0xFFFFFFFF
+MAX_SHORT: Final = 0xFFFE
+"""Longest value whose length is written in 16 bits."""
 MAX_DEPTH: Final = 100
 """Sequences inside sequences; structured reports of real life stay under 20."""
 MAX_EVENTS: Final = 4_000_000
@@ -83,6 +85,8 @@ class Syntax(NamedTuple):
         head = self.tag_bytes(tag)
         if not self.explicit:
             return head + struct.pack(self.order + "I", len(value)) + value
+        if vr in SHORT_VRS and len(value) > MAX_SHORT:
+            vr = b"UN"  # PS3.5 6.2.2: what does not fit its own VR's length
         if vr in LONG_VRS:
             return head + vr + b"\0\0" + struct.pack(self.order + "I", len(value)) + value
         return head + vr + struct.pack(self.order + "H", len(value)) + value
