@@ -55,7 +55,8 @@ class Traits:
 
 
 @lru_cache(maxsize=1)
-def _table() -> Mapping[str, tuple[frozenset[str], frozenset[str]]]:
+def held_classes() -> Mapping[str, tuple[frozenset[str], frozenset[str]]]:
+    """Return the SOP Classes and modalities that are held, by reason."""
     text = (files("sendit.deid") / "data" / "holds.toml").read_text("utf-8")
     return {
         reason: (frozenset(row["classes"]), frozenset(row["modalities"]))
@@ -81,7 +82,7 @@ def reasons(traits: Traits, recipe: Recipe) -> list[tuple[Reason, str]]:
     found: list[tuple[Reason, str]] = []
     if not traits.known_class:
         found.append((Reason.UNKNOWN_SOP_CLASS, "(0008,0016)"))
-    table = _table()
+    table = held_classes()
     for reason in (Reason.PHOTO, Reason.VIDEO, Reason.DOCUMENT, Reason.RAW_DATA):
         classes, modalities = table[reason]
         if traits.sop_class_uid in classes:
@@ -99,7 +100,7 @@ def reasons(traits: Traits, recipe: Recipe) -> list[tuple[Reason, str]]:
 
 def _text_may_stand_in(traits: Traits) -> list[str]:
     """Return the tag that says that text may be burned in, if one does."""
-    classes, modalities = _table()[Reason.PIXELS_UNREAD]
+    classes, modalities = held_classes()[Reason.PIXELS_UNREAD]
     if traits.sop_class_uid in classes:
         return ["(0008,0016)"]
     if traits.modality in modalities:
