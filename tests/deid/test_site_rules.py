@@ -1,5 +1,8 @@
 """Site rules: what is read, what is refused, what it chooses."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from sendit.deid.private import SafeElement
@@ -356,3 +359,15 @@ def test_touched_tells_every_attribute_that_a_rule_reaches() -> None:
 
     assert {COMMENTS, 0x00204000, 0x00120020} <= touched
     assert MODALITY not in touched
+
+
+def test_the_examples_of_the_documentation_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "site-rules.md").read_text("utf-8")
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)
+
+    read = [
+        read_site_rules(text, name=f"example.{language or 'deid'}") for language, text in blocks
+    ]
+
+    assert [len(rules.filters) for rules in read] == [1, 2]
+    assert all(rules.private and rules.releases for rules in read)

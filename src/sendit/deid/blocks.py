@@ -33,21 +33,22 @@ class CreatorsMet:
     def __init__(self) -> None:
         self._met: list[tuple[Creator, int, int]] = []
         self._needed: list[bool] = []
+        self._last: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._met)
 
     def begin(self, creator: Creator, pos: int, stop: int) -> None:
         """Note a creator and where its element stands."""
+        self._last[creator.block] = len(self._met)
         self._met.append((creator, pos, stop))
         self._needed.append(False)
 
     def need(self, block: int) -> None:
         """Keep the creator of this block, the last one of its level."""
-        for index in range(len(self._met) - 1, -1, -1):
-            if self._met[index][0].block == block:
-                self._needed[index] = True
-                return
+        index = self._last.get(block)
+        if index is not None:
+            self._needed[index] = True
 
     def orphans(self, first: int) -> list[tuple[Creator, int, int]]:
         """Return those from ``first`` on of which nothing stays, and forget all of these."""
@@ -56,5 +57,7 @@ class CreatorsMet:
             for met, needed in zip(self._met[first:], self._needed[first:], strict=True)
             if not needed
         ]
+        for creator, _, _ in self._met[first:]:
+            self._last.pop(creator.block, None)
         del self._met[first:], self._needed[first:]
         return found
