@@ -142,8 +142,8 @@ def _private() -> str:
         "## Safe private elements\n\n"
         f"`retain-safe-private` keeps {len(elements)} elements of {len(creators)} private creators "
         "(Table E.3.10-1 and the diffusion, timing and PET elements of large vendors, each "
-        "with its source in `src/sendit/deid/data/`). What is kept is cleaned like any other element of "
-        "its VR; opaque vendor blobs are rebuilt from an allow-list of numeric fields.\n"
+        "with its source in `src/sendit/deid/data/`). What is kept is cleaned like any other "
+        "element of its VR; opaque vendor blobs are rebuilt from an allow-list of numeric fields.\n"
     )
 
 
