@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 BLOCK: Final = 1 << 20
+LONG: Final = 1 << 24
+"""Bytes from which on a second thread pays."""
 IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
@@ -136,6 +139,10 @@ def write_pieces(
 
 def _write(descriptor: int, data: bytes, digest: "hashlib._Hash") -> int:
     digest.update(data)
+    return _put(descriptor, data)
+
+
+def _put(descriptor: int, data: bytes) -> int:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -144,17 +151,30 @@ def _write(descriptor: int, data: bytes, digest: "hashlib._Hash") -> int:
 
 def _copy(descriptor: int, source: Source, body: Range, digest: "hashlib._Hash") -> int:
     """Copy a range block by block; each block is read once, for the digest and for the file."""
+    if body.length < LONG:
+        for block in _blocks(source, body):
+            _write(descriptor, block, digest)
+        return body.length
+    # Of a long range one block is digested while the next is read and written.
+    with ThreadPoolExecutor(1) as beside:
+        waiting: Future[None] | None = None
+        for block in _blocks(source, body):
+            if waiting is not None:
+                waiting.result()
+            waiting = beside.submit(digest.update, block)
+            _put(descriptor, block)
+    return body.length
+
+
+def _blocks(source: Source, body: Range) -> Iterator[bytes]:
     offset, end = body.offset, body.offset + body.length
     size = body.length if body.whole else BLOCK
     while offset < end:
         block = source.read(offset, min(size, end - offset))
         if not block:
             raise Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
-        if body.change is not None:
-            block = body.change(block)
-        _write(descriptor, block, digest)
         offset += len(block)
-    return body.length
+        yield block if body.change is None else body.change(block)
 
 
 def content_of(body: Piece, source: Source) -> bytes:

@@ -15,7 +15,7 @@ from sendit.deid.walk import CLOSE, OPEN, Syntax
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
-MAX_REMEMBERED_VALUE: Final = 4096
+LONG_VALUE: Final = 4096
 ODD_LENGTH: Final = Note("", "", "repair:odd-length")
 PADDED_WITH_NUL: Final = frozenset((b"UI", b"OB", b"UN", b""))
 
@@ -79,10 +79,10 @@ def edits_of(
             result = memo.get(value)
             if result is None:
                 result = rule.act(rule, value, context)
-                if len(value) <= MAX_REMEMBERED_VALUE:
-                    if len(memo) >= MAX_REMEMBERED:
-                        memo.clear()
-                    memo[value] = result
+                # Of long values (vendor headers) only the last is kept: it often comes again.
+                if len(memo) >= (MAX_REMEMBERED if len(value) <= LONG_VALUE else 1):
+                    memo.clear()
+                memo[value] = result
             new, note = result
         if new is None and stop - start & 1:
             new = _padded(data, pos, start, stop, rule.syntax)
