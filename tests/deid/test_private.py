@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendit.deid.csa import rebuild_csa
-from sendit.deid.ge_protocol import rebuild_ge_protocol
+from sendit.deid.ge_protocol import rebuild_ge_protocol, rebuild_ge_user_data
 from sendit.deid.private import Fate, SafeElement, SafePrivate, creator_tag, is_creator
 
 SIEMENS = "SIEMENS MR HEADER"
@@ -91,6 +91,7 @@ def test_what_is_no_csa_header_is_not_rebuilt(value: bytes) -> None:
 def test_garbage_never_crashes_the_parsers(noise: bytes) -> None:
     rebuild_csa(b"SV10\4\3\2\1" + noise)
     rebuild_csa(noise)
+    rebuild_ge_user_data(noise)
     rebuild_ge_protocol(noise)
     rebuild_ge_protocol(b"\0\0\0\0" + gzip.compress(noise))
 
@@ -115,6 +116,27 @@ def test_a_ge_protocol_keeps_numbers_of_its_list_only() -> None:
         'SLICEORDER "1"\nVIEWORDER "0"\nIOPT "EPI, FMRI"\nMULTIBVALUE "0.0; 1000.0;"\nTR "5000.0"\n'
     )
     assert rebuild_ge_protocol(result) == result
+
+
+def test_ge_user_data_keep_three_numbers() -> None:
+    memory = bytearray(b"Canary " * 100)
+    struct.pack_into("<I", memory, 24, 300)
+    struct.pack_into("<f", memory, 300, 26.5)
+    struct.pack_into("<I", memory, 432, 0x4002)
+
+    result = rebuild_ge_user_data(bytes(memory))
+
+    assert result is not None
+    assert len(result) == len(memory)
+    assert b"anary" not in result
+    assert sum(byte != 0 for byte in result) <= 12
+    assert struct.unpack_from("<I", result, 432) == (0x4002,)
+    assert rebuild_ge_user_data(result) == result
+
+
+@pytest.mark.parametrize("value", [b"", bytes(40), b"\xff" * 400, b"x" * 60])
+def test_what_is_no_ge_user_data_is_not_rebuilt(value: bytes) -> None:
+    assert rebuild_ge_user_data(value) is None
 
 
 def test_a_gzip_bomb_is_no_protocol() -> None:

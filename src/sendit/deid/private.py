@@ -21,7 +21,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from sendit.deid.csa import rebuild_csa
-from sendit.deid.ge_protocol import rebuild_ge_protocol
+from sendit.deid.ge_protocol import rebuild_ge_protocol, rebuild_ge_user_data
 
 Parser = Callable[[bytes], bytes | None]
 """Turns an opaque value into one without identifiers; None when it cannot."""
@@ -33,6 +33,7 @@ _PARSERS: Mapping[tuple[int, str, int], Parser] = {
     (0x0029, _SIEMENS_CSA, 0x10): rebuild_csa,
     (0x0029, _SIEMENS_CSA, 0x20): rebuild_csa,
     (0x0025, "gems_sers_01", 0x1B): rebuild_ge_protocol,
+    (0x0043, "gems_parm_01", 0x2A): rebuild_ge_user_data,
 }
 
 
