@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, tag_name
-from sendit.deid.release_known import Dossier, Known
+from sendit.deid.release_known import MOST_HELD_BYTES, Dossier, Known
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
@@ -79,6 +79,7 @@ class _Judge:
     known: Known
     searcher: Searcher
     clean: dict[bytes, set[tuple[Key, bytes]]] = field(default_factory=dict, repr=False)
+    held_bytes: int = 0
 
 
 class Gate:
@@ -186,6 +187,9 @@ class Gate:
         if level.leaves or level.sequences:
             self._check_private(level, allowance, path)
         charset = level.charset(charset)
+        if judge.held_bytes > MOST_HELD_BYTES:
+            judge.clean.clear()
+            judge.held_bytes = 0
         clean = judge.clean.setdefault(charset, set())
         for element in level.elements() - clean:
             key, value = element
@@ -200,6 +204,7 @@ class Gate:
             dates = _dates_of(key, value)
             if not dates:
                 clean.add(element)
+                judge.held_bytes += len(value)
             elif FULL_DATES not in allowance.options and _known_dates(dates, judge.known, days):
                 detail = f"{path}{tag_name(key >> 16)} pattern:date"
                 raise Rejected(Reason.IDENTIFIER_LEFT, detail)

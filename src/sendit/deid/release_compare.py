@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pydicom.datadict import dictionary_has_tag
 
 from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
+from sendit.deid.release_known import MOST_HELD_BYTES
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import (
     MODIFIED_DATES,
@@ -81,6 +82,7 @@ class Comparison:
         self._profile = profile
         self._touched = touched | _OURS | (_OF_PIXELS if pixels_changed else frozenset())
         self._judged: dict[str, _Judged] = {}
+        self._held_bytes = 0
         self._uids: dict[bytes, bytes] = {}
         self._back: dict[bytes, bytes] = {}
         self._any_shift = any_shift
@@ -100,11 +102,15 @@ class Comparison:
     def _level(
         self, original: Level, result: Level, path: str, types: dict[str, str], moved: Movement
     ) -> None:
+        if self._held_bytes > MOST_HELD_BYTES:
+            self._judged.clear()
+            self._held_bytes = 0
         judged = self._judged.setdefault(path, _Judged())
         before, after = original.elements(), result.elements()
         for element in (after - judged.may_stay) & before:
             self._check_staying(element, path)
             judged.may_stay.add(element)
+            self._held_bytes += len(element[1])
         changed = before - judged.may_go - after
         if changed:
             by_tag = result.by_tag()
@@ -114,12 +120,14 @@ class Comparison:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):
                     judged.may_go.add((key, value))
+                    self._held_bytes += len(value)
                 elif now is None:
                     self._refuse_loss(key, path, types)
                 elif ((key, value), now) not in judged.may_become:
                     self._check_changed(key, value, now, path, types, moved)
                     if vr_of(now[0]) not in ("DA", "DT"):
                         judged.may_become.add(((key, value), now))
+                        self._held_bytes += len(value) + len(now[1])
         if original.sequences:
             self._sequences(original, result, path, types, moved)
 

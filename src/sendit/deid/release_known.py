@@ -43,6 +43,8 @@ _LEAST_LETTERS = 4
 _LEAST_DIGITS = 5
 _LONG = 7
 _MOST_TEXT = 1 << 18
+MOST_HELD_BYTES = 1 << 25
+"""Bytes of values that are remembered as looked at; then the memory begins anew."""
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
@@ -84,6 +86,7 @@ class Dossier:
     def __init__(self) -> None:
         self._known = Known()
         self._seen: dict[bytes, set[tuple[Key, bytes]]] = {}
+        self._held_bytes = 0
         self._version = 0
         self._folders: dict[tuple[int | bytes, ...], Iterable[str]] = {}
 
@@ -137,6 +140,10 @@ class Dossier:
         for key, value in new:
             self._leaf(key, value, charset, level)
         seen |= new
+        self._held_bytes += sum(len(value) for _, value in new)
+        if self._held_bytes > MOST_HELD_BYTES:
+            self._seen.clear()
+            self._held_bytes = 0
 
     def _leaf(self, key: Key, value: bytes, charset: bytes, level: Level) -> None:
         tag, vr = key >> 16, vr_of(key)
