@@ -5,8 +5,9 @@ import logging
 from sendit.config import Configuration
 from sendit.errors import TargetUnavailable
 from sendit.pipeline.workspace import Workspace
-from sendit.records.installation import Keys, load_keys, migrate, one_at_a_time
+from sendit.records.installation import Keys, load_keys, one_at_a_time
 from sendit.records.models import Delivery, Installation
+from sendit.records.schema import migrate
 from sendit.storage import PreparableTarget
 from sendit.terms import DeliveryState
 

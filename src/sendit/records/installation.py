@@ -1,7 +1,7 @@
-"""Make an installation ready to work: folders, tables, keys.
+"""The keys of an installation, and the lock under which it is made.
 
-A new installation is made whole; one with history must find its volumes mounted and its
-own keys in place, since a silently new key would give everyone a second identity.
+One with history must find its own keys in place, since a silently new key would give
+everyone a second identity.
 """
 
 import fcntl
@@ -10,10 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
@@ -37,13 +33,6 @@ def one_at_a_time(work_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def migrate() -> None:
-    """Bring the tables up to date; costs a look when they are."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
 
 
 def load_keys(configuration: Configuration) -> Keys:

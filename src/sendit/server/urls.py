@@ -1,9 +1,7 @@
 """Which address is answered by what."""
 
-from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
-    path("admin/", admin.site.urls),
     path("", include("sendit.web.urls")),
 ]

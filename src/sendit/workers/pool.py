@@ -24,8 +24,8 @@ from django.db import DatabaseError, connection
 from sendit.errors import StageError
 from sendit.pipeline import machine
 from sendit.pipeline.liveness import name_of, own_name
-from sendit.pipeline.preparation import prepare
 from sendit.pipeline.runner import Runner, Step, utc_now
+from sendit.records.installation import load_keys
 from sendit.workers.entry import begin
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def work(parent: int, deadline: "Synchronized[float]") -> None:
     configuration = django_settings.SENDIT
     runner = Runner(
         configuration,
-        site_key=prepare(configuration).site,
+        site_key=load_keys(configuration).site,
         worker=own_name(),
         watch=watch,
         stopping=lambda: stopping,
