@@ -87,14 +87,14 @@ def deidentify_folder(job: Job) -> Iterator[Entry]:
     root = job.source if job.source.is_dir() else job.source.parent
     files = list(_inputs(job.source))
     look = partial(_look, root=root.resolve(), accept=job.accept, fields=_fields(job))
-    seen = list(_each(look, files, jobs=job.jobs, crashed=_crashed_look))
+    seen = list(each_in_processes(look, files, jobs=job.jobs, crashed=_crashed_look))
     seen = _without_doubles(seen)
     identities = _identities(job, seen)
     accepted = [one.path for one in seen if one.report is None]
     folders = sorted({part for path in files for part in path.relative_to(root).parts})
     work = _Work(job.recipe, identities, tuple(folders), job.destination)
     job.destination.mkdir(parents=True, exist_ok=True)
-    done = _each(work, accepted, jobs=job.jobs, crashed=_crashed)
+    done = each_in_processes(work, accepted, jobs=job.jobs, crashed=_crashed)
     for one in seen:
         report = next(done) if one.report is None else one.report
         yield Entry(one.path.relative_to(root), report)
@@ -245,7 +245,7 @@ def _do(paths: Sequence[Path]) -> list[object]:
     return [_task(path) for path in paths]
 
 
-def _each(
+def each_in_processes(
     task: Callable[[Path], R], paths: Sequence[Path], *, jobs: int, crashed: Callable[[Path], R]
 ) -> Iterator[R]:
     """Yield ``task(path)`` for every path in order, in several processes if it is worth it."""
