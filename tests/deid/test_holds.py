@@ -99,3 +99,18 @@ def test_ultrasound_goes_on_when_the_project_says_so(tmp_path: Path) -> None:
     after, _ = deidentified(source, tmp_path, recipe=OFF)
 
     assert after.Modality == "US"
+
+
+def test_identifier_in_a_number_is_held_until_released(tmp_path: Path) -> None:
+    [source] = make_study(
+        tmp_path / "in", n_series=1, n_images=1, PatientID="77310425", SeriesNumber="77310425"
+    )
+    recipe = Recipe.resolve()
+    target = tmp_path / "out.dcm"
+
+    with pytest.raises(Held, match="NUMBER_HIT"):
+        Engine(recipe, identities_for(source)).deidentify_to(source, target)
+
+    released = recipe.releasing(Reason.NUMBER_HIT)
+    Engine(released, identities_for(source)).deidentify_to(source, target)
+    assert target.exists()

@@ -289,7 +289,12 @@ def allowance_of(recipe: Recipe) -> Allowance:
     touched = rebuilt_tags() if private else frozenset()
     if recipe.site is not None:
         touched |= recipe.site.touched
-    return Allowance(frozenset(recipe.options), touched=touched, private=frozenset(private))
+    return Allowance(
+        frozenset(recipe.options),
+        touched=touched,
+        private=frozenset(private),
+        numbers=Reason.NUMBER_HIT in recipe.releases,
+    )
 
 
 def _drops(rule: object) -> bool:

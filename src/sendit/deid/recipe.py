@@ -113,7 +113,7 @@ class Recipe:
         """
         if site_rules is not None:
             releases = {*releases, *site_rules.releases}
-            safe_private = (*safe_private, *site_rules.private)
+            safe_private = tuple(dict.fromkeys((*safe_private, *site_rules.private)))
         policies = {"*": pixels} if isinstance(pixels, str) else dict(pixels or {})
         reason = (pixels_off_reason or "").strip()
         problems = [*_problems(preset, options, policies, reason), *_release_problems(releases)]
@@ -144,6 +144,21 @@ class Recipe:
             site=site_rules,
             digest=digest,
             edition=edition(),
+        )
+
+    def releasing(self, *reasons: Reason) -> "Recipe":
+        """Return a recipe that is the same but does not hold for these reasons.
+
+        For one batch or image that a person has looked at; its digest is another one.
+        """
+        return Recipe.resolve(
+            preset=self.preset,
+            options=self.options,
+            pixels=dict(self.pixels),
+            pixels_off_reason=self.pixels_off_reason,
+            releases={*self.releases, *reasons},
+            safe_private=tuple(dict.fromkeys(self.safe_private)),
+            site_rules=self.site,
         )
 
     def pixel_policy(self, modality: str) -> str:

@@ -56,6 +56,8 @@ class Allowance:
     """Private elements that a site vouches for, beyond the standard's list."""
     pixels_changed: bool = False
     """Whether pixels may have been blanked."""
+    numbers: bool = False
+    """Whether identifiers may stand in numbers and codes, since a person has looked."""
 
     def __post_init__(self) -> None:
         folded = frozenset((one[0], one[1].casefold(), one[2]) for one in self.private)
@@ -194,7 +196,7 @@ class Gate:
         for element in level.elements() - clean:
             key, value = element
             hit = judge.searcher.find(key, value, charset)
-            if hit is not None:
+            if hit is not None and not (hit.in_number and allowance.numbers):
                 kind, reason = (
                     (Held, Reason.NUMBER_HIT)
                     if hit.in_number
