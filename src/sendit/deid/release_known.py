@@ -24,12 +24,13 @@ from sendit.deid.release_sources import (
     identifiers_of_item,
     names_somebody,
 )
-from sendit.deid.release_text import CODE_VRS, NUMBER_VRS, TEXT_VRS, readings, text_in
+from sendit.deid.release_text import TEXT_VRS, is_text, readings, text_in
 from sendit.deid.release_vocabulary import DUMMIES, is_clinical_term, is_common
 from sendit.deid.release_words import (
     CARET_NAME,
     LABELLED_ID,
     MAIL,
+    NAME_LINE,
     NATIONAL_ID,
     PHONE,
     dates_in,
@@ -43,10 +44,12 @@ _LEAST_LETTERS = 4
 _LEAST_DIGITS = 5
 _LONG = 7
 _MOST_TEXT = 1 << 18
+_MOST_LINES = 1 << 16
 MOST_HELD_BYTES = 1 << 25
 """Bytes of values that are remembered as looked at; then the memory begins anew."""
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
+_TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
@@ -86,6 +89,7 @@ class Dossier:
     def __init__(self) -> None:
         self._known = Known()
         self._seen: dict[bytes, set[tuple[Key, bytes]]] = {}
+        self._lines: set[str] = set()
         self._held_bytes = 0
         self._version = 0
         self._folders: dict[tuple[int | bytes, ...], Iterable[str]] = {}
@@ -154,11 +158,29 @@ class Dossier:
             self._known.dates.update(dates_in(value.decode("latin-1")))
         elif vr in TEXT_VRS or tag in KIND_OF_TAG:
             self._string(tag, vr, value, charset, level)
-        elif vr not in CODE_VRS and vr not in NUMBER_VRS and len(value) >= _LONG:
-            text = text_in(value) if vr in ("UN", "OB", "OW") else ""
-            if text.strip():
-                self._free_text(text)
-                self._private(tag, (text,), level)
+        elif vr in ("UN", "OB", "OW") and len(value) >= _LONG:
+            if is_text(value):
+                self._string(tag, "LT", value, charset, level)
+            else:
+                self._binary(value)
+
+    def _binary(self, value: bytes) -> None:
+        """Look at the lines of text in a value; most stand in the next slice again."""
+        lines = set(text_in(value).split("\n")) - self._lines
+        if not lines:
+            return
+        if len(self._lines) > _MOST_LINES:
+            self._lines.clear()
+        self._lines |= lines
+        telling = [
+            line
+            for line in lines
+            if len(line) >= _LONG and line.isascii() and _TELLING.search(line)
+        ]
+        self._free_text("\n".join(telling))
+        for line in telling:
+            if NAME_LINE.fullmatch(line.strip()) and not any(map(is_common, words_of(line))):
+                self._name(line)
 
     def _string(self, tag: int, vr: str, value: bytes, charset: bytes, level: Level) -> None:
         texts = readings(value, charset)

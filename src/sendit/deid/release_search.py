@@ -45,6 +45,7 @@ _TITLE_BEFORE = frozenset(
 )
 _MANY_NUMBERS = 4096
 _MANY_BYTES = 1 << 16
+_MOST_LINES = 1 << 16
 _SHORTEST_UID = 12
 # Attributes that name no one and are full of small numbers: versions, models, kernels, codes.
 _NO_SHORT = frozenset(
@@ -76,6 +77,7 @@ class Searcher:
         self._short = known.short
         self._raw = tuple(known.raw)
         self._uids = set[bytes]() if keeps_uids else known.uids
+        self._clean_lines: set[str] = set()
         self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
 
     def find(self, key: Key, value: bytes, charset: bytes) -> Hit | None:
@@ -254,7 +256,8 @@ class Searcher:
         hit = self._uid_in(text)
         if hit is not None:
             return hit
-        for line in text.split("\n"):
+        lines = set(text.split("\n")) - self._clean_lines
+        for line in lines:
             found = self._words.keys() & windows(words_of(line))
             strong = [word for word in found if len(word) >= 4 and not is_clinical(word)]
             squeezed = fold(line).replace(" ", "")
@@ -262,6 +265,9 @@ class Searcher:
                 return Hit("known-identifier")
             if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(line)):
                 return Hit("known-identifier")
+        if len(self._clean_lines) > _MOST_LINES:
+            self._clean_lines.clear()
+        self._clean_lines |= lines
         return None
 
 

@@ -12,12 +12,12 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 TEXT_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "UR", "AE"))
-CODE_VRS = frozenset(("CS", "AS"))
 NUMBER_VRS = frozenset(("DS", "IS"))
 TIME_VRS = frozenset(("DA", "DT", "TM"))
 INTEGER_CODES = {"UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 
 _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
+_TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
 _WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}")
 
 
@@ -32,6 +32,11 @@ def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
         texts.append(value.decode("gb18030", "replace"))
     texts.append(value.decode("latin-1"))
     return tuple(dict.fromkeys(text.rstrip(" \0") for text in texts))
+
+
+def is_text(value: bytes) -> bool:
+    """Return whether a value of unknown VR is one text, in whatever character set."""
+    return _TEXT.fullmatch(value.rstrip(b" \0")) is not None
 
 
 def text_in(value: bytes) -> str:

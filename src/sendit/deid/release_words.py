@@ -23,7 +23,7 @@ _APOSTROPHES = re.compile("['\u2018\u2019\u02bc`´]")
 _DIGRAPHS = re.compile("(?<=a)[ea]|(?<=[ou])e")
 _LONGEST_WINDOW = 5
 
-MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
 LINK = re.compile(r"(?:https?|ftp)://\S+|\bwww\.[\w-]+\.\w+", re.IGNORECASE)
 PHONE = re.compile(
     r"(?<![\w.])\+\d{1,3}[ (./-]{1,2}\d[\d ()/.-]{5,14}\d(?![\w.])"
@@ -38,6 +38,8 @@ LABELLED_ID = re.compile(
     re.IGNORECASE,
 )
 CARET_NAME = re.compile(r"[^\W\d_][\w'’ .-]+\^[^\W\d_][\w'’ .^-]*")
+NAME_LINE = re.compile(r"[A-Z][A-Za-z'. -]{2,}\^[A-Z][A-Za-z'. ^-]{2,}")
+"""A name as a line of its own among bytes of which nobody knows what they are."""
 PATTERNS = {
     "pattern:mail": MAIL,
     "pattern:url": LINK,
