@@ -13,7 +13,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from sendit.deid import Engine, Recipe, deidentify_dataset
+from sendit.deid import Engine, Recipe, deidentify_dataset, read_header
 from sendit.errors import Excluded, ImageError, Rejected, Unreadable
 from sendit.terms import Reason
 from tests.deid.engines import deidentified, identities_for
@@ -258,3 +258,13 @@ def test_text_in_unused_bits_goes(tmp_path: Path) -> None:
     after, _ = deidentified(source, tmp_path)
 
     assert after.PixelData[1] & 0xF0 == 0
+
+
+def test_unknown_transfer_syntax_can_be_read_but_not_go_out(tmp_path: Path) -> None:
+    [source] = make_study(tmp_path / "in", n_series=1, n_images=1)
+    content = source.read_bytes()
+    source.write_bytes(content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.9.1\0"))
+
+    assert read_header(source).modality == "CT"
+    with pytest.raises(Rejected, match="UNSUPPORTED"):
+        Engine(Recipe.resolve(), identities_for(source)).deidentify_to(source, tmp_path / "o.dcm")

@@ -39,7 +39,7 @@ from sendit.deid.holds import hold
 from sendit.deid.identities import Identities, normal_id
 from sendit.deid.instance import Instance, gather, own_values
 from sendit.deid.knowledge import Knowledge
-from sendit.deid.part10 import DIRECTORY, Frame, build_meta, read_frame
+from sendit.deid.part10 import DIRECTORY, SUPPORTED, Frame, build_meta, read_frame
 from sendit.deid.plans import Place, Plans
 from sendit.deid.private import rebuilt_tags, shipped_elements
 from sendit.deid.reading import read_data_set
@@ -133,6 +133,8 @@ class Engine:
         if actual != guess:
             instance = self._walk(frame, actual)
         screen_by_site(instance, self._recipe)
+        if frame.transfer_syntax_uid not in SUPPORTED:
+            raise Rejected(Reason.UNSUPPORTED, "(0002,0010) is no transfer syntax known here")
         hold(instance.traits(), self._recipe)
         return instance
 

@@ -25,7 +25,7 @@ from sendit.deid.walk import (
     SHORT_VRS,
     Syntax,
 )
-from sendit.errors import Excluded, Rejected, Unreadable
+from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
 IMPLICIT: Final = "1.2.840.10008.1.2"
@@ -44,12 +44,13 @@ MAX_INFLATED: Final = 1 << 31
 MAX_INFLATE_RATIO: Final = 1100
 """zlib cannot do better than 1032 to 1; what claims more is a trap."""
 
-TRANSFER_SYNTAXES: Final = frozenset(
-    uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"
+SUPPORTED: Final = frozenset(
+    uid
+    for uid, entry in UID_dictionary.items()
+    if entry[1] == "Transfer Syntax" and "JPIP" not in entry[0]
 ) | {GE_PRIVATE}
-REFERENCED: Final = frozenset(
-    uid for uid in TRANSFER_SYNTAXES if "JPIP" in str(UID_dictionary.get(uid))
-)
+"""Of the standard's, all but JPIP: there the pixels are elsewhere, at an address."""
+JPIP_DEFLATED: Final = frozenset(("1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,6 @@ def read_frame(source: Source) -> Frame:
         ``EMPTY_FILE``, ``NOT_DICOM``, ``TRUNCATED`` or ``MALFORMED``.
     sendit.errors.Excluded
         ``DICOMDIR``.
-    sendit.errors.Rejected
-        ``UNSUPPORTED`` for a transfer syntax that the standard does not have.
     """
     if not source.size:
         raise Unreadable(Reason.EMPTY_FILE, "has no bytes")
@@ -138,14 +137,10 @@ def _with_meta(source: Source, head: bytes, pos: int, repairs: tuple[str, ...]) 
 def _frame(
     source: Source, pos: int, transfer_syntax: str, media_class: str, repairs: tuple[str, ...]
 ) -> Frame:
-    if transfer_syntax not in TRANSFER_SYNTAXES:
-        raise Rejected(Reason.UNSUPPORTED, "(0002,0010) is no transfer syntax of the standard")
     output = transfer_syntax
     if transfer_syntax == DEFLATED:
         source, pos, output = MemorySource(inflate(source, pos)), 0, EXPLICIT
-    elif "Deflate" in str(UID_dictionary.get(transfer_syntax)) and "JPIP" in str(
-        UID_dictionary.get(transfer_syntax)
-    ):
+    elif transfer_syntax in JPIP_DEFLATED:
         source, pos = MemorySource(inflate(source, pos)), 0
     syntax = {IMPLICIT: IMPLICIT_LITTLE, GE_PRIVATE: IMPLICIT_LITTLE, BIG_ENDIAN: EXPLICIT_BIG}.get(
         transfer_syntax, EXPLICIT_LITTLE
