@@ -15,7 +15,6 @@ from enum import Enum
 from django.db import InterfaceError, OperationalError
 
 from sendit.config import Configuration, Project
-from sendit.deid import Engine
 from sendit.errors import (
     DeadlineExceeded,
     DiskFull,
@@ -91,7 +90,7 @@ class Runner:
         self._stopping = stopping
         self._now = now
         self._workspace = Workspace(configuration.settings.work_dir)
-        self._engine: tuple[int, Engine] | None = None
+        self._engines: tuple[int, deidentify.Engines] | None = None
         self._projects: dict[str, Project] = {}
 
     def next_batch(self, *, only: Collection[int] | None = None) -> int | None:
@@ -153,7 +152,7 @@ class Runner:
         with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
             claim = self._lengthened(claim)
             work = self._work(batch, claim, longest=self._settings.limits.instance_timeout)
-            chunk = deidentify.run_chunk(work, self._engine_of(work))
+            chunk = deidentify.run_chunk(work, self._engines_of(work))
             machine.finish_images(
                 claim,
                 chunk.results,
@@ -224,10 +223,10 @@ class Runner:
             )
         return self._projects[digest]
 
-    def _engine_of(self, work: Work) -> Engine:
-        if self._engine is None or self._engine[0] != work.batch_id:
-            self._engine = (work.batch_id, deidentify.make_engine(work))
-        return self._engine[1]
+    def _engines_of(self, work: Work) -> deidentify.Engines:
+        if self._engines is None or self._engines[0] != work.batch_id:
+            self._engines = (work.batch_id, deidentify.Engines(work))
+        return self._engines[1]
 
     def failed(self, claim: Claim, error: SenditError) -> None:
         """Write down how a claim ended that did not succeed."""

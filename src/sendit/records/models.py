@@ -131,6 +131,8 @@ class Image(models.Model):
     )
     reason = models.CharField(max_length=32, blank=True, default="")
     detail = models.TextField(blank=True, default="")
+    released = models.TextField(blank=True, default="", editable=False)
+    """Reasons for which a person lets it go on, as a recipe's releasing lines would."""
     status = models.CharField(
         max_length=16, choices=_choices(Status), default=Status.NEW.value, editable=False
     )

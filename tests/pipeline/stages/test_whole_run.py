@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from sendit.errors import UsageError
 from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image, StageRun
@@ -12,6 +13,7 @@ from tests.pipeline.line import NO_TARGET, Line, tree
 from tests.support.installation import PROJECT
 from tests.support.make_study import make_instance, write_instance
 
+UNKNOWN_CLASS = "1.2.826.0.1.3680043.10.999"
 AS_IS = PROJECT.replace('title = "Demo"', 'title = "Demo"\nanonymize = false')
 
 
@@ -214,7 +216,7 @@ def test_image_that_waits_for_a_person_holds_the_batch_and_is_excluded_when_acce
     folder = line.installation.add_study("ACC1", n_series=1)
     path = min(folder.rglob("*.dcm"))
     ds = dcmread(path)
-    ds.SOPClassUID = "1.2.826.0.1.3680043.10.999"
+    ds.SOPClassUID = UNKNOWN_CLASS
     write_instance(path, ds)
 
     batch = line.run("ACC1")
@@ -233,7 +235,7 @@ def test_image_that_waits_for_a_person_holds_the_batch_and_is_excluded_when_acce
 
 
 def test_batch_of_nothing_but_held_images_waits(line: Line) -> None:
-    instance(line, "ACC1", "a.dcm", SOPClassUID="1.2.826.0.1.3680043.10.999")
+    instance(line, "ACC1", "a.dcm", SOPClassUID=UNKNOWN_CLASS)
 
     batch = line.run("ACC1")
 
@@ -241,6 +243,41 @@ def test_batch_of_nothing_but_held_images_waits(line: Line) -> None:
     machine.turn_down(batch.pk, reason="", now=line.clock)
     line.work()
     assert [*tree(line.err_folder("ACC1"))] == ["a.dcm"]
+
+
+def test_released_images_go_on_and_are_delivered_beside_the_others(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=2)
+    instance(line, "ACC1", "odd.dcm", SOPClassUID=UNKNOWN_CLASS)
+    batch = line.run("ACC1")
+
+    count = machine.release(batch.pk, nr=None, reason="looked at", now=line.clock)
+    line.work()
+
+    batch = line.batch(batch.pk)
+    assert (count, batch.status, batch.has_error) == (1, Status.DONE, False)
+    assert [alert["resolved"] for alert in batch.alerts] == ["released: looked at"]
+    assert len(line.installation.delivered()) == 3
+    assert not Image.objects.exclude(status=Status.DONE).exists()
+
+
+def test_batch_of_nothing_but_held_images_goes_on_when_they_are_released(line: Line) -> None:
+    instance(line, "ACC1", "odd.dcm", SOPClassUID=UNKNOWN_CLASS)
+    batch = line.run("ACC1")
+    held = Image.objects.get()
+
+    machine.release(batch.pk, nr=held.nr, reason="looked at", now=line.clock)
+    line.work()
+
+    assert line.batch(batch.pk).status == Status.DONE
+    assert len(line.installation.delivered()) == 1
+
+
+def test_nothing_held_is_nothing_to_release(line: Line) -> None:
+    line.installation.add_study("ACC1", n_images=1)
+    batch = line.run("ACC1")
+
+    with pytest.raises(UsageError, match="nothing held"):
+        machine.release(batch.pk, nr=None, reason="why", now=line.clock)
 
 
 def out_of_order(path: Path) -> Path:

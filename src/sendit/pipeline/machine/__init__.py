@@ -12,7 +12,7 @@ from sendit.pipeline.machine.claims import claim, fail, move, put_off, release_c
 from sendit.pipeline.machine.decisions import admit, register, rerun, retry, upload_finished
 from sendit.pipeline.machine.deliveries import delivery_moved, mark_sent
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.resolving import accept, turn_down
+from sendit.pipeline.machine.resolving import accept, release, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
 from sendit.pipeline.machine.steps import Claim
 from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
@@ -38,6 +38,7 @@ __all__ = [
     "note",
     "put_off",
     "register",
+    "release",
     "release_claims",
     "renew",
     "rerun",

@@ -1,4 +1,4 @@
-"""How a person settles what is open: on without the bad and the held files, or all of it back."""
+"""How a person settles what is open: held images on, on without them, or all of it back."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from sendit.errors import UsageError
 from sendit.pipeline.machine.findings import open_errors, write_errors
 from sendit.pipeline.machine.steps import is_open, locked, make_move, refuse_if_busy, restart
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, Event
-from sendit.records.models import Batch, Image
-from sendit.terms import Reason, Stage, Status, Verdict
+from sendit.records.models import Batch, Delivery, Finding, Image
+from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
 
 
 def accept(batch_id: int, *, reason: str, now: datetime) -> None:
@@ -35,6 +35,78 @@ def accept(batch_id: int, *, reason: str, now: datetime) -> None:
             restart(batch, now=now)
         elif batch.stage == Stage.CLEAN_UP and batch.status == Status.DONEPROCESSING:
             make_move(batch_id, Stage.CLEAN_UP, Event.ACCEPTED, now=now)
+
+
+def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int:
+    """Let held images go on, as a line of the recipe that releases their reason would.
+
+    They are de-identified and checked like any other, and what was delivered of the batch
+    already is delivered again together with them.
+
+    Parameters
+    ----------
+    batch_id
+        The batch.
+    nr
+        Number of one image; None: all that are held.
+    reason
+        What the person says; kept with the alerts.
+    now
+        The time.
+
+    Returns
+    -------
+    int
+        How many go on.
+
+    Raises
+    ------
+    UsageError
+        When nothing is held, or the batch cannot go back to its images now.
+    """
+    with transaction.atomic():
+        batch = locked(batch_id)
+        held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD)
+        if nr is not None:
+            held = held.filter(nr=nr)
+        images = list(held)
+        if not images:
+            what = f"Batch {batch_id}" if nr is None else f"Image {nr} of batch {batch_id}"
+            raise UsageError(f"{what} has nothing held that could be released.")
+        move = BY_EVENT.get((Stage(batch.stage), Event.FREED)) if batch.stage else None
+        if move is None or batch.turned_down or batch.status in (Status.DONE, Status.ERROR):
+            raise UsageError(
+                f"Batch {batch_id} is {batch.status}; its held images cannot be released now."
+            )
+        if batch.stage != move.to_stage:
+            refuse_if_busy(batch, now=now)
+        for image in images:
+            Image.objects.filter(pk=image.pk).update(
+                verdict=Verdict.ACCEPTED,
+                status=Status.NEW,
+                released=f"{image.released} {image.reason}".strip(),
+                reason="",
+                detail="",
+                attempts=0,
+                modified=now,
+            )
+        Finding.objects.filter(batch=batch_id, image__in=images, resolved="").update(
+            resolved=_decision("released", reason)
+        )
+        Delivery.objects.filter(batch=batch_id).update(
+            state=DeliveryState.PENDING, attempts=0, modified=now
+        )
+        Batch.objects.filter(pk=batch_id).update(
+            stage=move.to_stage,
+            status=move.status,
+            held="",
+            attempts=0,
+            retry_at=None,
+            due_at=None,
+            modified=now,
+        )
+        write_errors(batch_id)
+    return len(images)
 
 
 def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:

@@ -28,6 +28,7 @@ class Event(StrEnum):
     CLEANED = "nothing more may be removed"
     FORGOTTEN = "its rows are past their retention: the batch is deleted"
     RELEASED = "upload_finished"
+    FREED = "a person releases held images"
     RERUN = "one image is to be processed again, before any delivery"
     RETRIED = "a person retries it"
     GIVEN_UP = "an error that does not pass, or the last try"
@@ -71,6 +72,10 @@ MOVES: tuple[Move, ...] = (
     Move(Stage.CLEAN_UP, Event.CLEANED, None, None),
     Move(Stage.CLEAN_UP, Event.FORGOTTEN, None, None),
     Move(Stage.SEND, Event.RELEASED, Stage.SEND, Status.DONEPROCESSING),
+    *(
+        Move(stage, Event.FREED, Stage.DEIDENTIFY, Status.PROCESSING)
+        for stage in (Stage.DEIDENTIFY, Stage.SEND, Stage.VERIFY, Stage.CLEAN_UP)
+    ),
     Move(Stage.SEND, Event.RERUN, Stage.DEIDENTIFY, Status.PROCESSING),
     *(Move(stage, Event.GIVEN_UP, stage, Status.ERROR) for stage in Stage),
     Move(Stage.IMPORT, Event.RETRIED, Stage.IMPORT, Status.NEW),
@@ -90,5 +95,5 @@ SHARED = Stage.DEIDENTIFY
 
 HELD_STATIC = "The project has no target: the batch stays here."
 HELD_MANUAL = "Waiting for upload_finished."
-HELD_PERSON = "Waiting for a person: see its errors and alerts, then run resolve."
+HELD_PERSON = "Waiting for a person: see its errors and alerts, then run resolve or release."
 HELD_RETURN = "Giving the originals back failed: see its errors, then run retry."

@@ -44,15 +44,29 @@ class Chunk:
         return [[*key, count] for key, count in sorted(self.elements.items())]
 
 
-def make_engine(work: Work) -> Engine:
-    """Return an engine for one batch: its recipe, its identities, its folder and file names."""
-    names = {work.batch.folder}
-    for source in Image.objects.filter(batch=work.batch_id).values_list("source", flat=True):
-        names.update(PurePosixPath(str(source)).parts)
-    return Engine(work.project.recipe(), identities_of(work), extra_known=sorted(names))
+class Engines:
+    """The engines of one batch: one recipe, and one more for each set of released reasons."""
+
+    def __init__(self, work: Work) -> None:
+        self._recipe = work.project.recipe()
+        self._identities = identities_of(work)
+        names = {work.batch.folder}
+        for source in Image.objects.filter(batch=work.batch_id).values_list("source", flat=True):
+            names.update(PurePosixPath(str(source)).parts)
+        self._names = sorted(names)
+        self._by_released: dict[str, Engine] = {}
+
+    def of(self, image: Image) -> Engine:
+        """Return the engine whose recipe releases what a person has released of an image."""
+        engine = self._by_released.get(image.released)
+        if engine is None:
+            recipe = self._recipe.releasing(*map(Reason, image.released.split()))
+            engine = Engine(recipe, self._identities, extra_known=self._names)
+            self._by_released[image.released] = engine
+        return engine
 
 
-def run_chunk(work: Work, engine: Engine) -> Chunk:
+def run_chunk(work: Work, engines: Engines) -> Chunk:
     """De-identify the claimed images and release what passed the check."""
     chunk = Chunk()
     images = Image.objects.filter(pk__in=work.claim.image_ids).order_by("nr")
@@ -61,7 +75,7 @@ def run_chunk(work: Work, engine: Engine) -> Chunk:
     for image in images:
         work.progress()
         with working_on(image=image.pk):
-            _one(work, engine, image, chunk)
+            _one(work, engines.of(image), image, chunk)
     _release(work, chunk.results)
     work.workspace.remove(results)
     return chunk
