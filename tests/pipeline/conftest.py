@@ -3,6 +3,9 @@ import pytest
 from sendit.config import Configuration
 from tests.pipeline.line import Line, make_line
 from tests.support.installation import Installation
+from tests.support.small_disk import remount, small_disk
+
+__all__ = ["line", "remount", "small_disk"]
 
 
 @pytest.fixture

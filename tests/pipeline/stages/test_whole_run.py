@@ -13,6 +13,7 @@ from tests.pipeline.line import NO_TARGET, Line, tree
 from tests.support.installation import PROJECT
 from tests.support.make_study import make_instance, write_instance
 
+pytestmark = pytest.mark.django_db
 UNKNOWN_CLASS = "1.2.826.0.1.3680043.10.999"
 AS_IS = PROJECT.replace('title = "Demo"', 'title = "Demo"\nanonymize = false')
 
