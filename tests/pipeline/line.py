@@ -13,7 +13,6 @@ What the intake does with a finished folder is done here by ``hand_in``, so that
 tests stand on the pipeline alone.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -110,12 +109,3 @@ def register_folder(configuration: Configuration, folder: Path, *, project: str 
         profile_id=profile.digest,
         priority=chosen.priority,
     )
-
-
-def tree(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below a folder, by its path."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
-    }

@@ -30,7 +30,8 @@ from sendit.pipeline.preparation import prepare
 from sendit.pipeline.runner import Runner, Step
 from sendit.records.models import Batch, BatchIdentifiers, Delivery, Finding, Image
 from sendit.terms import Status
-from tests.pipeline.line import register_folder, tree
+from tests.pipeline.files import tree
+from tests.pipeline.line import register_folder
 from tests.pipeline.stages.killed_scenarios import SCENARIOS, Scenario, places_of
 from tests.support.installation import Installation
 

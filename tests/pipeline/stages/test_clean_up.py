@@ -6,7 +6,8 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_RETURN
 from sendit.records.models import Batch, BatchIdentifiers, Delivery, Image
 from sendit.terms import DeliveryState, Stage, Status
-from tests.pipeline.line import Line, tree
+from tests.pipeline.files import tree
+from tests.pipeline.line import Line
 from tests.support.installation import PROJECT
 from tests.support.make_study import make_instance, not_dicom, write_instance
 

@@ -12,7 +12,8 @@ from sendit.pipeline.preparation import prepare
 from sendit.pipeline.workspace import SENTINEL
 from sendit.records.models import Image
 from sendit.terms import Stage, Status
-from tests.pipeline.line import Line, make_line, register_folder, tree
+from tests.pipeline.files import tree
+from tests.pipeline.line import Line, make_line, register_folder
 from tests.support.installation import Installation
 from tests.support.make_study import not_dicom
 from tests.support.small_disk import Remount

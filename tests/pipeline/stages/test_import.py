@@ -9,7 +9,8 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_PERSON
 from sendit.records.models import Batch, Finding, Image
 from sendit.terms import Stage, Status
-from tests.pipeline.line import Line, tree
+from tests.pipeline.files import tree
+from tests.pipeline.line import Line
 from tests.support.installation import PROJECT
 from tests.support.make_study import (
     empty,

@@ -3,7 +3,8 @@ from datetime import timedelta
 from sendit.pipeline import machine
 from sendit.records.models import Delivery, Image
 from sendit.terms import DeliveryState, Stage, Status
-from tests.pipeline.line import Line, tree
+from tests.pipeline.files import tree
+from tests.pipeline.line import Line
 from tests.support.installation import PROJECT
 
 SECOND = '[[targets]]\nname = "second"\nkind = "folder"\npath = "../second"\n'

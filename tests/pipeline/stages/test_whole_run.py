@@ -9,7 +9,8 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image, StageRun
 from sendit.terms import DeliveryState, Stage, Status
-from tests.pipeline.line import NO_TARGET, Line, tree
+from tests.pipeline.files import tree
+from tests.pipeline.line import NO_TARGET, Line
 from tests.support.installation import PROJECT
 from tests.support.make_study import make_instance, write_instance
 
