@@ -234,6 +234,7 @@ def test_claims_of_a_dead_worker_are_free_at_once_and_those_of_others_are_not() 
 
     machine.release_claims("w:1:1", now=NOW)
 
+    assert [run.outcome for run in (mine.runs.get(), other.runs.get())] == ["lost", ""]
     assert try_to_take(mine, Stage.IMPORT) is not None
     assert try_to_take(other, Stage.IMPORT) is None
 

@@ -169,6 +169,7 @@ def release_claims(worker: str, *, now: datetime, stuck: bool = False) -> None:
     Image.objects.filter(lease_token__startswith=f"{worker}:").update(
         lease_until=lapsed, reason=Reason.TIMED_OUT if stuck else ""
     )
+    StageRun.objects.filter(worker=worker, ended=None).update(ended=now, outcome="lost")
 
 
 def _let_go_of_images(claim: Claim) -> None:
