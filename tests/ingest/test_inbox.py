@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -139,6 +140,49 @@ def test_a_link_inside_a_folder_is_not_followed(tmp_path: Path) -> None:
     (folder / "way out").symlink_to(outside, target_is_directory=True)
 
     assert look_into(folder).count == 2
+
+
+def make_deeper_than_a_path(folder: Path) -> None:
+    """Make folders in each other until no path can name the last one, and a file there."""
+    folder.mkdir()
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=here)
+        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(os.open("a", os.O_CREAT, dir_fd=here))
+    os.close(here)
+
+
+def test_a_tree_deeper_than_a_path_does_not_keep_the_others_out(
+    tmp_path: Path, make_view: Callable[..., InboxView]
+) -> None:
+    make_deeper_than_a_path(tmp_path / "A deep")
+    fill(tmp_path / "B")
+    view = make_view(settle=timedelta(0))
+
+    assert names(view) == ["A deep", "B"]
+    assert view.unusable == 0
+
+
+def test_a_folder_that_cannot_be_looked_at_is_counted_and_does_not_keep_the_others_out(
+    tmp_path: Path, make_view: Callable[..., InboxView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "A damaged")
+    fill(tmp_path / "B")
+    stat = os.stat
+
+    def damaged(path: Path, *arguments: object, **keywords: object) -> object:
+        if str(path).endswith("damaged"):
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(path, *arguments, **keywords)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("os.stat", damaged)
+    view = make_view(settle=timedelta(0))
+
+    assert names(view) == ["B"]
+    assert view.unusable == 1
 
 
 def test_devices_and_sockets_do_not_stop_the_look(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ class InboxView:
         """Folders that the last pass saw changing, or not yet long enough unchanged."""
         self.beside: tuple[str, ...] = ()
         """Names of the plain files and links that the last pass saw beside the folders."""
+        self.unusable = 0
+        """Folders that the last pass could not look at."""
         self._settle = settle
         self._same_clock = same_clock
         self._clock = clock
@@ -78,7 +80,7 @@ class InboxView:
         """
         folders, self.beside = _sort_out(self.path)
         before, self._seen = self._seen, {}
-        self.settling = 0
+        self.settling = self.unusable = 0
         for name, says in folders:
             candidate = self._look_at(name, says, known, before)
             if candidate is not None:
@@ -98,6 +100,9 @@ class InboxView:
             look = look_into(self.path / name)
         except FileNotFoundError:  # renamed or removed since the listing
             return None
+        except OSError:  # one damaged folder does not keep the others out
+            self.unusable += 1
+            return None
         now = self._clock()
         seen = remember(before.get(key), look, arriving=says == NameSays.ARRIVING, now=now)
         self._seen[key] = seen
@@ -108,7 +113,7 @@ class InboxView:
 
 
 def look_into(folder: Path) -> Look:
-    """Return what a folder looks like now, at any depth; a subfolder we may not read counts as one.
+    """Return what a folder looks like now, at any depth; a subfolder we cannot read counts as one.
 
     Raises
     ------
@@ -131,8 +136,10 @@ def look_into(folder: Path) -> Look:
                         open_folders.append(entry.path)
                     else:
                         size += found.st_size
-        except PermissionError:
-            continue  # the import says so, file by file
+        except FileNotFoundError:
+            raise
+        except OSError:
+            continue  # not permitted, or deeper than a path can say: the import tells which
     return Look(count, size, newest_mtime_ns, newest_ctime_ns)
 
 

@@ -102,6 +102,7 @@ class Rounds:
             room.view.settling = 0
         else:
             room.tell_beside()
+            room.tell_unusable()
         room.looked(began)
 
     def _take_in_all(self, room: "_Room", breath: float) -> None:
@@ -148,6 +149,7 @@ class _Room:
         self._scan: timedelta = rules.scan
         self._told = ""
         self._beside: frozenset[str] = frozenset()
+        self._unusable = 0
 
     def require_access(self) -> None:
         """Return if folders can be taken out of this inbox.
@@ -186,3 +188,14 @@ class _Room:
                 len(new),
             )
         self._beside = found
+
+    def tell_unusable(self) -> None:
+        """Log, when there are more than before, that folders cannot be looked at."""
+        if self.view.unusable > self._unusable:
+            logger.warning(
+                "inbox %s: %d folders cannot be looked at and are not taken in; "
+                "check its file system",
+                self.inbox.path,
+                self.view.unusable,
+            )
+        self._unusable = self.view.unusable
