@@ -146,6 +146,58 @@ def test_empty_folder_is_empty_and_says_so(line: Line) -> None:
     assert list(line.installation.inbox.iterdir()) == []
 
 
+def test_file_in_an_unknown_transfer_syntax_is_rejected_and_the_rest_goes_on(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    file = folder / "series1" / "image001.dcm"
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.2.1\0"))
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, line.codes(batch.pk)) == (Status.DONEPROCESSING, ["UNSUPPORTED"])
+    assert len(line.installation.delivered()) == 1
+    assert (line.workspace.phi(batch.pk) / "1.dcm").is_file()
+    assert list(line.installation.inbox.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["L" * 255, "\u00e9" * 127], ids=["ascii", "utf-8"])
+def test_longest_name_leaves_room_for_err_and_the_folder_comes_back_whole(
+    line: Line, name: str
+) -> None:
+    folder = line.installation.add_study(name, n_series=1, n_images=1)
+    not_dicom(folder / "notes.txt")
+    before = tree(folder)
+
+    batch = line.run(name)
+    (err,) = line.installation.inbox.iterdir()
+    assert batch.status == Status.DONEPROCESSING
+    assert err.name.endswith(".err")
+    assert name.startswith(err.name.removesuffix(".err"))
+
+    machine.turn_down(batch.pk, reason="", now=line.clock)
+    line.work()
+
+    assert tree(err) == before
+    assert list(line.installation.inbox.iterdir()) == [err]
+
+
+def test_file_deeper_than_a_path_stays_and_the_rest_is_delivered(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=1)
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=here)
+        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, line.codes(batch.pk)) == (Status.DONEPROCESSING, ["NO_PERMISSION"])
+    assert len(line.installation.delivered()) == 1
+    assert line.err_folder("ACC1").is_dir()
+
+
 def test_second_file_with_the_same_bytes_is_left_out(line: Line) -> None:
     folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
     shutil.copy(folder / "series1/image001.dcm", folder / "series1/image003.dcm")

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from sendit.pipeline.durable import sync_folders
-from sendit.pipeline.stages.inventory import free_err_name
+from sendit.pipeline.stages.inventory import free_err_name, is_err_name_of
 from sendit.pipeline.work import Work, folder_key
 from sendit.pipeline.workspace import remove_empty_folders
 from sendit.records.models import Image
@@ -54,7 +54,7 @@ def _place(work: Work, image: Image) -> Path:
 
 
 def _is_named(work: Work, folder: Path) -> bool:
-    return folder.name.startswith(f"{work.batch.folder}.err")
+    return is_err_name_of(folder.name, work.batch.folder)
 
 
 def _own_folder(work: Work, inbox: Path) -> Path | None:

@@ -8,7 +8,6 @@ the folder is removed.
 """
 
 import filecmp
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,7 +17,7 @@ from django.db import transaction
 from django.db.models import Count, Max, QuerySet, Sum
 
 from sendit.deid import Header, read_header, screen
-from sendit.errors import BatchStopped, Excluded, Unreadable
+from sendit.errors import BatchStopped, Excluded, Rejected, Unreadable
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages.inventory import Found, inventory
@@ -145,11 +144,23 @@ def _look(work: Work, folder: Path, found: Found) -> _Seen:
         screen(header, accept=work.project.accept.rules())
     except Excluded as error:
         return _Seen(found, Verdict.EXCLUDED, error.reason, error.detail, header)
+    except Rejected as error:
+        return _Seen(found, Verdict.REJECTED, error.reason, error.detail)
     except Unreadable as error:
-        if not os.path.lexists(folder / found.path):
+        if _is_gone(folder / found.path):
             raise went_away(1) from None
         return _Seen(found, Verdict.REJECTED, error.reason, error.detail)
     return _Seen(found, header=header)
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it is there, only its path is too long to be said
+        return False
+    return False
 
 
 def _write_down(work: Work, folder: Path, block: Sequence[Found], known: _Known) -> list[Image]:
@@ -178,7 +189,7 @@ def _write_down(work: Work, folder: Path, block: Sequence[Found], known: _Known)
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
         Image.objects.bulk_create(images)
-        findings += [_same_uid(image) for image in images if image.verdict == Verdict.REJECTED]
+        findings += [_rejected(image) for image in images if image.verdict == Verdict.REJECTED]
         machine.note(work.batch_id, findings, now=work.now())
     return images
 
@@ -225,11 +236,15 @@ def _unreadable(seen: _Seen, nr: int) -> NewFinding:
     )
 
 
-def _same_uid(image: Image) -> NewFinding:
+def _rejected(image: Image) -> NewFinding:
+    what = (
+        "has the SOP Instance UID of an earlier one but other content; only the first is used"
+        if image.reason == Reason.SAME_UID
+        else f"is of a kind that cannot be used ({image.detail}); its original is kept"
+    )
     return NewFinding(
-        Reason.SAME_UID,
-        "1 file has the SOP Instance UID of an earlier one but other content; "
-        "only the first is used. Resolve the batch to go on without it.",
+        image.reason,
+        f"1 file {what}. Resolve the batch to go on without it.",
         Stage.IMPORT,
         file=image.source,
         image_id=image.pk,

@@ -14,6 +14,8 @@ from sendit.terms import Reason
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """Files that file managers leave behind: no images, and no reason to keep a folder."""
+LONGEST_NAME = 255
+"""Bytes that the name of a file may have, on every file system in use."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,7 +41,9 @@ def _walk(root: Path, start: str) -> Iterator[Found]:
         relative = pending.pop()
         try:
             entries = list(os.scandir(root / relative))
-        except PermissionError:
+        except FileNotFoundError:
+            raise
+        except OSError:  # not permitted, or deeper than a path can say
             yield Found(relative, Reason.NO_PERMISSION)
             continue
         for entry in entries:
@@ -71,11 +75,27 @@ def remove_ignored(folder: Path) -> None:
 
 
 def free_err_name(inbox: Path, name: str) -> str:
-    """Return ``name.err``, or ``name.err2`` and so on when that is taken."""
+    """Return ``name.err``, or ``name.err2`` and so on when that is taken.
+
+    The end of a name that would become too long for a file system is left out.
+    """
     number = 1
-    while os.path.lexists(inbox / f"{name}.err{number if number > 1 else ''}"):
+    while os.path.lexists(inbox / (err_name := _err_name(name, number))):
         number += 1
-    return f"{name}.err{number if number > 1 else ''}"
+    return err_name
+
+
+def is_err_name_of(err_name: str, name: str) -> bool:
+    """Say whether ``free_err_name`` may have given this name to the folder of that name."""
+    stem, extension, number = err_name.rpartition(".err")
+    return bool(extension) and name.startswith(stem) and (not number or number.isdecimal())
+
+
+def _err_name(name: str, number: int) -> str:
+    extension = f".err{number if number > 1 else ''}"
+    while len(os.fsencode(name + extension)) > LONGEST_NAME:
+        name = name[:-1]
+    return name + extension
 
 
 def is_read_only(error: OSError) -> bool:
