@@ -55,7 +55,7 @@ def remove_old_err_folders(configuration: Configuration, *, now: datetime) -> in
             continue
         for folder in err_folders(inbox.path):
             try:
-                if now.timestamp() - folder.lstat().st_mtime > keep.total_seconds():
+                if now.timestamp() - _set_aside(folder) > keep.total_seconds():
                     shutil.rmtree(folder)
                     removed += 1
             except OSError as error:
@@ -64,6 +64,15 @@ def remove_old_err_folders(configuration: Configuration, *, now: datetime) -> in
     if removed:
         logger.info("%d .err folders were past err_retention and were removed", removed)
     return removed
+
+
+def _set_aside(folder: Path) -> float:
+    """Return when a folder was set aside, in seconds since 1970, or somebody touched it since.
+
+    Renaming changes the ctime alone; a copy may have brought an mtime from years ago along.
+    """
+    found = folder.lstat()
+    return max(found.st_mtime, found.st_ctime)
 
 
 def orphans(workspace: Workspace) -> list[Path]:
