@@ -26,15 +26,17 @@ def admit(configuration: Configuration, *, now: datetime, limit: int | None = No
 def obstacle(configuration: Configuration) -> str | None:
     """Return why nothing is let in now, in words for an operator, or None."""
     settings = configuration.settings
-    free = shutil.disk_usage(settings.work_dir).free
-    if free < settings.limits.min_free_disk:
-        return (
-            f"{free / 1e9:.1f} GB are free in {settings.work_dir}, less than min_free_disk "
-            f"({settings.limits.min_free_disk / 1e9:.1f} GB): nothing new is let in until there is "
-            "room."
-        )
+    workspace = Workspace(settings.work_dir)
     try:
-        Workspace(settings.work_dir).check()
+        workspace.check()
     except VolumeMissing as error:
         return str(error)
+    for volume in workspace.volumes:
+        free = shutil.disk_usage(volume).free
+        if free < settings.limits.min_free_disk:
+            return (
+                f"{free / 1e9:.1f} GB are free in {volume}, less than min_free_disk "
+                f"({settings.limits.min_free_disk / 1e9:.1f} GB): nothing new is let in until "
+                "there is room."
+            )
     return None
