@@ -256,8 +256,11 @@ class Engine:
     def _study_date(self, instance: Instance, context: Context) -> str:
         date = instance.text("study_date")
         if self._recipe.dates == "MODIFIED":
-            return shift_date(date, days=context.identity.shift_days)
-        return date if self._recipe.dates == "UNMODIFIED" else ""
+            date = shift_date(date, days=context.identity.shift_days)
+        elif self._recipe.dates != "UNMODIFIED":
+            return ""
+        # What is no date, a range or a text, becomes part of no file name and no row.
+        return date if len(date) == 8 and date.isascii() and date.isdigit() else ""
 
 
 @contextmanager
