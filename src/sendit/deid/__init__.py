@@ -9,7 +9,7 @@ from sendit.deid.identities import Identities, Identity, normal_id
 from sendit.deid.one import deidentify_dataset, deidentify_file
 from sendit.deid.recipe import Recipe
 from sendit.deid.report import Report, Totals
-from sendit.deid.screen import Accept, Header, read_header, screen
+from sendit.deid.screen import Accept, Header, known_modality, read_header, screen
 from sendit.deid.site_file import read_site_rules
 from sendit.deid.site_rules import SiteRules
 
@@ -25,6 +25,7 @@ __all__ = [
     "Totals",
     "deidentify_dataset",
     "deidentify_file",
+    "known_modality",
     "normal_id",
     "read_header",
     "read_site_rules",

@@ -31,6 +31,16 @@ OWN_FIELDS: Final = (
 )
 
 
+_TERMS: Final = """
+    ANN AR AS ASMT AU BDUS BI BMD CD CF CFM CP CR CS CT CTPROTOCOL DD DF DG DM DMS DOC DS DX EC ECG
+    EEG EMG EOG EPS ES FA FID FS GM HC HD IO IOL IVOCT IVUS KER KO LEN LP LS M3D MA MG MR MS NM OAM
+    OCT OP OPM OPR OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
+    RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF ST STAIN TEXTUREMAP TG US
+    VA VF XA XAPROTOCOL XC"""
+MODALITIES: Final = frozenset(_TERMS.split())
+"""The defined terms of Modality, the retired ones included (PS3.3 C.7.3.1.1.1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What import and identify need to know of one instance."""
@@ -57,6 +67,14 @@ class Accept:
     sop_classes: tuple[str, ...] = ()
     burned_in: str = "reject"
     """``reject``: Burned In Annotation must be absent or NO; ``clean``: the pixels decide."""
+
+
+def known_modality(header: Header) -> str:
+    """Return the modality if it is one of the standard's terms, else nothing.
+
+    What a file says there may be anything, a name too; only a term may be kept in clear.
+    """
+    return header.modality if header.modality in MODALITIES else ""
 
 
 def read_header(

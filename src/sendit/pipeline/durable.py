@@ -5,8 +5,10 @@ than writing it.  Where the C library has no ``syncfs`` everything is synced.
 """
 
 import ctypes
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,11 +51,12 @@ def copy_proven(source: Path, destination: Path) -> None:
     Raises
     ------
     OSError
-        When the copy does not hold what the source holds; the source is untouched.
+        When the copy does not hold what the source holds; ``ELOOP`` when the source is not a
+        file but a link, a folder or a pipe.  The source is untouched.
     """
     part = destination.with_name(f"{destination.name}.part")
     digest = hashlib.sha256()
-    with source.open("rb") as reading, part.open("wb") as writing:
+    with open(source, "rb", opener=_only_a_file) as reading, part.open("wb") as writing:
         while block := reading.read(_BLOCK):
             digest.update(block)
             writing.write(block)
@@ -63,6 +66,15 @@ def copy_proven(source: Path, destination: Path) -> None:
         if hashlib.file_digest(written, "sha256").digest() != digest.digest():
             raise OSError(5, "the copy differs from its source")
     part.rename(destination)
+
+
+def _only_a_file(path: str, flags: int) -> int:
+    """Open a file that may have become a link, a folder or a pipe since it was looked at."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return descriptor
 
 
 def sha256_of(path: Path) -> str:

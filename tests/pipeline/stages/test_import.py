@@ -475,6 +475,59 @@ def test_file_that_arrives_while_the_others_are_moved_is_taken_too(
     assert (batch.status, batch.images.count()) == (Status.DONE, 3)
 
 
+def test_link_in_the_place_of_a_folder_is_not_gone_through(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=1)
+    outside = line.installation.root / "outside"
+    make_study(outside / "ACC1", n_series=1, n_images=1)
+    before = tree(outside)
+
+    def swap() -> None:
+        (folder / "series1").rename(line.installation.root / "away")
+        (folder / "series1").symlink_to(outside / "ACC1" / "series1")
+
+    opened = count_opens(monkeypatch, "image001.dcm", 1, swap)
+    batch_id = line.hand_in("ACC1")
+    line.work()
+
+    assert opened()
+    assert line.codes(batch_id) == ["STOPPED"]
+    assert tree(outside) == before
+    assert not tree(line.workspace.phi(batch_id))
+
+
+def test_working_folder_of_another_database_is_neither_mixed_in_nor_removed(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=1)
+    batch_id = line.hand_in("ACC1")
+    foreign = line.workspace.phi(batch_id) / "2.dcm"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"the only copy")
+
+    line.work()
+
+    assert line.codes(batch_id) == ["STOPPED"]
+    assert "knows nothing of" in line.batch(batch_id).errors[0]["message"]
+    assert len(tree(line.installation.inbox)) == 1
+
+    foreign.parent.rename(line.installation.root / "elsewhere")
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert line.batch(batch_id).status == Status.DONE
+    assert (line.installation.root / "elsewhere/2.dcm").read_bytes() == b"the only copy"
+
+
+def test_modality_is_kept_only_if_it_is_a_term_of_the_standard(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    write_instance(folder / "named.dcm", make_instance(seed="x", Modality="SANDPIPER"))
+
+    batch = line.run("ACC1")
+
+    kept = Image.objects.filter(batch=batch).values_list("modality", flat=True)
+    assert set(kept) == {"CT", ""}
+
+
 class TestStop:
     def test_batch_with_a_bad_file_stops_and_goes_on_when_accepted(self, line: Line) -> None:
         line.set_project(STOP)

@@ -16,7 +16,7 @@ from pathlib import Path
 from django.db import transaction
 from django.db.models import Count, Max, QuerySet, Sum
 
-from sendit.deid import Header, read_header, screen
+from sendit.deid import Header, known_modality, read_header, screen
 from sendit.errors import BatchStopped, Excluded, Rejected, Unreadable
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
@@ -57,6 +57,8 @@ def run(work: Work) -> Outcome:
     work.workspace.check()
     folder = work.folder()
     known = _finish_moves(work, folder)
+    if not known:
+        _require_empty_places(work)
     if folder is None and not known:
         raise BatchStopped(
             "The folder is no longer in the inbox; nothing was taken in. "
@@ -70,6 +72,21 @@ def run(work: Work) -> Outcome:
                 raise
             raise went_away() from None
     return _outcome(work)
+
+
+def _require_empty_places(work: Work) -> None:
+    """Return if no file of another batch stands where this one's are to go.
+
+    A database that is younger or older than the working area gives numbers a second time; what
+    the first bearer left there would be mixed in, and removed with this batch.
+    """
+    for place in (work.workspace.phi(work.batch_id), work.workspace.clean(work.batch_id)):
+        if any(path.is_file() for path in place.rglob("*")):
+            raise BatchStopped(
+                f"{place} holds files that this database knows nothing of; was it restored from "
+                "a backup, or is it a new one? Nothing was taken in. Move that folder away and "
+                'see what it is, then run "sendit retry".'
+            )
 
 
 @dataclass(slots=True)
@@ -217,7 +234,7 @@ def _image(work: Work, seen: _Seen, nr: int, digest: str) -> Image:
         detail=seen.detail,
         source=seen.found.path,
         sop_digest=digest,
-        modality=seen.header.modality[:16] if seen.header else "",
+        modality=known_modality(seen.header) if seen.header else "",
         size=seen.header.size if seen.header else 0,
     )
 

@@ -5,6 +5,7 @@ run that was killed is fine.  A name that leads to another file than the row was
 is never taken.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -40,6 +41,8 @@ def move_in(work: Work, folder: Path | None, images: Iterable[Image]) -> None:
         elif source is None:
             missing += not place.exists()
         else:
+            # After a pause the claim may be lost and another folder stand under the name.
+            work.progress()
             missing += not _moved(work, source, place)
     if missing:
         raise went_away(missing)
@@ -62,8 +65,9 @@ def _was_link(image: Image) -> bool:
 
 def _moved(work: Work, source: Path, place: Path) -> bool:
     try:
-        if not work.workspace.take_in(source, place):
-            work.progress()
+        if not place.exists() and not _is_reached_without_links(work, source):
+            return False
+        work.workspace.take_in(source, place)
     except FileNotFoundError:
         return False
     except FileExistsError:
@@ -72,6 +76,8 @@ def _moved(work: Work, source: Path, place: Path) -> bool:
             'new file out of the folder, then run "sendit retry".'
         ) from None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _replaced_by_link() from None
         if is_read_only(error):
             raise BatchStopped(
                 "The originals may not be moved out of their folder "
@@ -82,12 +88,25 @@ def _moved(work: Work, source: Path, place: Path) -> bool:
     if not stat.S_ISREG(place.lstat().st_mode):
         # Somebody put a link into the place of a file that had been looked at.
         place.rename(source)
-        raise BatchStopped(
-            "A file was replaced by a link while it was imported; the link was not followed. "
-            'Put the file back, then run "sendit retry".'
-        )
+        raise _replaced_by_link()
     place.chmod(0o600)
     return True
+
+
+def _is_reached_without_links(work: Work, source: Path) -> bool:
+    """Say whether a path leads through the batch's own folder and real folders below it only."""
+    folder = work.folder()
+    if folder is None:
+        return False
+    below = [parent for parent in source.parents if parent.is_relative_to(folder)][:-1]
+    return all(stat.S_ISDIR(parent.lstat().st_mode) for parent in below)
+
+
+def _replaced_by_link() -> BatchStopped:
+    return BatchStopped(
+        "A file was replaced by a link while it was imported; the link was not followed. "
+        'Put the file back, then run "sendit retry".'
+    )
 
 
 def put_away(work: Work, folder: Path) -> bool:
