@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pydicom.uid import RLELossless
+
 from sendit.deid import Engine, Identities, Identity, Recipe, normal_id, read_header
 from sendit.errors import ImageError
 from sendit.terms import OUTCOME_OF, Outcome
@@ -81,8 +83,9 @@ WAYS: tuple[Callable[[bytearray, random.Random], None], ...] = (
 def originals(folder: Path) -> list[Path]:
     """Write one valid file per transfer syntax and kind."""
     files = []
-    for modality in ("CT", "MR", "US"):
-        for syntax in PLAIN:
+    kinds = {"CT": PLAIN, "US": (*PLAIN, RLELossless)}
+    for modality in ("CT", "US", "SR", "DOC"):
+        for syntax in kinds.get(modality, PLAIN[:2]):
             ds = make_instance(modality=modality)
             path = folder / f"{modality}-{syntax}.dcm"
             files.append(write_instance(path, ds, transfer_syntax_uid=syntax))

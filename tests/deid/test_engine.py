@@ -268,3 +268,16 @@ def test_unknown_transfer_syntax_can_be_read_but_not_go_out(tmp_path: Path) -> N
     assert read_header(source).modality == "CT"
     with pytest.raises(Rejected, match="UNSUPPORTED"):
         Engine(Recipe.resolve(), identities_for(source)).deidentify_to(source, tmp_path / "o.dcm")
+
+
+def test_attribute_that_no_dictionary_has_goes(tmp_path: Path) -> None:
+    ds = make_instance()
+    ds.add_new(0x10100030, "LO", "CANARY")
+    ds.add_new(0x00180F0F, "LO", "CANARY")
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, report = deidentified(source, tmp_path)
+
+    assert 0x10100030 not in after
+    assert 0x00180F0F not in after
+    assert report.rules["unknown-attribute"] == 2

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import dictionary_VR
 
 from sendit.deid.known import kind_by_tag
 from sendit.deid.walk import (
@@ -127,10 +126,11 @@ def vr_of(tag: int, written: bytes) -> bytes:
     wins.
     """
     entry = DicomDictionary.get(tag)
-    try:
-        known = (entry[0] if entry is not None else dictionary_VR(tag)).encode("ascii")
-    except KeyError:
+    if entry is None:
+        # The dictionary of repeating groups is left alone: all of them are retired, and some
+        # (1010,xxxx) would lend a meaning to almost anything.
         return b""
+    known = entry[0].encode("ascii")
     if b" or " in known:
         if written and written != b"UN":
             return written

@@ -190,6 +190,8 @@ class DeidPlan(Plan):
         if tag in PIXEL_TAGS:
             kind = KEEP if self._place.path else BULK
             return kind, None, self._discard.child(b"OB")
+        if group >> 8 in (0x50, 0x60):
+            return REPORT, self._removal(tag, vr, "X", "basic"), discard
         meant = vr_of(tag, vr)
         if not meant:
             return REPORT, self._removal(tag, vr, "X", "unknown-attribute"), discard
