@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sendit.errors import VolumeMissing
-from sendit.pipeline.durable import copy_proven, sync_folders, sync_volume
+from sendit.pipeline.proven_copy import copy_proven
+from sendit.storage.durable import sync_folders, sync_volume
 
 SENTINEL = ".sendit-volume"
 

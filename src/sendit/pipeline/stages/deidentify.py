@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from sendit.deid import Engine, Report
 from sendit.errors import BatchStopped, ImageError, SenditError, Unreadable
-from sendit.pipeline.durable import sync_volume
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, ImageResult, NewFinding
 from sendit.pipeline.stages.identify import identities_of
 from sendit.pipeline.work import Work
 from sendit.records.models import Finding, Image
+from sendit.storage.durable import sync_volume
 from sendit.terms import OUTCOME_OF, Outcome, Reason, Verdict
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ same folder, and nobody takes in half of it.
 import os
 from pathlib import Path
 
-from sendit.pipeline.durable import sync_folders
 from sendit.pipeline.stages.inventory import free_err_name, is_err_name_of
 from sendit.pipeline.work import Work, folder_key
 from sendit.pipeline.workspace import remove_empty_folders
 from sendit.records.models import Image
+from sendit.storage.durable import sync_folders
 from sendit.terms import Verdict
 
 

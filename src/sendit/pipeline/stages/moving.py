@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sendit.errors import BatchStopped
-from sendit.pipeline.durable import sync_folders, sync_volume
 from sendit.pipeline.stages.inventory import free_err_name, inventory, is_read_only, remove_ignored
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import remove_empty_folders
 from sendit.records.models import Finding, Image
+from sendit.storage.durable import sync_folders, sync_volume
 from sendit.terms import Reason, Verdict
 
 

@@ -9,7 +9,6 @@ from itertools import groupby
 
 from sendit.deid import read_header
 from sendit.errors import BatchStopped
-from sendit.pipeline.durable import sha256_of
 from sendit.pipeline.work import Work
 from sendit.records.models import Image
 from sendit.storage import (
@@ -22,6 +21,7 @@ from sendit.storage import (
     Receipt,
     Target,
 )
+from sendit.storage.durable import sha256_of
 from sendit.terms import Status
 
 _READY = (Status.DONEPROCESSING, Status.SENT, Status.DONE)
@@ -115,7 +115,7 @@ def identified_package_of(work: Work) -> IdentifiedPackage:
                 number=nr,
                 file=original.name,
                 path="/".join(re.sub(r"[^A-Za-z0-9._-]", "_", part) or "_" for part in parts),
-                sha256=sha256_of(original),
+                sha256=sha256_of(original, progress=work.progress),
                 size=header.size,
             )
         )

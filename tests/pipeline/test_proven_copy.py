@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sendit.pipeline.durable import copy_proven
+from sendit.pipeline.proven_copy import copy_proven
 
 
 @pytest.mark.parametrize(
