@@ -1,26 +1,75 @@
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from sendit.pipeline.sweep import remove_old_err_folders
-from tests.support.installation import INSTALLATION, Installation
+import pytest
 
-KEPT_30_DAYS = INSTALLATION.replace("[ingest]", '[ingest]\nerr_retention = "30 days"')
+from sendit.pipeline import machine
+from sendit.pipeline.liveness import own_name
+from sendit.pipeline.sweep import err_folders, orphans, remove_old_err_folders, sweep
+from sendit.terms import Stage
+from tests.pipeline.line import Line
+
+pytestmark = pytest.mark.django_db
 
 
-def test_err_folder_is_kept_from_when_it_was_set_aside_however_old_its_files_are(
-    installation: Installation,
-) -> None:
-    installation.write_config(KEPT_30_DAYS)
-    configuration = installation.configuration()
-    folder = installation.inbox / "ACC1"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "deep/notes.txt").write_text("x")
-    for path in (folder / "deep/notes.txt", folder / "deep", folder):
-        os.utime(path, (10**9, 10**9))
-    set_aside = folder.rename(installation.inbox / "ACC1.err")
-    now = datetime.now(UTC)
+def claim(line: Line, batch_id: int, worker: str) -> machine.Claim | None:
+    return machine.claim(
+        batch_id,
+        Stage.IMPORT,
+        worker=worker,
+        lease=timedelta(hours=1),
+        tries=3,
+        now=line.clock,
+    )
 
-    assert remove_old_err_folders(configuration, now=now + timedelta(days=29)) == 0
-    assert set_aside.is_dir()
-    assert remove_old_err_folders(configuration, now=now + timedelta(days=31)) == 1
-    assert not set_aside.exists()
+
+def test_claims_of_the_dead_are_freed_and_those_of_the_living_are_not(line: Line) -> None:
+    for name in ("ACC1", "ACC2", "ACC3"):
+        line.installation.add_study(name, n_series=1, n_images=1)
+    dead, alive, far = map(line.hand_in, ("ACC1", "ACC2", "ACC3"))
+    machine_name, pid, _ = own_name().split(":")
+    claim(line, dead, f"{machine_name}:{pid}:1")
+    claim(line, alive, own_name())
+    claim(line, far, "elsewhere/1:1:1")
+
+    ready = sweep(line.configuration, now=line.clock)
+
+    assert ready == [dead]
+
+
+def test_err_folders_go_after_their_time_and_nothing_else_does(line: Line) -> None:
+    inbox = line.installation.inbox
+    for name in ("a.err", "a.err2", "a", "x.err.bak"):
+        (inbox / name).mkdir()
+        (inbox / name / "file").write_text("x")
+    os.utime(inbox / "a.err", (0, 0))
+    (inbox / "link.err").symlink_to(inbox / "a")
+    (inbox / "plain.err").write_text("a file")
+    text = line.installation.config.read_text()
+    line.installation.write_config(text.replace("[ingest]", '[ingest]\nerr_retention = "30 days"'))
+    configuration = line.installation.configuration()
+    assert [path.name for path in err_folders(inbox)] == ["a.err", "a.err2"]
+
+    kept = remove_old_err_folders(line.configuration, now=line.clock + timedelta(days=999))
+    early = remove_old_err_folders(configuration, now=line.clock + timedelta(days=29))
+    late = remove_old_err_folders(configuration, now=line.clock + timedelta(days=31))
+
+    assert (kept, early, late) == (0, 0, 2)
+    assert sorted(path.name for path in inbox.iterdir()) == [
+        "a",
+        "link.err",
+        "plain.err",
+        "x.err.bak",
+    ]
+
+
+def test_working_folders_that_belong_to_no_batch_are_named_and_left_alone(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, PatientID="")
+    batch = line.run("ACC1")
+    stray = [line.workspace.phi(999), line.workspace.clean(998)]
+    for folder in stray:
+        folder.mkdir()
+
+    assert orphans(line.workspace) == sorted(stray)
+    assert line.workspace.phi(batch.pk).is_dir()
+    assert all(folder.is_dir() for folder in stray)

@@ -41,10 +41,13 @@ def keyed_digest(value: str) -> str:
 
     Keyed with the oldest field key (the last line), so that adding a new one keeps the digests.
     """
-    key = hashlib.sha256(b"sendit keyed digest\0" + _keys(settings.SENDIT_FIELD_KEY_FILE)[-1])
-    return hmac.new(
-        key.digest(), value.encode("utf-8", "surrogateescape"), hashlib.sha256
-    ).hexdigest()
+    key = _digest_key(settings.SENDIT_FIELD_KEY_FILE)
+    return hmac.digest(key, value.encode("utf-8", "surrogateescape"), "sha256").hex()
+
+
+@cache
+def _digest_key(key_file: Path) -> bytes:
+    return hashlib.sha256(b"sendit keyed digest\0" + _keys(key_file)[-1]).digest()
 
 
 if TYPE_CHECKING:

@@ -69,7 +69,9 @@ class Engines:
 def run_chunk(work: Work, engines: Engines) -> Chunk:
     """De-identify the claimed images and release what passed the check."""
     chunk = Chunk()
-    images = Image.objects.filter(pk__in=work.claim.image_ids).order_by("nr")
+    images = (
+        Image.objects.filter(pk__in=work.claim.image_ids).defer("source", "report").order_by("nr")
+    )
     work.workspace.check()
     results = _own_folder(work)
     for image in images:

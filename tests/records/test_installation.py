@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from sendit.config import Configuration
+from sendit.errors import KeyProblem
+from sendit.pipeline.preparation import prepare
+from sendit.records.models import Installation
+
+pytestmark = pytest.mark.django_db
+
+
+def test_keys_are_made_once_and_kept(in_this_process: Configuration) -> None:
+    first = prepare(in_this_process)
+    second = prepare(in_this_process)
+
+    assert first.site == second.site
+    assert len(first.site) == 32
+    assert Installation.objects.count() == 1
+    assert in_this_process.settings.keys.site_file.stat().st_mode & 0o777 == 0o600
+    assert first.site.hex() not in repr(first)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    text = Fernet.generate_key() if "field" in path.name else b"ab" * 32
+    path.write_bytes(text)
+
+
+@pytest.mark.parametrize("key", ["site_file", "field_file"])
+@pytest.mark.parametrize("harm", [remove, replace])
+def test_missing_or_other_key_beside_history_refuses_to_start(
+    in_this_process: Configuration, key: str, harm: Callable[[Path], None]
+) -> None:
+    prepare(in_this_process)
+    path = getattr(in_this_process.settings.keys, key)
+    harm(path)
+
+    with pytest.raises(KeyProblem, match="backup"):
+        prepare(in_this_process)
+
+    if harm is remove:
+        assert not path.exists()
