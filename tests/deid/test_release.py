@@ -110,6 +110,16 @@ def test_an_identifier_in_a_text_is_refused(tmp_path: Path, keyword: str, value:
     assert value not in str(refused)
 
 
+def test_the_first_find_in_the_order_of_tags_is_told(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    keywords = ("ImageComments", "ProtocolName", "SeriesDescription", "StudyDescription")
+    rewrite(result, lambda ds: [setattr(ds, one, "Sandpiper") for one in keywords])
+
+    refused = refusal(original, result)
+
+    assert "(0008,1030)" in str(refused)
+
+
 HARMLESS_TEXTS = {
     "technique": "Thorax nativ 1.0 Br59 S2",
     "numbers": "FOV 350, 512 x 512, 1.25 mm",

@@ -193,7 +193,8 @@ class Gate:
             judge.clean.clear()
             judge.held_bytes = 0
         clean = judge.clean.setdefault(charset, set())
-        for element in level.elements() - clean:
+        # In the order of tags: what is found first must not depend on how a set is laid out.
+        for element in sorted(level.elements() - clean):
             key, value = element
             hit = judge.searcher.find(key, value, charset)
             if hit is not None and not (hit.in_number and allowance.numbers):
