@@ -97,6 +97,12 @@ def test_help_of_a_command_can_be_asked_for_by_name(
     assert "usage: sendit status" in capsys.readouterr().out
 
 
+def test_only_our_commands_are_suggested(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version", "--config", str(config)]) == 2
+
+    assert "Did you mean" not in capsys.readouterr().err
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
 
@@ -128,6 +134,17 @@ def test_every_problem_of_the_configuration_is_told_at_once(installation: Instal
     assert any(line.startswith("sendit.toml: mode: ") for line in lines)
     assert checked.returncode == 1
     assert json.loads(checked.stdout)["problems"] == lines
+
+
+def test_unknown_command_is_wrong_usage_beside_a_broken_configuration(
+    installation: Installation,
+) -> None:
+    installation.write_config("foo = 1\n")
+
+    done = installation.run("statuss")
+
+    assert done.returncode == 2
+    assert 'Did you mean "status"?' in done.stderr
 
 
 def test_environment_that_names_no_configuration_is_wrong_usage(installation: Installation) -> None:

@@ -143,6 +143,14 @@ def test_a_main_file_that_cannot_be_parsed_is_the_only_problem(installation: Ins
     assert problem.startswith("sendit.toml: is not TOML: ")
 
 
+def test_a_project_that_cannot_be_read_is_not_also_unknown(installation: Installation) -> None:
+    installation.write("projects/irb-1.toml", "title = \n")
+
+    [problem] = installation.problems()
+
+    assert problem.startswith("projects/irb-1.toml: is not TOML: ")
+
+
 def test_a_project_that_is_no_file_is_named(installation: Installation) -> None:
     (installation.root / "projects/irb-2.toml").mkdir()
 

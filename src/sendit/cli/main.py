@@ -101,6 +101,7 @@ def _run(request: _Request) -> int:
     try:
         return _run_with_django(request)
     except ConfigurationInvalid as error:
+        _refuse_unknown(request.command)
         if request.command == "check" and "--json" in request.words:
             problems = str(error).splitlines()
             sys.stdout.write(
@@ -130,15 +131,23 @@ def _run_with_django(request: _Request) -> int:
     sys.excepthook = report_crash
     rooms = management.get_commands()
     if request.command not in rooms:
-        near = get_close_matches(request.command, rooms, n=1)
-        meant = f' Did you mean "{near[0]}"?' if near else ""
-        raise _WrongUsage(f'There is no command "{request.command}".{meant} See "sendit --help".')
+        _refuse_unknown(request.command)
     command = management.load_command_class(rooms[request.command], request.command)
     try:
         command.run_from_argv(["sendit", request.command, *request.words])
     except database.OperationalError as error:
         return _say(f"The database cannot be used: {error}", code=REFUSED)
     return 0
+
+
+def _refuse_unknown(command: str) -> None:
+    """Raise unless this is one of our commands."""
+    # As above.
+    ours = importlib.import_module("sendit.cli.overview").commands()
+    if command not in ours:
+        near = get_close_matches(command, ours, n=1)
+        meant = f' Did you mean "{near[0]}"?' if near else ""
+        raise _WrongUsage(f'There is no command "{command}".{meant} See "sendit --help".')
 
 
 def report_crash(

@@ -30,12 +30,17 @@ every command takes
 
 def overview() -> str:
     """Return the text."""
-    lines = WITHOUT_DJANGO | {
-        path.stem: summary(path) for path in COMMANDS.glob("*.py") if path.stem != "__init__"
-    }
+    lines = commands()
     width = max(map(len, lines))
     listed = "".join(f"  {name:{width}}  {lines[name]}\n" for name in sorted(lines))
     return f"{HEAD}commands\n{listed}{TAIL}"
+
+
+def commands() -> dict[str, str]:
+    """Return every command with its line."""
+    return WITHOUT_DJANGO | {
+        path.stem: summary(path) for path in COMMANDS.glob("*.py") if path.stem != "__init__"
+    }
 
 
 def summary(path: Path) -> str:

@@ -84,11 +84,12 @@ def load(
     problems: list[Problem] = []
     if path is None:
         main, sources = _embedded(environ, cwd)
+        broken: set[str] = set()
     else:
         document = _parse(path, file := _label(path, cwd), problems)
         refuse(problems)
         main = _Source(document, file, path.parent)
-        sources = _project_sources(main, environ, cwd, problems)
+        sources, broken = _project_sources(main, environ, cwd, problems)
     given, more = read_environment(
         environ,
         settings=tuple(slots_of(Settings)),
@@ -102,7 +103,7 @@ def load(
     problems += settings_problems(settings, faulty=faulty, file=main.file, mounts=mounts)
     if not faulty & {"inboxes", "work_dir"}:
         problems += inbox_problems(
-            settings, projects=sources, must_exist=path is not None, file=main.file
+            settings, projects=sources.keys() | broken, must_exist=path is not None, file=main.file
         )
         problems += place_problems(settings, projects, files=files)
     refuse(problems)
@@ -192,22 +193,25 @@ def _parse(path: Path, file: str, problems: list[Problem]) -> Document:
 
 def _project_sources(
     main: _Source, environ: Mapping[str, str], cwd: Path, problems: list[Problem]
-) -> dict[str, _Source]:
-    """Parse every file of the projects folder."""
+) -> tuple[dict[str, _Source], set[str]]:
+    """Parse every file of the projects folder; also name those that cannot be read."""
     asked = environ.get("SENDIT_PROJECTS_DIR") or main.document.get("projects_dir", "projects")
     folder = main.base / Path(str(asked)).expanduser()
     if not folder.is_dir():
         if main.document.get("inboxes") or asked != "projects":
             problems.append(Problem(main.file, "projects_dir", f"{folder} is not a folder"))
-        return {}
+        return {}, set()
     sources = {}
+    broken = set()
     for path in sorted(folder.glob("*.toml")):
         file = _label(path, cwd)
         before = len(problems)
         document = _parse(path, file, problems)
         if len(problems) == before:
             sources[path.stem] = _Source(document, file, path.parent)
-    return sources
+        else:
+            broken.add(path.stem)
+    return sources, broken
 
 
 def _plugin_slots(sources: Mapping[str, _Source]) -> Iterator[Slot]:

@@ -137,7 +137,7 @@ def _retention(value: object, *, words: str) -> timedelta:
     except ValueError:
         raise PydanticCustomError(
             "retention",
-            'says not how long; allowed: {words}, or a time such as "7 days"',
+            'is no time with a unit; allowed: {words}, or a time such as "7 days"',
             {"words": words},
         ) from None
 
