@@ -146,3 +146,31 @@ def test_file_name_that_is_no_text_is_escaped_in_the_report(here: Path) -> None:
     report = report_of(here, code=0)
 
     assert [image["source"] for image in report["images"]] == ["series1/a b\nc\\xff.dcm"]
+
+
+def test_a_new_site_key_is_told_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(here / "in", n_series=1, n_images=1)
+
+    assert main(["in", "out"]) == 0
+    first = capsys.readouterr()
+    assert main(["in", "again"]) == 0
+    second = capsys.readouterr()
+
+    assert f"Made a new site key, {here}/sendit-data/keys/site.key." in first.err
+    assert second.err == ""
+    assert (
+        first.out
+        == second.out
+        == ("1 file: 1 written, 0 excluded, 0 held, 0 unreadable, 0 rejected\n")
+    )
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_study(here / "in", n_series=1, n_images=1)
+
+    assert main(["in", "out", "--report", "nowhere/report.json"]) == 1
+
+    assert "The report cannot be written: nowhere is no folder" in capsys.readouterr().err
+    assert not (here / "out").exists()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sendit.cli.arguments import add_common
 from sendit.cli.deid_folder import Entry, Job, deidentify_folder
 from sendit.config.keys import site_key
 from sendit.config.load import DEFAULT_PROJECT, load, load_project
@@ -50,9 +51,10 @@ def main(argv: Sequence[str]) -> int:
     for number, entry in enumerate(deidentify_folder(job), start=1):
         name = number if words.no_sources else _name(entry)
         totals.add(entry.report, source=name)
-        if entry.report.outcome not in (Outcome.WRITTEN, Outcome.EXCLUDED):
+        if words.verbose or entry.report.outcome not in (Outcome.WRITTEN, Outcome.EXCLUDED):
             detail = f" ({entry.report.detail})" if entry.report.detail else ""
-            _say(f"{entry.report.outcome}: {name}: {entry.report.reason}{detail}")
+            what = entry.report.reason or entry.report.file
+            _say(f"{entry.report.outcome}: {name}: {what}{detail}")
     if words.report is not None:
         _write_report(words.report, totals)
     sys.stdout.write(_summary(totals))
@@ -70,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("source", metavar="IN", type=Path, help="file or folder to read")
     parser.add_argument("destination", metavar="OUT", type=Path, help="folder to write into")
     parser.add_argument(
-        "--project", metavar="FILE", type=Path, help="project file, projects/*.toml"
+        "--project",
+        metavar="FILE",
+        type=Path,
+        help="project file, projects/*.toml; else the preset basic",
     )
     parser.add_argument(
         "--jobs", metavar="N", type=_positive, default=None, help="processes (default: the cores)"
@@ -79,8 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-sources", action="store_true", help="numbers instead of file names in all output"
     )
-    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration (sendit.toml)")
-    parser.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+    add_common(parser)
     return parser
 
 
@@ -104,13 +108,22 @@ def _places(source: Path, destination: Path, report: Path | None) -> str:
         return "The report may not lie in OUT: it can name original files. Write it elsewhere."
     if report is not None and report.resolve().is_relative_to(inner):
         return "The report may not lie in IN; write it elsewhere."
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        return f"The report cannot be written: {report.parent} is no folder, or {report} is one."
     return ""
 
 
 def _job(words: argparse.Namespace) -> Job:
     """Make the recipe, the filters and the identity service from the configuration."""
     configuration = load(words.config, environ=os.environ, cwd=Path.cwd())
+    key_file = configuration.settings.keys.site_file
+    is_new = not key_file.exists()
     key = site_key(configuration.settings, history=False, fingerprint=None)
+    if is_new:
+        _say(
+            f"Made a new site key, {key_file}. Pseudonyms, UIDs and shifts are the same again "
+            "only with this key: keep it, and run later from this folder or with the same --config."
+        )
     places = {
         "source": words.source,
         "destination": words.destination,
@@ -137,8 +150,10 @@ def _name(entry: Entry) -> str:
 
 
 def _summary(totals: Totals) -> str:
+    if not totals.files:
+        return "0 files: IN holds none.\n"
     counts = ", ".join(f"{totals.count(outcome)} {outcome}" for outcome in Outcome)
-    return f"{totals.files} files: {counts}\n"
+    return f"{totals.files} {'file' if totals.files == 1 else 'files'}: {counts}\n"
 
 
 def _write_report(path: Path, totals: Totals) -> None:

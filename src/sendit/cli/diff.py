@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from sendit.cli.arguments import add_common
 from sendit.deid.release import check_release, known_of
 from sendit.deid.walk import tag_text
 from sendit.errors import ImageError
@@ -98,8 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("original", metavar="ORIGINAL", type=Path, help="file as it came")
     parser.add_argument("result", metavar="RESULT", type=Path, help="file as it was written")
     parser.add_argument("--all", action="store_true", help="show unchanged attributes, too")
-    parser.add_argument("--config", metavar="FILE", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+    add_common(parser)
     return parser
 
 

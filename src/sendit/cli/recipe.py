@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sendit.cli.arguments import add_common
 from sendit.config.load import load_project
 from sendit.deid import Recipe
 from sendit.deid.explain import explain_recipe, explain_tag, parse_tag
@@ -55,6 +56,5 @@ def _parser() -> argparse.ArgumentParser:
         "--project", metavar="FILE", type=Path, help="project file; else the preset basic"
     )
     for one in (parser, explain):
-        one.add_argument("--config", metavar="FILE", type=Path, help=argparse.SUPPRESS)
-        one.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+        add_common(one)
     return parser
