@@ -104,6 +104,9 @@ class Reason(StrEnum):
     NO_IDENTITY = "NO_IDENTITY"
 
 
+EMPTY_FOLDER = "EMPTY_FOLDER"
+"""The code of the alert about a folder in which nothing was; no file, so no Reason."""
+
 OUTCOME_OF: dict[Reason, Outcome] = {
     **dict.fromkeys(
         (

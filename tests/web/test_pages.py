@@ -222,3 +222,19 @@ def test_a_batch_stands_for_what_a_person_has_to_do(
     assert stands.tone == tone
     assert stands.todo.startswith(todo)
     assert bool(stands.todo) == bool(todo)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"alerts": [{"code": "EMPTY_FOLDER"}]}, "the folder held no file"),
+        ({"unreadable": 1}, "no usable image was in the folder"),
+        ({"excluded": 2}, "every image was left out by the filters"),
+    ],
+    ids=["empty-folder", "unreadable", "filters"],
+)
+@pytest.mark.usefixtures("configuration")
+def test_an_empty_batch_says_why(columns: dict[str, object], words: str) -> None:
+    batch = make_batch(UID, status=Status.EMPTY, n_images=0, **columns)  # type: ignore[arg-type]
+
+    assert standing(batch, now=NOW).words == f"Nothing to send: {words}."

@@ -30,13 +30,13 @@ def complete_request(
     problems = []
     if nameless := _without_patient(request):
         problems.append(
-            f"{_studies(nameless)} without {entity_field}: a patient is never guessed; "
-            "mend the files, or name another identity.entity_field in the project."
+            f"{_studies(nameless)} without {entity_field}: a patient is never guessed. Mend the "
+            "files, or name another identity.entity_field in the project."
         )
     itemless = _without_item(request)
     if itemless and on_missing == "stop":
         problems.append(
-            f"{_studies(itemless)} without {item_field}: mend the files, or set "
+            f"{_studies(itemless)} without {item_field}. Mend the files, or set "
             'identity.on_missing = "derive" in the project to use the Study Instance UID instead.'
         )
     if problems:

@@ -10,7 +10,7 @@ from datetime import datetime
 from sendit.metrics.wording import moment_text
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
 from sendit.records.models import Batch
-from sendit.terms import Stage, Status
+from sendit.terms import EMPTY_FOLDER, Stage, Status
 
 DOING: dict[str, str] = {
     Stage.IMPORT: "being read in",
@@ -40,7 +40,7 @@ def standing(batch: Batch, *, now: datetime) -> Standing:
     if batch.turned_down:
         return Standing("quiet", "Rejected by a person; its originals went back to the inbox.")
     if status == Status.ERROR:
-        return Standing("bad", f"Stopped at {batch.stage}.", _retry(batch))
+        return Standing("bad", f"Stopped at {batch.stage}; its errors say why.", _retry(batch))
     if batch.has_error or (batch.held and batch.held not in (HELD_MANUAL, HELD_STATIC)):
         return Standing("bad", _bad_words(batch), _resolve(batch))
     if batch.held == HELD_MANUAL:
@@ -61,10 +61,18 @@ def standing(batch: Batch, *, now: datetime) -> Standing:
 
 def _at_rest(batch: Batch, status: Status) -> Standing:
     if status == Status.EMPTY:
-        return Standing("quiet", "Nothing to send: every image was left out by the filters.")
+        return Standing("quiet", f"Nothing to send: {_why_empty(batch)}.")
     if batch.cleaned_at is None:
         return Standing("good", "Delivered and verified.")
     return Standing("good", "Delivered, verified and cleaned up.")
+
+
+def _why_empty(batch: Batch) -> str:
+    if any(alert["code"] == EMPTY_FOLDER for alert in batch.alerts):
+        return "the folder held no file"
+    if batch.unreadable or batch.errors:
+        return "no usable image was in the folder"
+    return "every image was left out by the filters"
 
 
 def _bad_words(batch: Batch) -> str:

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AWAY = (OperationalError, InterfaceError)
 """The database is away or busy: nothing can be written down, and it is not the batch's fault."""
+STOPPED = "stopped"
 SLOWEST = 10_000_000
 """Bytes a second; a lease is lengthened by what a large image may take at this speed."""
 
@@ -133,7 +134,8 @@ class Runner:
                 machine.put_off(claim, outcome.again_at, now=self._now())
             else:
                 machine.move(claim, outcome.event, now=self._now(), findings=outcome.findings)
-        logger.info("%s of batch %d %s", stage, batch.pk, boundary.ending)
+        level = logging.WARNING if boundary.ending.startswith(STOPPED) else logging.INFO
+        logger.log(level, "%s of batch %d %s", stage, batch.pk, boundary.ending)
         return Step.AGAIN if boundary.ending == "done" else Step.IDLE
 
     def _chunk(self, batch: Batch) -> Step:
@@ -248,7 +250,7 @@ class _Boundary:
         if not isinstance(error, Exception) or isinstance(error, AWAY):
             return False
         known = _as_sendit_error(error, self._claim)
-        self.ending = f"stopped: {known.code}"
+        self.ending = f"{STOPPED}: {known.code}"
         try:
             self._runner.failed(self._claim, known)
         except LeaseLost:

@@ -50,6 +50,18 @@ def test_good_study_is_delivered_and_nothing_of_it_stays(line: Line) -> None:
     assert batch.cleaned_at is not None
 
 
+def test_a_study_without_its_number_says_how_it_is_handed_in_again(line: Line) -> None:
+    line.set_project(PROJECT.replace('on_missing = "derive"', 'on_missing = "stop"'))
+    instance(line, "ACC1", "1.dcm", AccessionNumber="")
+
+    batch = line.run("ACC1")
+
+    [error] = batch.errors
+    assert (batch.status, batch.stage) == (Status.ERROR, Stage.IDENTIFY)
+    assert 'set identity.on_missing = "derive"' in error["message"]
+    assert f'"sendit resolve {batch.pk} --reject"' in error["message"]
+
+
 def test_every_stage_leaves_its_line_in_the_audit_trail(line: Line) -> None:
     line.installation.add_study("ACC1")
 

@@ -149,9 +149,15 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
         return
     shown = f" ({detail})" if detail else ""
     if fate is Outcome.HELD:
-        message = f"1 image is held{shown}; nothing of it was sent. See the guide on held images."
+        message = (
+            f"1 image is held for a person{shown}; nothing of it was sent. The guide on what is "
+            "wrong says what the reason means and what lets such images go on."
+        )
     else:
-        message = f"1 image was rejected{shown}; nothing of it was sent. Its original is kept."
+        message = (
+            f"1 image was rejected{shown}; nothing of it was sent. Its original is kept until "
+            "the batch is resolved."
+        )
     chunk.findings.append(
         NewFinding(
             reason,

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from sendit.deid import read_header
 from sendit.deid.identities import Identities, Identity
+from sendit.errors import IdentityError
 from sendit.identity import (
     IdentityRequest,
     PatientRequest,
@@ -21,6 +22,10 @@ from sendit.records.models import BatchIdentifiers, Image
 
 ITEM_DATES = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
 """Where an item's time comes from: the first of these that is there."""
+HAND_IN_AGAIN = (
+    "Then hand the folder in again, since a batch keeps the files and the rules it came with: "
+    '"sendit resolve {batch} --reject" puts it back as NAME.err; drop that extension.'
+)
 
 
 def run(work: Work) -> Outcome:
@@ -28,12 +33,15 @@ def run(work: Work) -> Outcome:
     if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
         return Outcome(Event.IDENTIFIED)
     identity = work.project.identity
-    request = complete_request(
-        _request(work),
-        entity_field=identity.entity_field,
-        item_field=identity.item_field,
-        on_missing=identity.on_missing,
-    )
+    try:
+        request = complete_request(
+            _request(work),
+            entity_field=identity.entity_field,
+            item_field=identity.item_field,
+            on_missing=identity.on_missing,
+        )
+    except IdentityError as error:
+        raise IdentityError(f"{error} {HAND_IN_AGAIN.format(batch=work.batch_id)}") from None
     answers = work.project.identity_service(work.site_key).identify(request).answers
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())

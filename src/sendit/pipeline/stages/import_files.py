@@ -25,14 +25,13 @@ from sendit.pipeline.stages.moving import move_in, put_away, went_away
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Finding, Image
-from sendit.terms import OUTCOME_OF, Reason, Stage, Verdict
+from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, Reason, Stage, Verdict
 from sendit.terms import Outcome as Fate
 
 BLOCK = 256
 """Files looked at, written down and moved together."""
 ROUNDS = 5
 """How often a folder that keeps growing is looked at again."""
-EMPTY_FOLDER = "EMPTY_FOLDER"
 
 MESSAGES: dict[Reason, str] = {
     Reason.NOT_DICOM: "1 file is not DICOM",
