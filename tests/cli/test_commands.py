@@ -159,7 +159,7 @@ def test_upload_finished_lets_all_that_wait_go_on() -> None:
 
     assert f"Batch {one.pk} goes on" in said
     assert f"Batch {other.pk} goes on" in said
-    assert 'run "sendit run --once"' in said
+    assert "run --once --config " in said  # as it has to be typed: not the one of this folder
     assert not Batch.objects.exclude(held="").exists()
     assert say("upload_finished") == "No batch is waiting for upload_finished.\n"
 
@@ -263,3 +263,20 @@ def test_missing_key_is_missed(in_this_process: Configuration) -> None:
 
     with pytest.raises(KeyProblem, match="is missing"):
         say("key", "verify")
+
+
+# What is said of several files.
+
+
+def test_what_was_said_of_many_images_is_said_once(in_this_process: Configuration) -> None:
+    made = batch("ACC1", status=Status.DONEPROCESSING, stage=Stage.CLEAN_UP, held=HELD_PERSON)
+    for nr in range(3, 10):
+        add_unreadable(made, nr=nr, file=f"a/notes{nr}.txt")
+
+    errors = [line for line in say("status", "ACC1").splitlines() if line.startswith("error")]
+    logged = say("batch_logs", "ACC1").splitlines()
+
+    assert len(errors) == 1
+    assert "(7 times) [a/notes3.txt, " in errors[0]
+    assert "and 2 more]" in errors[0]
+    assert len(logged) == 1 + 7

@@ -42,6 +42,9 @@ def test_the_demo_shows_every_outcome_and_can_be_repeated(tmp_path: Path) -> Non
     for words in ("DONEPROCESSING", "EMPTY", "private element removed", "shown/report.html"):
         assert words in second.stdout
     assert max(map(len, second.stdout.partition("Batch ")[0].splitlines())) <= 80
+    [header] = [line.split() for line in second.stdout.splitlines() if "pydicom show" in line]
+    shown = subprocess.run(header, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Patient Identity Removed" in shown.stdout, shown.stderr
     delivered = list((tmp_path / "shown" / "out").rglob("*.dcm"))
     assert len(delivered) == sum(study.delivered for study in STUDIES)
     assert (tmp_path / "shown/inbox/DEMO-4-NOTES.err/notes.txt").is_file()

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from sendit.cli.demo_run import DemoOutcome
+from sendit.cli.hints import program, shown
 from sendit.metrics.report import ACTIONS
 from sendit.metrics.report_facts import elements_of
 
@@ -65,7 +66,7 @@ def hints(folder: Path, found: Sequence[DemoOutcome], report: Path) -> list[tupl
     listed = [
         ("a page about the run", shown(report)),
         ("results", shown(out)),
-        ("one result's header", f"{_python()} -m pydicom show {shown(result)}"),
+        ("one result's header", f"{_pydicom()} show {shown(result)}"),
         ("states and errors", f"{program()} status {config}"),
         ("the same as a service", f"{program()} serve {config}"),
     ]
@@ -75,26 +76,12 @@ def hints(folder: Path, found: Sequence[DemoOutcome], report: Path) -> list[tupl
     return listed
 
 
-def shown(path: Path) -> str:
-    """Return a path as the person at the keyboard would write it."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def program() -> str:
-    """Return how this program was started."""
-    started = Path(sys.argv[0])
-    if started.name == "manage.py":
-        return "python manage.py"
-    if started.name != "sendit":
-        return f"{_python()} -m sendit"
-    return "sendit" if shutil.which("sendit") else shown(started)
-
-
-def _python() -> str:
-    found = shutil.which("python")
-    is_this = found is not None and Path(found).absolute() == Path(sys.executable).absolute()
-    return "python" if is_this else shown(Path(sys.executable))
+def _pydicom() -> str:
+    """Return how pydicom's own program is started; it lies beside the Python it belongs to."""
+    beside = Path(sys.executable).with_name("pydicom")
+    found = shutil.which("pydicom")
+    is_this = found is not None and Path(found).absolute() == beside.absolute()
+    return "pydicom" if is_this else shown(beside)
 
 
 def _cells(one: DemoOutcome) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from sendit.records.models import Batch
 from sendit.terms import Status
 
 HEADER = ("batch", "uid", "project", "status", "images", "", "how it stands")
+SHOWN = 5
+"""File names that stand after a message; ``status --json`` has them all."""
 BESIDE = (
     ("excluded", "excluded"),
     ("held_images", "held"),
@@ -64,7 +66,7 @@ def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) ->
     yield f"size      {described['bytes'] / 1e6:.1f} MB"
     for moment in ("started", "finished", "retry_at"):
         if described[moment]:
-            yield f"{moment:9} {described[moment]}"
+            yield f"{moment:9} {_second(described[moment])}"
     if described["held"]:
         yield f"held      {described['held']}"
     for delivery in described["deliveries"]:
@@ -72,15 +74,28 @@ def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) ->
         why = f": {error['message']}" if error else ""
         yield f"target    {delivery['target']} {delivery['state']}{why}"
     for severity in ("errors", "alerts"):
-        for entry in described[severity]:
-            yield f"{severity[:-1]:9} {entry_line(entry)}"
+        for line in entry_lines(described[severity]):
+            yield f"{severity[:-1]:9} {line}"
 
 
-def entry_line(entry: Mapping[str, Any]) -> str:
-    """Return one error or alert as a line."""
-    file = f" [{one_line(entry['file'])}]" if entry["file"] else ""
-    settled = f" ({one_line(entry['resolved'])})" if entry["resolved"] else ""
-    return f"{entry['time']} {entry['stage']} {entry['code']}: {entry['message']}{file}{settled}"
+def entry_lines(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield errors or alerts, one a line; what was said of several files is said once."""
+    alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        key = (entry["stage"], entry["code"], entry["message"], entry["resolved"] or "")
+        alike.setdefault(key, []).append(entry)
+    for (stage, code, message, settled), same in alike.items():
+        times = f" ({len(same)} times)" if len(same) > 1 else ""
+        names = [one_line(entry["file"]) for entry in same if entry["file"]]
+        more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        files = f" [{', '.join(names[:SHOWN])}{more}]" if names else ""
+        end = f" ({one_line(settled)})" if settled else ""
+        yield f"{_second(same[0]['time'])} {stage} {code}: {message}{times}{files}{end}"
+
+
+def _second(moment: str) -> str:
+    """Return an ISO moment in UTC without what is smaller than a second."""
+    return f"{moment.removesuffix('Z').partition('.')[0]}Z"
 
 
 def _names(what: str, names: Sequence[str]) -> Iterator[str]:

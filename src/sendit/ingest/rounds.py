@@ -182,7 +182,7 @@ class _Room:
         found = frozenset(self.view.beside)
         if new := found - self._beside:
             logger.warning(
-                "inbox %s: %d plain files or links beside the folders are not taken in; "
+                "inbox %s: files or links beside the folders are not taken in (%d); "
                 "put them into a folder",
                 self.inbox.path,
                 len(new),

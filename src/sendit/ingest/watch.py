@@ -79,7 +79,7 @@ def run(
         crew = crew_for(configuration, site_key=site_key, workers=workers, stop=stop)
         crew.start()
         logger.info(
-            "watching %d inboxes, mode %s",
+            "watching the inboxes (%d), mode %s",
             len(configuration.settings.inboxes),
             configuration.settings.mode,
         )

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from sendit.cli import batch_argument
 from sendit.cli.command import SenditCommand
-from sendit.cli.status_text import entry_line
+from sendit.cli.status_text import entry_lines
 from sendit.cli.table import one_line
 from sendit.config import Configuration
 from sendit.metrics.status import describe
@@ -33,7 +33,8 @@ class Command(SenditCommand):
         flagged = [batch for batch in describe(batches) if batch["has_error"]]
         for batch in flagged:
             self.say(f"{one_line(batch['uid'])} (batch {batch['batch']})")
-            self.say(*(f"  {entry_line(entry)}" for entry in batch["errors"]))
+            for entry in batch["errors"]:
+                self.say(*(f"  {line}" for line in entry_lines([entry])))
         if not flagged:
             self.say("No batch has an error.")
         return 0

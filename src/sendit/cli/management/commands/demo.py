@@ -12,6 +12,7 @@ from sendit.cli import demo_run, demo_text
 from sendit.cli.command import SenditCommand
 from sendit.cli.demo_folder import DEFAULT, MARKER
 from sendit.cli.demo_studies import STUDIES
+from sendit.cli.hints import shown
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.metrics.report import write_report
@@ -41,7 +42,7 @@ DICOM, one with nothing but images that the project leaves out."""
         folder = _folder_of(configuration)
         self.prepare(configuration)
         console = Console(highlight=False)
-        console.print(f"Demo in {demo_text.shown(folder)}, with {len(STUDIES)} real studies:")
+        console.print(f"Demo in {shown(folder)}, with {len(STUDIES)} real studies:")
         for study in STUDIES:
             console.print(f"  {study.name:15} {study.shows}", soft_wrap=True)
         console.print()
