@@ -73,7 +73,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "urgent": urgent,
         "rows": _rows(list(page.object_list), now=now),
         "page": page,
-        "counts": [(word.value, counts[word.value]) for word in Status],
+        "counts": [(word.value, counts[word.value]) for word in Status if word != Status.SENT],
         "total": page.paginator.count,
         "now": moment_text(now),
         "version": __version__,
