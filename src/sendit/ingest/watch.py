@@ -28,7 +28,7 @@ from sendit.terms import Status
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.3
 """Between two looks at the database while there is something to do."""
 REST_SECONDS = 1.0
 """The same while there is nothing; a change in an inbox ends it."""
