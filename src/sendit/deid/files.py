@@ -38,13 +38,13 @@ class Source(Protocol):
 class MemorySource:
     """Bytes that are in memory already (an inflated or repaired data set)."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = memoryview(data)
         self.size = len(data)
 
     def read(self, offset: int, length: int, /) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end."""
-        return self._data[offset : offset + length]
+        return bytes(self._data[offset : offset + length])
 
 
 class FileSource:

@@ -40,7 +40,8 @@ DIRECTORY: Final = "1.2.840.10008.1.3.10"
 IMPLEMENTATION_CLASS_UID: Final = "2.25.191734382098245071233620841277361208113"
 IMPLEMENTATION_VERSION: Final = f"SENDIT_{__version__}"[:16]
 
-MAX_INFLATED: Final = 1 << 31
+MAX_INFLATED: Final = 1 << 28
+"""Bytes of a deflated data set; it is held in memory, by the engine and by the release check."""
 MAX_INFLATE_RATIO: Final = 1100
 """zlib cannot do better than 1032 to 1; what claims more is a trap."""
 
@@ -188,27 +189,25 @@ def _uid(value: bytes) -> str:
     return value.decode("ascii", "replace").strip("\0 ")
 
 
-def inflate(source: Source, start: int) -> bytes:
+def inflate(source: Source, start: int) -> bytearray:
     """Inflate a deflated data set, within bounds of size and ratio."""
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     bound = min(MAX_INFLATED, (source.size - start) * MAX_INFLATE_RATIO + 1024)
-    parts, total, offset = [], 0, start
+    data, offset = bytearray(), start
     try:
         while not engine.eof and (block := source.read(offset, 1 << 20)):
             offset += len(block)
             while block and not engine.eof:
-                part = engine.decompress(block, 1 << 24)
-                total += len(part)
-                if total > bound:
+                data += engine.decompress(block, 1 << 24)
+                if len(data) > bound:
                     raise Unreadable(Reason.TOO_LARGE, "inflates beyond what may be held")
-                parts.append(part)
                 block = engine.unconsumed_tail
-        parts.append(engine.flush())
+        data += engine.flush()
     except zlib.error:
         raise Unreadable(Reason.MALFORMED, "cannot be inflated") from None
     if not engine.eof:
         raise Unreadable(Reason.TRUNCATED, "the deflated data set has no end")
-    return b"".join(parts)
+    return data
 
 
 @lru_cache(maxsize=256)
