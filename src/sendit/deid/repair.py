@@ -28,7 +28,7 @@ from sendit.deid.walk import (
     SHORT_VRS,
     UNDEFINED,
     Syntax,
-    tag_text,
+    damaged_text,
 )
 from sendit.errors import Unreadable
 from sendit.terms import Reason
@@ -134,12 +134,12 @@ class _Reader:
             vr = vr_of(tag, b"") or b"UN"
         if vr == b"SQ" or length == UNDEFINED:
             if vr not in (b"SQ", b"UN"):
-                raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no length")
+                raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} has no length")
             return self._sequence(tag, start, length, end, depth)
         stop = start + length
         if stop > end:
             reason = Reason.MALFORMED if depth or self._is_cut else Reason.TRUNCATED
-            raise Unreadable(reason, f"{tag_text(tag)} is longer than what holds it")
+            raise Unreadable(reason, f"{damaged_text(tag)} is longer than what holds it")
         return _Element(tag, vr, self.data[start:stop]), stop
 
     def _sequence(
@@ -149,7 +149,7 @@ class _Reader:
             raise Unreadable(Reason.MALFORMED, f"more than {MAX_DEPTH} levels deep")
         stop = end if length == UNDEFINED else pos + length
         if stop > end:
-            raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} is longer than what holds it")
+            raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} is longer than what holds it")
         items: list[tuple[_Element, ...]] = []
         while pos + 8 <= stop:
             marker = self._syntax.tag_at(self.data, pos)
@@ -159,11 +159,13 @@ class _Reader:
                 break
             if marker != ITEM:
                 if length != UNDEFINED:
-                    raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no item")
+                    raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} has no item")
                 break
             item_end = stop if item_length == UNDEFINED else pos + 8 + item_length
             if item_end > stop:
-                raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has an item that is too long")
+                raise Unreadable(
+                    Reason.MALFORMED, f"{damaged_text(tag)} has an item that is too long"
+                )
             content, after = self.data_set(pos + 8, item_end, depth=depth + 1)
             items.append(_in_order(content))
             pos = after if item_length == UNDEFINED else item_end
@@ -179,7 +181,7 @@ def _in_order(elements: Sequence[_Element]) -> tuple[_Element, ...]:
             kept.append(element)
         elif element.value != before.value:
             raise Unreadable(
-                Reason.MALFORMED, f"{tag_text(element.tag)} stands twice with different values"
+                Reason.MALFORMED, f"{damaged_text(element.tag)} stands twice with different values"
             )
     return tuple(kept)
 

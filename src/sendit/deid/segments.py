@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sendit.deid.files import Source
-from sendit.deid.walk import BULK, KEEP, UNDEFINED, Plan, Slot, Walked, tag_text, walk
+from sendit.deid.walk import BULK, KEEP, UNDEFINED, Plan, Slot, Walked, damaged_text, walk
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
@@ -139,7 +139,7 @@ def _before_bulk(source: Source, offset: int, data: bytes, found: Walked) -> Seg
     value_offset = offset + start
     if length != UNDEFINED:
         if value_offset + length > source.size:
-            raise Unreadable(Reason.TRUNCATED, f"{tag_text(slot.tag)} is longer than the file")
+            raise Unreadable(Reason.TRUNCATED, f"{damaged_text(slot.tag)} is longer than the file")
         bulk = Bulk(slot, position, value_offset, length, None)
     else:
         fragments, total = _fragments(source, value_offset, slot.tag)
@@ -154,16 +154,18 @@ def _fragments(source: Source, offset: int, tag: int) -> tuple[tuple[tuple[int, 
     while True:
         head = source.read(pos, 8)
         if len(head) < 8:
-            raise Unreadable(Reason.TRUNCATED, f"{tag_text(tag)} has no end")
+            raise Unreadable(Reason.TRUNCATED, f"{damaged_text(tag)} has no end")
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"\xfe\xff\xdd\xe0":
             return tuple(fragments), pos + 8 - offset
         if head[:4] != b"\xfe\xff\x00\xe0" or length == UNDEFINED:
-            raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no fragment where one must be")
+            raise Unreadable(
+                Reason.MALFORMED, f"{damaged_text(tag)} has no fragment where one must be"
+            )
         if pos + 8 + length > source.size:
-            raise Unreadable(Reason.TRUNCATED, f"{tag_text(tag)} is longer than the file")
+            raise Unreadable(Reason.TRUNCATED, f"{damaged_text(tag)} is longer than the file")
         if len(fragments) >= MAX_FRAGMENTS:
-            raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has too many fragments")
+            raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} has too many fragments")
         fragments.append((pos + 8, length))
         pos += 8 + length
 

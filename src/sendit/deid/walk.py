@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from pydicom._dicom_dict import DicomDictionary
+
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
@@ -150,7 +152,7 @@ class Plan(dict[bytes, Slot]):
         if tag == 0xFFFEE00D:
             slot = Slot(tag, DELIMITER, IMPLICIT_FORM, None)
         elif tag >> 16 == 0xFFFE:
-            raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} outside a sequence")
+            raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} outside a sequence")
         elif not syntax.explicit:
             slot = self._slot(tag, b"", IMPLICIT_FORM)
         else:
@@ -172,12 +174,22 @@ def _form_of(tag: int, vr: bytes) -> int:
     if vr.isalpha() and vr.isupper():
         # PS3.5 7.1.2: a VR that is added in the future has a 32-bit length.
         return LONG_FORM
-    raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no valid VR")
+    raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} has no valid VR")
 
 
 def tag_text(tag: int) -> str:
     """Return a tag as it is printed, ``(gggg,eeee)``."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def damaged_text(tag: int) -> str:
+    """Return what a message calls an element of a damaged file.
+
+    Four bytes of a text may have been taken for its tag, a name's too; so only a tag that the
+    standard has is told.
+    """
+    known = tag in DicomDictionary or tag >> 16 == 0xFFFE
+    return tag_text(tag) if known else "an element that is not in the standard"
 
 
 class _Short(LookupError):
@@ -304,7 +316,7 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
                     break
                 if kind == ENTER or length == UNDEFINED:
                     if inner is None:
-                        raise Unreadable(Reason.MALFORMED, f"{tag_text(tag)} has no length")
+                        raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} has no length")
                     if length != UNDEFINED and stop > end:
                         raise _beyond(tag, nested=bool(stack))
                     if len(stack) >= MAX_DEPTH:
@@ -375,7 +387,9 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
                 if over:
                     pos = start
                 elif marker != 0xFFFEE000:
-                    raise Unreadable(Reason.MALFORMED, f"{tag_text(stack[-1].last)} has no item")
+                    raise Unreadable(
+                        Reason.MALFORMED, f"{damaged_text(stack[-1].last)} has no item"
+                    )
             if over:
                 if after is not None:
                     if pending:
@@ -415,5 +429,5 @@ def _close(events: list[Event], pending: list[tuple[int, Event]], announced: lis
 
 def _beyond(tag: int, *, nested: bool) -> Unreadable:
     if nested:
-        return Unreadable(Reason.MALFORMED, f"{tag_text(tag)} is longer than what holds it")
-    return Unreadable(Reason.TRUNCATED, f"{tag_text(tag)} is longer than the file")
+        return Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} is longer than what holds it")
+    return Unreadable(Reason.TRUNCATED, f"{damaged_text(tag)} is longer than the file")
