@@ -56,8 +56,8 @@ def test_a_folder_is_finished_when_it_was_quiet_for_the_settle_time() -> None:
     seen = remember(None, LOOK, arriving=False, now=START)
     later = remember(seen, LOOK, arriving=False, now=START + SETTLE)
 
-    assert not is_finished(seen, settle=SETTLE, now=START, same_clock=False)
-    assert is_finished(later, settle=SETTLE, now=START + SETTLE, same_clock=False)
+    assert not is_finished(seen, settle=SETTLE, now=START, local_time=None)
+    assert is_finished(later, settle=SETTLE, now=START + SETTLE, local_time=None)
 
 
 @pytest.mark.parametrize("change", [{"count": 4}, {"size": 301}, {"newest_mtime_ns": 8}], ids=str)
@@ -65,15 +65,17 @@ def test_any_change_starts_the_settle_time_anew(change: dict[str, int]) -> None:
     seen = remember(None, LOOK, arriving=False, now=START)
     changed = remember(seen, look(**change), arriving=False, now=START + SETTLE)
 
-    assert not is_finished(changed, settle=SETTLE, now=START + SETTLE, same_clock=False)
+    assert not is_finished(changed, settle=SETTLE, now=START + SETTLE, local_time=None)
 
 
 def test_a_renamed_folder_is_finished_at_once() -> None:
     arriving = remember(None, LOOK, arriving=True, now=START)
     renamed = remember(arriving, look(count=5, size=500), arriving=False, now=START)
 
-    assert not is_finished(arriving, settle=SETTLE, now=START + 9 * SETTLE, same_clock=True)
-    assert is_finished(renamed, settle=SETTLE, now=START, same_clock=False)
+    assert not is_finished(
+        arriving, settle=SETTLE, now=START + 9 * SETTLE, local_time=START + 9 * SETTLE
+    )
+    assert is_finished(renamed, settle=SETTLE, now=START, local_time=None)
 
 
 @pytest.mark.parametrize("fewer", [{"count": 2}, {"size": 299}], ids=str)
@@ -81,15 +83,29 @@ def test_a_new_folder_with_the_inode_of_an_arriving_one_must_settle(fewer: dict[
     arriving = remember(None, LOOK, arriving=True, now=START)
     other = remember(arriving, look(**fewer), arriving=False, now=START)
 
-    assert not is_finished(other, settle=SETTLE, now=START, same_clock=False)
+    assert not is_finished(other, settle=SETTLE, now=START, local_time=None)
 
 
 def test_one_look_is_enough_for_an_old_folder_on_a_local_file_system() -> None:
     now = START + 2 * SETTLE
     seen = remember(None, LOOK, arriving=False, now=now)
 
-    assert is_finished(seen, settle=SETTLE, now=now, same_clock=True)
-    assert not is_finished(seen, settle=SETTLE, now=now, same_clock=False)
+    assert is_finished(seen, settle=SETTLE, now=now, local_time=now)
+    assert not is_finished(seen, settle=SETTLE, now=now, local_time=None)
+
+
+@pytest.mark.parametrize(
+    ("now", "local_time"),
+    [
+        (START + timedelta(seconds=1), START + timedelta(hours=1)),
+        (START + timedelta(hours=1), START + timedelta(seconds=1)),
+    ],
+    ids=["set on", "set back"],
+)
+def test_a_clock_that_is_set_finishes_no_folder(now: datetime, local_time: datetime) -> None:
+    seen = remember(None, LOOK, arriving=False, now=now)
+
+    assert not is_finished(seen, settle=SETTLE, now=now, local_time=local_time)
 
 
 def test_files_of_file_browsers_are_ignored() -> None:

@@ -34,7 +34,9 @@ def clock() -> Clock:
 @pytest.fixture
 def make_view(tmp_path: Path, clock: Clock) -> Callable[..., InboxView]:
     def make(*, settle: timedelta = SETTLE, same_clock: bool = False) -> InboxView:
-        return InboxView(tmp_path, settle=settle, same_clock=same_clock, clock=clock)
+        return InboxView(
+            tmp_path, settle=settle, same_clock=same_clock, clock=clock, local_clock=clock
+        )
 
     return make
 
@@ -229,7 +231,9 @@ def test_a_folder_that_goes_away_during_the_pass_is_no_error(
 
 
 def test_an_inbox_that_is_not_there_is_said(tmp_path: Path, clock: Clock) -> None:
-    view = InboxView(tmp_path / "none", settle=SETTLE, same_clock=False, clock=clock)
+    view = InboxView(
+        tmp_path / "none", settle=SETTLE, same_clock=False, clock=clock, local_clock=clock
+    )
 
     with pytest.raises(FileNotFoundError):
         names(view)

@@ -96,19 +96,33 @@ def remember(before: Seen | None, look: Look, *, arriving: bool, now: datetime) 
     )
 
 
-def is_finished(seen: Seen, *, settle: timedelta, now: datetime, same_clock: bool) -> bool:
+def is_finished(
+    seen: Seen, *, settle: timedelta, now: datetime, local_time: datetime | None
+) -> bool:
     """Return whether a folder may be taken.
 
-    ``same_clock`` says that the folder's file system keeps our time (it is local): then one
-    look is enough for a folder that nothing has touched for the settle time, which is how a
-    backlog is taken at start without waiting.
+    Parameters
+    ----------
+    seen
+        What is remembered of it.
+    settle
+        How long it must be quiet.
+    now
+        By a clock that is never set.
+    local_time
+        The time by which the folder's file system stamps its files, if that is ours (it is
+        local): then one look is enough for a folder that nothing has touched for the settle
+        time, which is how a backlog is taken at start without waiting.
     """
     if seen.arriving:
         return False
     if seen.complete or now - seen.since >= settle:
         return True
-    untouched = now.timestamp() - seen.look.newest_ctime_ns / 1e9
-    return same_clock and untouched >= settle.total_seconds()
+    if local_time is None:
+        return False
+    # The machine's clock may have been set since: then neither it nor ours is believed alone.
+    at = min(now, local_time).timestamp()
+    return at - seen.look.newest_ctime_ns / 1e9 >= settle.total_seconds()
 
 
 def is_ignored_file(name: str) -> bool:

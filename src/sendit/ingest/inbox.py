@@ -47,11 +47,19 @@ class InboxView:
     same_clock
         The inbox is on a local file system, which keeps our time.
     clock
-        Tells the time of each look.
+        Tells the time of each look; never set while we run.
+    local_clock
+        The machine's own clock, which may be set.
     """
 
     def __init__(
-        self, path: Path, *, settle: timedelta, same_clock: bool, clock: Callable[[], datetime]
+        self,
+        path: Path,
+        *,
+        settle: timedelta,
+        same_clock: bool,
+        clock: Callable[[], datetime],
+        local_clock: Callable[[], datetime],
     ) -> None:
         self.path = path
         self.settling = 0
@@ -63,6 +71,7 @@ class InboxView:
         self._settle = settle
         self._same_clock = same_clock
         self._clock = clock
+        self._local_clock = local_clock
         self._seen: dict[str, Seen] = {}
 
     def candidates(self, known: Collection[tuple[str, str]]) -> Iterator[Candidate]:
@@ -106,7 +115,8 @@ class InboxView:
         now = self._clock()
         seen = remember(before.get(key), look, arriving=says == NameSays.ARRIVING, now=now)
         self._seen[key] = seen
-        if is_finished(seen, settle=self._settle, now=now, same_clock=self._same_clock):
+        local_time = self._local_clock() if self._same_clock else None
+        if is_finished(seen, settle=self._settle, now=now, local_time=local_time):
             return Candidate(name, key)
         self.settling += not seen.arriving
         return None

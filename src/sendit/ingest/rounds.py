@@ -127,6 +127,12 @@ class Rounds:
         room.tell("")
 
 
+def steady_clock() -> Callable[[], datetime]:
+    """Return a clock that shows the time of now, and then goes on however the machine's is set."""
+    offset = datetime.now(UTC) - timedelta(seconds=time.monotonic())
+    return lambda: offset + timedelta(seconds=time.monotonic())
+
+
 class _Room:
     """One inbox."""
 
@@ -140,7 +146,8 @@ class _Room:
             inbox.path,
             settle=rules.settle,
             same_clock=not network,
-            clock=lambda: datetime.now(UTC),
+            clock=steady_clock(),
+            local_clock=lambda: datetime.now(UTC),
         )
         self.settle = rules.settle
         self.known = KnownFolders(str(inbox.path))
