@@ -4,6 +4,7 @@ from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
 from sendit.server.database import SQLITE_OPTIONS, database_from_url
+from tests.support.installation import Installation
 
 
 def test_sqlite_address_is_a_file_with_careful_options() -> None:
@@ -11,6 +12,13 @@ def test_sqlite_address_is_a_file_with_careful_options() -> None:
 
     assert entry["NAME"] == "/srv/sendit/sendit.sqlite3"
     assert entry["OPTIONS"] == SQLITE_OPTIONS
+
+
+def test_sqlite_file_is_for_our_eyes_only(installation: Installation) -> None:
+    assert installation.run("status").returncode == 0
+
+    file = installation.work_dir / "sendit.sqlite3"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_commit_on_sqlite_is_durable(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:

@@ -7,7 +7,7 @@ from sendit.errors import TargetUnavailable
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import Keys, load_keys, one_at_a_time
 from sendit.records.models import Delivery, Installation
-from sendit.records.schema import migrate
+from sendit.records.schema import make_database_file, migrate
 from sendit.storage import PreparableTarget
 from sendit.terms import DeliveryState
 
@@ -26,6 +26,7 @@ def prepare(configuration: Configuration) -> Keys:
     """
     workspace = Workspace(configuration.settings.work_dir)
     with one_at_a_time(workspace.work_dir):
+        make_database_file(configuration)
         migrate()
         if Installation.objects.exists():
             workspace.check()

@@ -1,8 +1,23 @@
 """The tables, brought up to date; a module of its own, since only whoever starts needs it."""
 
+import os
+
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+
+from sendit.config import Configuration
+
+
+def make_database_file(configuration: Configuration) -> None:
+    """Make the file of an SQLite database if it is not there, so that only we can read it.
+
+    It holds the sessions of those who are signed in; SQLite gives its other files the same rights.
+    """
+    file = configuration.settings.database.sqlite_file
+    if file is not None and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def migrate() -> None:
