@@ -142,6 +142,16 @@ def test_identified_images_reach_a_target_that_accepts_them(line: Line) -> None:
     assert not line.workspace.phi(batch.pk).exists()
 
 
+def test_identified_patient_whose_id_is_a_way_out_stays_inside_the_target(line: Line) -> None:
+    line.set_project(AS_IS.replace('kind = "folder"', 'kind = "folder"\naccepts_identified = true'))
+    line.installation.add_study("ACC1", n_series=1, n_images=1, PatientID="..")
+
+    batch = line.run("ACC1")
+
+    assert batch.status == Status.DONE
+    assert [path.name for path in line.installation.out.iterdir()] == ["_"]
+
+
 def test_identified_images_never_reach_a_target_that_does_not_say_so(line: Line) -> None:
     chosen = line.configuration.projects["demo"]
     object.__setattr__(chosen, "anonymize", False)

@@ -114,13 +114,19 @@ def identified_package_of(work: Work) -> IdentifiedPackage:
             IdentifiedInstance(
                 number=nr,
                 file=original.name,
-                path="/".join(re.sub(r"[^A-Za-z0-9._-]", "_", part) or "_" for part in parts),
+                path="/".join(map(_safe_name, parts)),
                 sha256=sha256_of(original, progress=work.progress),
                 size=header.size,
             )
         )
         work.progress()
     return IdentifiedPackage(root, work.batch_id, tuple(instances))
+
+
+def _safe_name(part: str) -> str:
+    """Return a header's value as one name in a path; dots alone would lead elsewhere."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", part)
+    return name if name.strip(".") else "_"
 
 
 def _identified(work: Work, target: Target) -> IdentifiedTarget:
