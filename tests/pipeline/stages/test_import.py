@@ -510,6 +510,24 @@ def test_working_folder_of_another_database_is_neither_mixed_in_nor_removed(line
     assert "knows nothing of" in line.batch(batch_id).errors[0]["message"]
     assert len(tree(line.installation.inbox)) == 1
 
+    result = line.workspace.clean(batch_id) / "a/b.dcm"
+    result.parent.mkdir(parents=True)
+    result.write_bytes(b"the only result")
+    machine.turn_down(batch_id, reason="", now=line.clock)
+    line.work()
+
+    assert (foreign.read_bytes(), result.read_bytes()) == (b"the only copy", b"the only result")
+    assert line.err_folder("ACC1").is_dir()
+
+
+def test_batch_goes_on_when_the_folder_of_another_database_is_out_of_its_way(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=1)
+    batch_id = line.hand_in("ACC1")
+    foreign = line.workspace.phi(batch_id) / "2.dcm"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"the only copy")
+    line.work()
+
     foreign.parent.rename(line.installation.root / "elsewhere")
     machine.retry(batch_id, target=None, now=line.clock)
     line.work()

@@ -7,6 +7,7 @@ same folder, and nobody takes in half of it.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from sendit.pipeline.stages.inventory import free_err_name, is_err_name_of
@@ -30,7 +31,11 @@ def give_back(work: Work) -> None:
         if folder is not None and folder.is_dir() and not _is_named(work, folder):
             folder.rename(inbox / free_err_name(inbox, work.batch.folder))
             sync_folders([inbox])
-    _remove_work(work)
+    if images:
+        _remove_work(work)
+    else:  # files that lie under its number are another database's
+        with suppress(OSError):
+            remove_empty_folders(work.workspace.phi(work.batch_id))
 
 
 def _fill(work: Work, folder: Path, waiting: list[tuple[Image, Path]]) -> None:
