@@ -9,12 +9,13 @@ from django.core.management import call_command
 
 from sendit.config import Configuration
 from sendit.errors import KeyProblem, UsageError
+from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON
 from sendit.pipeline.preparation import prepare
 from sendit.records.encrypted import keyed_digest
-from sendit.records.models import Batch
-from sendit.terms import Stage, Status
-from tests.support.batches import add_unreadable, make_batch
+from sendit.records.models import Batch, Finding
+from sendit.terms import Reason, Stage, Status
+from tests.support.batches import NOW, add_unreadable, make_batch
 from tests.support.installation import Installation
 
 pytestmark = pytest.mark.django_db
@@ -280,3 +281,18 @@ def test_what_was_said_of_many_images_is_said_once(in_this_process: Configuratio
     assert "(7 times) [a/notes3.txt, " in errors[0]
     assert "and 2 more]" in errors[0]
     assert len(logged) == 1 + 7
+
+
+def test_held_image_is_named_by_the_number_that_release_takes() -> None:
+    made = batch("ACC1", status=Status.DONEPROCESSING, stage=Stage.CLEAN_UP, held=HELD_PERSON)
+    image = made.images.get(nr=2)
+    words = "1 image is held for a person; nothing of it was sent."
+    found = NewFinding(
+        Reason.PHOTO, words, Stage.DEIDENTIFY, severity=Finding.ALERT, file="a/b", image_id=image.pk
+    )
+    note(made.pk, [found], now=NOW)
+
+    said = say("status", "ACC1")
+
+    assert f"PHOTO: {words} [image 2 a/b]" in said
+    assert f"to do     sendit release {made.pk} --reason TEXT, or sendit resolve" in said

@@ -45,6 +45,7 @@ def test_batch_is_described_as_documented() -> None:
                 "message": "1 file is not DICOM; kept in the .err folder.",
                 "file": "deep/M\\xfcller.txt",
                 "image": None,
+                "number": 6,
                 "target": None,
                 "resolved": None,
             }

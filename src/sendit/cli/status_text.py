@@ -86,11 +86,17 @@ def entry_lines(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         alike.setdefault(key, []).append(entry)
     for (stage, code, message, settled), same in alike.items():
         times = f" ({len(same)} times)" if len(same) > 1 else ""
-        names = [one_line(entry["file"]) for entry in same if entry["file"]]
+        names = [name for entry in same if (name := _file_of(entry))]
         more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         files = f" [{', '.join(names[:SHOWN])}{more}]" if names else ""
         end = f" ({one_line(settled)})" if settled else ""
         yield f"{_second(same[0]['time'])} {stage} {code}: {message}{times}{files}{end}"
+
+
+def _file_of(entry: Mapping[str, Any]) -> str:
+    """Return what an entry is about: an image by its number, and the file while it is known."""
+    number = f"image {entry['number']}" if entry["image"] else ""
+    return " ".join(filter(None, (number, one_line(entry["file"] or ""))))
 
 
 def _second(moment: str) -> str:

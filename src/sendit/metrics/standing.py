@@ -10,7 +10,7 @@ from datetime import datetime
 from sendit.metrics.wording import moment_text
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
 from sendit.records.models import Batch
-from sendit.terms import EMPTY_FOLDER, Stage, Status
+from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, Outcome, Stage, Status
 
 DOING: dict[str, str] = {
     Stage.IMPORT: "being read in",
@@ -88,4 +88,8 @@ def _retry(batch: Batch) -> str:
 
 
 def _resolve(batch: Batch) -> str:
-    return f"sendit resolve {batch.pk} --accept|--reject"
+    words = f"sendit resolve {batch.pk} --accept|--reject"
+    held = {code for code, outcome in OUTCOME_OF.items() if outcome is Outcome.HELD}
+    if any(alert["code"] in held and not alert.get("resolved") for alert in batch.alerts):
+        return f"sendit release {batch.pk} --reason TEXT, or {words}"
+    return words

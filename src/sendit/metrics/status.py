@@ -36,8 +36,8 @@ def describe(
     these = _among([batch.pk for batch in batches], listed_at_once=listed_at_once)
     counts = _image_counts(these)
     deliveries = _deliveries(these)
-    files = _files(these) if with_files else {}
-    return [_describe(batch, counts[batch.pk], deliveries[batch.pk], files) for batch in batches]
+    about = _about(these, with_files=with_files)
+    return [_describe(batch, counts[batch.pk], deliveries[batch.pk], about) for batch in batches]
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -51,7 +51,7 @@ def _describe(
     batch: Batch,
     counts: Counter[tuple[str, str]],
     deliveries: list[dict[str, Any]],
-    files: dict[int, str],
+    about: dict[int, dict[str, Any]],
 ) -> dict[str, Any]:
     by_verdict = Counter[str]()
     for (verdict, _), number in counts.items():
@@ -63,13 +63,13 @@ def _describe(
         "status": batch.status,
         "stage": batch.stage or None,
         "has_error": batch.has_error,
-        "errors": _entries(batch.errors, files),
+        "errors": _entries(batch.errors, about),
         "images": {word.value: counts[Verdict.ACCEPTED, word] for word in IMAGE_STATES},
         "excluded": by_verdict[Verdict.EXCLUDED],
         "held_images": by_verdict[Verdict.HELD],
         "rejected": by_verdict[Verdict.REJECTED],
         "unreadable": batch.unreadable,
-        "alerts": _entries(batch.alerts, files),
+        "alerts": _entries(batch.alerts, about),
         "deliveries": deliveries,
         "held": batch.held or None,
         "retry_at": iso(batch.retry_at),
@@ -79,9 +79,12 @@ def _describe(
     }
 
 
-def _entries(entries: list[dict[str, Any]], files: dict[int, str]) -> list[dict[str, Any]]:
+def _entries(
+    entries: list[dict[str, Any]], about: dict[int, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    nothing = {"file": None, "number": None}
     return [
-        {key: entry.get(key) for key in _ENTRY_KEYS} | {"file": files.get(entry["finding"])}
+        {key: entry.get(key) for key in _ENTRY_KEYS} | about.get(entry["finding"], nothing)
         for entry in entries
     ]
 
@@ -113,9 +116,13 @@ def _deliveries(these: Q) -> dict[int, list[dict[str, Any]]]:
     return deliveries
 
 
-def _files(these: Q) -> dict[int, str]:
-    rows = Finding.objects.filter(these, file__isnull=False)
-    return {pk: _printable(file) for pk, file in rows.values_list("pk", "file")}
+def _about(these: Q, *, with_files: bool) -> dict[int, dict[str, Any]]:
+    """Return the file of each finding, and its number in the batch, which tells nothing."""
+    rows = Finding.objects.filter(these).values_list("pk", "file", "nr", "image__nr")
+    return {
+        pk: {"file": _printable(file) if with_files and file else None, "number": image or nr}
+        for pk, file, nr, image in rows
+    }
 
 
 def _printable(file: Any) -> str:

@@ -150,8 +150,8 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
     shown = f" ({detail})" if detail else ""
     if fate is Outcome.HELD:
         message = (
-            f"1 image is held for a person{shown}; nothing of it was sent. The guide on what is "
-            "wrong says what the reason means and what lets such images go on."
+            f"1 image is held for a person{shown}; nothing of it was sent. Look at it, then "
+            '"sendit release" lets it go on and "sendit resolve --accept" leaves it out.'
         )
     else:
         message = (

@@ -27,7 +27,7 @@ is what nothing else has looked at."""
             "--image",
             type=int,
             metavar="N",
-            help="Its number in the batch, as the report says it; without it, all that are held.",
+            help="Its number in the batch, as status and report say it; else all that are held.",
         )
         parser.add_argument(
             "--reason",
