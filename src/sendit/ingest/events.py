@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from watchfiles import watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 from watchfiles.main import FileChange
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ class Waiter:
     def _changed(self, changes: Generator[set[FileChange], None, None]) -> bool:
         try:
             return bool(next(changes, None))
+        except WatchfilesRustInternalError:
+            # It ends at a name that is not UTF-8; something changed, and listening begins anew.
+            self._changes = self._listen()
+            return True
         except OSError as error:
             logger.warning(
                 "no events for the inboxes (%s); they are looked at regularly", type(error).__name__

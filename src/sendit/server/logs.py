@@ -84,6 +84,8 @@ def logging_configuration(*, log_format: str, level: str) -> dict[str, object]:
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # Warns about values, and quotes them.
             "pydicom": {"handlers": [], "level": "CRITICAL", "propagate": False},
+            # Names every path that changes, when asked for details.
+            "watchfiles": {"handlers": [], "level": "WARNING", "propagate": True},
         },
     }
 
