@@ -169,7 +169,7 @@ def test_plain_files_beside_the_folders_are_said_once_without_their_names(
 
     said = [record for record in caplog.records if "beside the folders" in record.message]
     assert len(said) == 1
-    assert "1 plain files" in said[0].message
+    assert "not taken in (1)" in said[0].message
     assert "CANARY1" not in caplog.text
     assert (installation.inbox / "CANARY1").is_file()
 
