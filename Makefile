@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test check bench serve docs audit
+.PHONY: help demo test check bench serve docs audit fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 8
@@ -33,6 +33,9 @@ bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
 	$(BIN)/python -m benchmarks.audit $(AUDIT)
+
+fuzz: $(VENV)/.dev  ## spoil files at random and see how the engine ends (FUZZ="--seconds 3600")
+	PYTHONPATH=src:. $(BIN)/python -m tests.deid.fuzz $(FUZZ)
 
 docs: $(VENV)/.dev  ## check the links of the documentation and run its examples
 	$(BIN)/python -m pytest tests/docs

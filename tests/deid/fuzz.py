@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.deid.fuzz --seconds 3600
+    make fuzz FUZZ="--seconds 3600"
 
 A failing input is kept in ``tests/deid/seeds`` under the number that made it; ``test_fuzz``
 runs those on every test run.
