@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection
@@ -27,9 +26,6 @@ from sendit.pipeline.liveness import name_of, own_name
 from sendit.pipeline.runner import Runner, Step, utc_now
 from sendit.records.installation import load_keys
 from sendit.workers.entry import begin
-
-if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +43,7 @@ _PR_SET_PDEATHSIG = 1
 @dataclass(slots=True)
 class _Worker:
     process: SpawnProcess
-    deadline: "Synchronized[float]"
+    deadline: ctypes.c_double
     """Epoch seconds by which the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
     name: str
 
@@ -115,7 +111,8 @@ class Pool:
             )
 
     def _begin(self) -> _Worker:
-        deadline = self._context.Value("d", NOT_BEGUN)
+        # Without a lock: a worker that dies holding one would stop us when we read.
+        deadline = self._context.RawValue(ctypes.c_double, NOT_BEGUN)
         process = self._context.Process(
             target=begin, args=(os.getpid(), deadline), name="sendit-worker", daemon=True
         )
@@ -127,7 +124,7 @@ class Pool:
         machine.release_claims(worker.name, now=utc_now(), stuck=stuck)
 
 
-def work(parent: int, deadline: "Synchronized[float]") -> None:
+def work(parent: int, deadline: ctypes.c_double) -> None:
     """Be one worker: take the next step of whatever is most advanced, until told to stop."""
     stopping = False
 
