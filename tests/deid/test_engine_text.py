@@ -52,6 +52,16 @@ def test_name_in_another_alphabet_is_found_and_the_rest_stays_readable(tmp_path:
     assert "МУХИНА" not in after.SeriesDescription
 
 
+def test_codes_that_people_make_up_are_searched(tmp_path: Path) -> None:
+    after, _ = result_of(
+        tmp_path, ContentLabel="SANDPIPER", GraphicLayer="LAYER1", ScanOptions="FAST\\D20190314"
+    )
+
+    assert after.ContentLabel == "REMOVED"
+    assert after.GraphicLayer == "LAYER1"
+    assert list(after.ScanOptions) == ["FAST", "REMOVED"]
+
+
 def test_uid_in_a_text_goes(tmp_path: Path) -> None:
     after, _ = result_of(tmp_path, ProtocolName="1.2.840.113619.2.55.3.99")
 

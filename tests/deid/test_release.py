@@ -17,6 +17,7 @@ from pydicom.uid import (
 )
 
 from sendit.deid.release import Allowance, Gate, check_release, known_of
+from sendit.deid.release_words import dates_in
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
 from tests.support.cleaned import OPTIONS, clean_copy, moved, rewrite
@@ -127,6 +128,11 @@ HARMLESS_TEXTS = {
     "moved date": moved("20190314"),
     "an unknown name": "de Quervain",
 }
+
+
+def test_the_year_of_a_date_and_a_measure_are_no_date() -> None:
+    assert dates_in("28 November 2009 1.5mm") == {"20091128"}
+    assert dates_in("2009.1.5 or 5/1/2009") == {"20090105", "20090501"}
 
 
 @pytest.mark.parametrize("value", HARMLESS_TEXTS.values(), ids=HARMLESS_TEXTS)

@@ -169,6 +169,11 @@ def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
         ("seen March 2024", "seen *"),
         ("seen 4th of March", "seen *"),
         ("040324 x", "* x"),
+        ("x 04032024 or 03042024", "x * or *"),
+        ("4.3.24 and 3/4/24 and 4-3-24", "3.2.24 and 2/3/24 and 3-2-24"),
+        ("version 4.3.25", "version 4.3.25"),
+        ("born 3.12.45 or 03/12/45", "born * or *"),
+        ("28 November 2009 1.5mm", "29 October 2009 1.5mm"),
     ],
 )
 def test_dates_move_in_their_own_notation(text: str, expected: str) -> None:
@@ -188,6 +193,36 @@ def test_dates_go_without_a_shift_and_stay_under_full_dates() -> None:
 
 def test_a_month_that_is_also_a_name_does_not_cost_the_date() -> None:
     assert cleaned("May 4, 2024", known_as("May^Eva"), shift_days=1) == "May 5, 2024"
+
+
+def test_an_initial_is_not_taken_from_a_term() -> None:
+    known = known_as("Garcia^Thea")
+
+    assert cleaned("Garcia T1 mprage", known) == "* T1 mprage"
+    assert cleaned("Garcia T head", known) == "* head"
+
+
+def test_a_telephone_number_ends_before_a_measure() -> None:
+    assert cleaned("Tel 8039489801 1.5mm") == "* 1.5mm"
+    assert cleaned("+49 864 3644799 1.5mm") == "* 1.5mm"
+
+
+def test_the_number_of_an_id_is_known_without_its_letters() -> None:
+    assert cleaned("no 27018 of 2701823", known_as("", "PAT-2701823")) == "no 27018 of *"
+
+
+def test_a_name_in_a_description_does_not_take_a_unit_along() -> None:
+    known = collect([(0x00104000, "LT", "1.5mm Garcia^Eva"), (0x00104000, "LT", "brain Kite^Ida")])
+
+    assert cleaned("1.5mm GARCIA and Kite", known) == "1.5mm * and *"
+
+
+def test_what_is_kept_as_a_device_or_a_place_still_names_no_person() -> None:
+    cleaner = Cleaner(known_as(study_date="20240304"), shift_days=-30)
+
+    kept = cleaner.clean_known("CT 71234567 a@b.org Kite^Ida 1.2.840.113619.2.5.99 4.3.24 95 years")
+
+    assert kept.value == "CT 71234567 * 3.2.24 90 years"
 
 
 def test_values_stay_apart_and_their_number_stays() -> None:

@@ -52,6 +52,8 @@ SUBJECT_AGE: Final = b"121033"
 OLDEST: Final = 89
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
+NUMBERED: Final = re.compile(r"\d{7}", re.ASCII)
+"""No term has so long a number in it; a date, a telephone and an id have."""
 MAX_REMEMBERED: Final = 20_000
 
 
@@ -257,12 +259,16 @@ def search_known(rule: Rule, value: bytes, context: Context) -> Result:
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep code strings, except for a value in which a distinctive identifier stands."""
     parts = value.decode("latin-1").split("\\")
-    new = [CODE if context.cleaner.holds(part.strip(" \0")) else part for part in parts]
+    new = [CODE if _identifies(part.strip(" \0"), context.cleaner) else part for part in parts]
     if new == parts:
         return None, (rule.note if rule.note.action else None)
     data = "\\".join(new).encode("latin-1")
     data += b" " * (len(data) & 1)
     return rule.element(data), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
+
+
+def _identifies(code: str, cleaner: Cleaner) -> bool:
+    return NUMBERED.search(code) is not None or cleaner.holds(code)
 
 
 def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:

@@ -12,6 +12,7 @@ Elements of VR DA and DT are left to ``dates``; this module sees text only.
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from re import Match
 
 from sendit.deid.known import Known
@@ -66,6 +67,8 @@ _SHORT = re.compile(
     rf"{_BEFORE}(?:(?P<a>\d\d)(?P<s>[-/.])(?P<b>\d\d)(?P=s)(?P<y>\d\d)"
     rf"|(?P<a1>\d\d?)/(?P<b1>\d\d?)/(?P<y1>\d\d)){_AFTER}"
 )
+_LOOSE = re.compile(rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/.])(?P<b>\d\d?)(?P=s)(?P<y>\d\d){_AFTER}")
+"""Written like a version number: a date only if it is a known one."""
 _D_NAME_Y = re.compile(
     rf"{_BEFORE}(?P<d>\d\d?)(?:(?P<o>st|nd|rd|th)|er|\.|º)?[ _.,/-]*(?:of |de )?(?P<n>{_NAME})"
     rf"[ _.,/-]*(?:de |del )?(?P<y>{_YEAR4}|'?\d\d)(?!\d)(?![.,:]\d)",
@@ -95,7 +98,7 @@ _DAY_AND_MONTH = re.compile(
     rf"|(?:{_LONG_NAME})[ _-]+[0-3]?\d(?:st|nd|rd|th)?(?![^\W_])(?![.,]\d))",
     re.IGNORECASE,
 )
-_SIX = re.compile(r"(?<!\d)(?<!\d\.)\d{6}(?!\d)")
+_RUN = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{6}|\d{8})(?!\d)")
 
 
 def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[Span]:
@@ -111,10 +114,15 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
     taken = bytearray(len(text))
     for pattern in (_COMPACT, _YMD, _DMY, _D_NAME_Y, _NAME_D_Y, _Y_NAME_D, _CJK, _SHORT):
         for match in pattern.finditer(text):
-            readings = _readings(match)
+            readings = _readings(match, known)
             if readings and not any(taken[match.start() : match.end()]):
                 taken[match.start() : match.end()] = b"\1" * len(match.group())
                 yield from _answer(match, readings, known=known, shift_days=shift_days)
+    for match in _LOOSE.finditer(text):
+        readings = [day for day in _loose_readings(match, known) if _is_known(day, known)]
+        if readings and not any(taken[match.start() : match.end()]):
+            taken[match.start() : match.end()] = b"\1" * len(match.group())
+            yield from _answer(match, readings, known=known, shift_days=shift_days)
     for pattern in (_PARTIAL, _DAY_AND_MONTH, _CJK_MONTH):
         for match in pattern.finditer(text):
             if shift_days != 0 and not any(taken[match.start() : match.end()]):
@@ -152,12 +160,13 @@ def _choose(readings: list[date], known: Known) -> date | None:
     return told[0] if len(told) == 1 else None
 
 
-def _readings(match: Match[str]) -> list[date]:
+def _readings(match: Match[str], known: Known) -> list[date]:
     groups = match.groupdict()
     if "a" in groups:
-        return _numeric_readings(groups)
+        return _in_known_centuries(_numeric_readings(groups), groups, known)
     month = _MONTHS[groups["n"].casefold()] if "n" in groups else int(groups["m"])
-    return _valid(_year(groups["y"]), month, int(groups["d"]))
+    found = _valid(_year(groups["y"]), month, int(groups["d"]))
+    return _in_known_centuries(found, groups, known)
 
 
 def _numeric_readings(groups: dict[str, str | None]) -> list[date]:
@@ -169,6 +178,28 @@ def _numeric_readings(groups: dict[str, str | None]) -> list[date]:
     if len(year) == 2:
         found += _valid(_year(first), int(second), int(year))
     return list(dict.fromkeys(found))
+
+
+def _loose_readings(match: Match[str], known: Known) -> list[date]:
+    first, second, year = int(match["a"]), int(match["b"]), _year(match["y"])
+    found = [*_valid(year, second, first), *_valid(year, first, second)]
+    return _in_known_centuries(list(dict.fromkeys(found)), match.groupdict(), known)
+
+
+def _in_known_centuries(
+    readings: list[date], groups: dict[str, str | None], known: Known
+) -> list[date]:
+    """Read a year of two digits as the century before, too, if that day is known."""
+    year = groups["y"] or groups.get("y1") or ""
+    if len(year.lstrip("'")) > 2:
+        return readings
+    before = [old for day in readings for old in _valid(day.year - 100, day.month, day.day)]
+    told = [day for day in before if _is_known(day, known)]
+    return told or readings
+
+
+def _is_known(day: date, known: Known) -> bool:
+    return day in known.dates or day in known.birth_dates
 
 
 def _valid(year: int, month: int, day: int) -> list[date]:
@@ -205,11 +236,12 @@ def _rewrite(match: Match[str], day: date, moved: date) -> str:
 
 
 def _numeric_parts(match: Match[str], day: date, moved: date) -> list[tuple[str, int]]:
-    tail = "" if match["a"] else "1"
+    tail = "" if match["a"] else "1"  # the second half of _SHORT
     first, second, year = (match[f"{name}{tail}"] for name in "aby")
-    if (_year(year), int(second), int(first)) == (day.year, day.month, day.day):
+    same_year = int(year) == (day.year if len(year) > 2 else day.year % 100)
+    if same_year and (int(second), int(first)) == (day.month, day.day):
         order = (moved.day, moved.month, moved.year)
-    elif (_year(year), int(first), int(second)) == (day.year, day.month, day.day):
+    elif same_year and (int(first), int(second)) == (day.month, day.day):
         order = (moved.month, moved.day, moved.year)
     else:
         order = (moved.year % 100, moved.month, moved.day)
@@ -242,15 +274,19 @@ def _month_name(old: str, month: int) -> str:
 
 
 def _known_compact(text: str, *, known: Known, keep: bool) -> Iterator[Span]:
-    """Yield six digits that are a known date with a two-digit year."""
+    """Yield six or eight digits that are a known date, in an order that only it tells."""
     days = known.birth_dates if keep else known.birth_dates | known.dates
-    for match in _SIX.finditer(text):
-        first, second, third = (int(match.group()[i : i + 2]) for i in (0, 2, 4))
-        for year, month, day in (
-            (first, second, third),
-            (third, first, second),
-            (third, second, first),
-        ):
-            if any((d.year % 100, d.month, d.day) == (year, month, day) for d in days):
-                yield Span(match.start(), match.end(), RULE)
-                break
+    written = {form for day in days for form in _compact_forms(day)} if days else frozenset()
+    for match in _RUN.finditer(text):
+        if match.group() in written:
+            yield Span(match.start(), match.end(), RULE)
+
+
+@lru_cache(maxsize=1024)
+def _compact_forms(day: date) -> tuple[str, ...]:
+    month_day, day_month = f"{day.month:02d}{day.day:02d}", f"{day.day:02d}{day.month:02d}"
+    short = f"{day.year % 100:02d}"
+    return (
+        *(short + month_day, month_day + short, day_month + short),
+        *(f"{month_day}{day.year:04d}", f"{day_month}{day.year:04d}"),
+    )

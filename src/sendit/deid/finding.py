@@ -116,13 +116,25 @@ class _Reading:
         if not letters.isalpha():
             return inner < GAP or edges >= SEAM
         if one.whole:
-            return edges >= SEAM or (inner == INSIDE and len(letters) >= _RUN_TOGETHER)
+            if edges >= SEAM:
+                return not self._ends_in_a_term(end)
+            return inner == INSIDE and len(letters) >= _RUN_TOGETHER
         if inner >= SEAM:
             return edges >= SEAM and (inner < GAP or not self._is_plain_words(start, end))
         if edges >= SEAM:
             return not self._is_protected(start, end)
         enough = _AT_AN_EDGE if max(left, right) >= SEAM else _ANYWHERE
         return len(letters) >= enough and not self._is_in_longer_word(start, end)
+
+    def _ends_in_a_term(self, end: int) -> bool:
+        """Return whether the initial behind a name is the T of T1, not Tom's."""
+        breaks, letters = self._folded.breaks, self._folded.letters
+        return (
+            breaks[end] == SEAM
+            and breaks[end - 1] >= GAP
+            and letters[end - 1].isalpha()
+            and letters[end].isdigit()
+        )
 
     def _accepts_short(
         self, start: int, end: int, one: Identifier, *, edges: int, inner: int

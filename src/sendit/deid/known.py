@@ -30,9 +30,11 @@ from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 _TEXT_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "UN", "AE", "CS", "IS", "DS"))
 _FREE_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "UN"))
 _BIRTH_TAGS = frozenset((0x00100030, 0x00100033, 0x00100034))
-_CARET_NAME = re.compile(r"[^\W\d_][\w'. -]*(?:\^[^\W\d_][\w'. -]*)+")
+_CARET_NAME = re.compile(r"(?<![\w.])[^\W\d_][\w'’. -]*(?:\^[^\W\d_][\w'’-]*)+")
 _DIGITS = re.compile(r"\d{8}")
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
+_LONG_RUN = re.compile(r"\d{6,}")
+"""So many digits of an id tell it without the letters around them."""
 _SHORTEST_WORD = 4
 _SHORTEST_NUMBER = 5
 _DATE_DIGITS = 8
@@ -152,9 +154,17 @@ def _persons(value: str) -> Iterator[Identifier]:
 def _caret_names(value: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
     # Siemens writes protocols as "head^brain routine": one clinical word, and it is no name.
     for match in _CARET_NAME.finditer(value):
-        words = [squeeze(word) for word in re.split(r"[\W\d_]+", match.group())]
-        if not any(vocabulary.is_common(word) for word in words if word):
-            yield from _persons(match.group())
+        name = match.group()
+        if _has_common_word(name, vocabulary):
+            # "T1 brain Miller^Ada": a description may stand before the name.
+            name = name.partition("^")[0].split()[-1] + name[name.index("^") :]
+        if not _has_common_word(name, vocabulary):
+            yield from _persons(name)
+
+
+def _has_common_word(name: str, vocabulary: Vocabulary) -> bool:
+    words = (squeeze(word) for word in re.split(r"[\W\d_]+", name))
+    return any(vocabulary.is_common(word) for word in words if word)
 
 
 def _of_kind(value: str, *, kind: Kind, vocabulary: Vocabulary) -> Iterator[Identifier]:
@@ -174,6 +184,8 @@ def _id_forms(value: str, kind: Kind) -> Iterator[Identifier]:
     bare = letters.lstrip("0")
     if bare != letters and not is_short(bare):
         yield Identifier(bare, whole=True, kind=kind)
+    if not letters.isdigit():
+        yield from (Identifier(run, whole=True, kind=kind) for run in _LONG_RUN.findall(letters))
     if "^" in value and re.search(r"[^\W\d_]{2}", value):
         for form, whole in name_forms(value):
             yield Identifier(form, whole, kind)

@@ -43,14 +43,14 @@ _PHONE_LABEL = (
 )
 _PHONE = re.compile(
     # +49 (0)711 123-456 and 0049 …
-    r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}[ ./()-]{0,3}(?:\(?\d{1,5}\)?[ ./-]{0,2}){2,5}\d(?!\w)"
+    r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}[ ./()-]{0,3}(?:\(?\d{1,5}\)?[ ./-]{0,2}){2,5}\d(?!\w|[.,]\d)"
     # (650) 723-4000, 650-723-4000, 650.723.4000, 1-800-555-0199
     r"|(?<![\w.])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w.]\d|\d)"
     r"|(?<![\w.-])\d{3}-\d{4}(?![\w.-])"
     # 0711/1234567, 030 1234567, 01 42 34 56 78
     r"|(?<![\w.])0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
     r"|(?<![\w.])0\d(?:[ .-]\d\d){4}(?![\w.])"
-    rf"|\b{_PHONE_LABEL}[.:#]?\s*[(+]?\d[\d ()./-]{{2,}}\d",
+    rf"|\b{_PHONE_LABEL}[.:#]?\s*[(+]?\d(?:(?! \d{{1,2}}[.,]\d{{1,2}}(?![\d.]))[\d ()./-]){{2,}}\d",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
@@ -151,6 +151,18 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
     if "^" in text:
         yield from _caret_names(text, vocabulary)
+
+
+def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield what has no place even in the name of a device: mails, names in PN form, UIDs, ages."""
+    for match in _EMAIL.finditer(text):
+        yield Span(match.start(), match.end(), "pattern:email")
+    if "^" in text:
+        yield from _caret_names(text, vocabulary)
+    for match in _UID.finditer(text):
+        if _is_foreign_uid(match):
+            yield Span(match.start(), match.end(), "pattern:uid")
+    yield from _ages(text)
 
 
 def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:

@@ -27,7 +27,7 @@ _NOBODY_WORDS = (
     "x xx xxx anon anonymous anonym anonymized anonymised unknown none null noname nobody test"
     " phantom patient"
     " volunteer deidentified removed na tbd operator user admin default technologist radiologist"
-    " physician doctor tech service siemens philips qa qc"
+    " physician doctor tech service siemens philips qa qc enter text"
 )
 _NOBODY = frozenset(_NOBODY_WORDS.split())
 

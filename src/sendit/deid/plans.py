@@ -84,6 +84,8 @@ TEXT_VALUE: Final = 0x0040A160
 """What a TEXT item of a report says; such an item may not be without (PS3.3 C.17.3.2)."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
 TERM_GROUPS: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
+LABELS: Final = frozenset((0x00700002, 0x00700080))
+"""Code strings of those groups that people make up: Graphic Layer, Content Label."""
 TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
 """Code strings that hold a defined term."""
 CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x00080120))
@@ -295,7 +297,8 @@ class DeidPlan(Plan):
         note = Note(self._prefix + tag_text(tag), "", "")
         if vr in TEXT_VRS and tag not in CODES:
             return REPORT, self._rule(tag, vr, note, actions.search), discard
-        if vr == b"CS" and tag >> 16 not in TERM_GROUPS and tag not in TERMS:
+        is_term = tag in TERMS or (tag >> 16 in TERM_GROUPS and tag not in LABELS)
+        if vr == b"CS" and not is_term:
             return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
         if tag in ROLES and not self._place.path:
             rule = self._rule(tag, vr, note, actions.keep)

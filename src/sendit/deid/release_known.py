@@ -249,7 +249,7 @@ class Dossier:
         elif is_ideographic(word):
             if len(word) > 1:
                 known.long[word] = Kind.NAME
-        elif len(word) > 1 and word.rstrip("0123456789") not in DUMMIES:
+        elif len(letters := word.rstrip("0123456789")) > 1 and letters not in DUMMIES:
             known.words[word] = known.words.get(word, Kind(0)) | Kind.NAME
             if len(word) >= _LONG and not is_clinical_term(word):
                 known.long[word] = Kind.NAME

@@ -26,7 +26,8 @@ anonymous anonymized anonymised anonymise anon deidentified removed unknown none
 noname nobody test demo sample example subject volunteer phantom undefined unspecified
 notavailable applicable patient hidden redacted masked blank empty xxx xxxx xxxxx zzz dummy animal
 physician operator service siemens ge philips toshiba canon hitachi hologic fuji agfa kodak
-carestream default user technologist radiologist doctor admin johndoe janedoe doejohn doejane
+carestream default user technologist radiologist doctor admin johndoe janedoe doejohn doejane text
+enter entertext
 """
 DUMMIES = frozenset(squeeze(word) for word in _DUMMY_WORDS.split())
 """What stands where an identifier was removed before, folded and squeezed."""

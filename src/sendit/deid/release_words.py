@@ -70,8 +70,8 @@ _MONTHS = {
     for name in names.split()
 }
 _NUMERIC_DATE = re.compile(
-    r"(?<![\d.])(?:(\d{4})[-./ ](\d{1,2})[-./ ](\d{1,2})"
-    r"|(\d{1,2})[-./ ](\d{1,2})[-./ ](\d{4}|\d{2}))(?!\d)"
+    r"(?<![\d.])(?:(\d{4})([-./ ])(\d{1,2})\2(\d{1,2})"
+    r"|(\d{1,2})([-./ ])(\d{1,2})\6(\d{4}|\d{2}))(?!\d)"
 )
 _COMPACT_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:\d{6})?(?!\d)")
 _WORDED_DATE = re.compile(
@@ -133,7 +133,7 @@ def dates_in(text: str) -> set[str]:
     for match in _COMPACT_DATE.finditer(text):
         _add(found, *match.groups())
     for match in _NUMERIC_DATE.finditer(text):
-        year, month, day, first, second, last = match.groups()
+        year, _, month, day, first, _, second, last = match.groups()
         _add(found, year, month, day) if year else _add_either(found, first, second, last)
     for match in _WORDED_DATE.finditer(text):
         day, name, year, name2, day2, year2 = match.groups()

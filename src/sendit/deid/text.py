@@ -27,7 +27,7 @@ from sendit.deid.dates_in_text import find_dates, is_month
 from sendit.deid.finding import Finder
 from sendit.deid.folding import REMOVED
 from sendit.deid.known import Known, is_short
-from sendit.deid.patterns import find_patterns
+from sendit.deid.patterns import find_patterns, find_persons
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
@@ -82,10 +82,12 @@ class Cleaner:
         return answer
 
     def clean_known(self, value: str) -> Cleaned:
-        """Return the text without known identifiers; numbers and dates of others stay."""
+        """Return the text without known identifiers and persons, dates moved; numbers stay."""
         answer = self._known_answers.get(value)
         if answer is None:
-            spans = merge(Span(find.start, find.end, RULE) for find in self._finder.find(value))
+            finds = (Span(find.start, find.end, RULE) for find in self._finder.find(value))
+            persons = find_persons(value, self._vocabulary)
+            spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
             answer = Cleaned(apply(value, spans), tuple(span.rule for span in spans))
             self._known_answers[value] = answer
         return answer
