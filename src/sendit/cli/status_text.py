@@ -8,6 +8,7 @@ from sendit.cli.table import one_line, table
 from sendit.config import Configuration
 from sendit.ingest.inbox import beside_folders
 from sendit.ingest.intake import printable
+from sendit.metrics.said import said_once
 from sendit.metrics.standing import standing
 from sendit.pipeline.admission import obstacle
 from sendit.pipeline.sweep import err_folders
@@ -15,8 +16,6 @@ from sendit.records.models import Batch
 from sendit.terms import Status
 
 HEADER = ("batch", "uid", "project", "status", "images", "", "how it stands")
-SHOWN = 5
-"""File names that stand after a message; ``status --json`` has them all."""
 BESIDE = (
     ("excluded", "excluded"),
     ("held_images", "held"),
@@ -80,23 +79,11 @@ def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) ->
 
 def entry_lines(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield errors or alerts, one a line; what was said of several files is said once."""
-    alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        key = (entry["stage"], entry["code"], entry["message"], entry["resolved"] or "")
-        alike.setdefault(key, []).append(entry)
-    for (stage, code, message, settled), same in alike.items():
-        times = f" ({len(same)} times)" if len(same) > 1 else ""
-        names = [name for entry in same if (name := _file_of(entry))]
-        more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        files = f" [{', '.join(names[:SHOWN])}{more}]" if names else ""
-        end = f" ({one_line(settled)})" if settled else ""
-        yield f"{_second(same[0]['time'])} {stage} {code}: {message}{times}{files}{end}"
-
-
-def _file_of(entry: Mapping[str, Any]) -> str:
-    """Return what an entry is about: an image by its number, and the file while it is known."""
-    number = f"image {entry['number']}" if entry["image"] else ""
-    return " ".join(filter(None, (number, one_line(entry["file"] or ""))))
+    for one in said_once(entries):
+        times = f" {one.times}" if one.times else ""
+        places = f" [{one_line(one.places)}]" if one.places else ""
+        settled = f" ({one_line(one.resolved)})" if one.resolved else ""
+        yield f"{one.time} {one.stage} {one.code}: {one.message}{times}{places}{settled}"
 
 
 def _second(moment: str) -> str:

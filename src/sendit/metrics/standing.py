@@ -84,7 +84,7 @@ def _bad_words(batch: Batch) -> str:
 
 
 def _retry(batch: Batch) -> str:
-    return f"sendit retry {batch.pk}"
+    return f"sendit retry {batch.pk}, or sendit resolve {batch.pk} --reject"
 
 
 def _resolve(batch: Batch) -> str:

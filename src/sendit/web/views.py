@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from sendit import __version__
 from sendit.errors import SenditError
 from sendit.metrics.numbers import batches_by_status
+from sendit.metrics.said import Said, said_once
 from sendit.metrics.standing import Standing, standing
 from sendit.metrics.status import describe
 from sendit.metrics.wording import duration_text, moment_text
@@ -56,9 +57,13 @@ class Row:
         return int(self.told["unreadable"] + self.told["rejected"])
 
     @property
-    def open_errors(self) -> list[dict[str, Any]]:
-        """Errors that nothing and nobody has settled."""
-        return [error for error in self.told["errors"] if not error["resolved"]]
+    def open_entries(self) -> list[Said]:
+        """Errors that nothing and nobody has settled; without any, such alerts."""
+        errors, alerts = (
+            [entry for entry in self.told[what] if not entry["resolved"]]
+            for what in ("errors", "alerts")
+        )
+        return said_once(errors or alerts)
 
 
 @require_safe
