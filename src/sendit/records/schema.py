@@ -3,7 +3,7 @@
 import os
 
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from sendit.config import Configuration
@@ -16,8 +16,11 @@ def make_database_file(configuration: Configuration) -> None:
     """
     file = configuration.settings.database.sqlite_file
     if file is not None and not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise OperationalError(f"{file} cannot be made ({error.strerror})") from None
 
 
 def migrate() -> None:
