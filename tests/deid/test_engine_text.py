@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydicom.dataelem import RawDataElement
 
 from sendit.deid import Engine, Recipe
 from tests.deid.engines import deidentified, identities_for
@@ -60,6 +61,40 @@ def test_codes_that_people_make_up_are_searched(tmp_path: Path) -> None:
     assert after.ContentLabel == "REMOVED"
     assert after.GraphicLayer == "LAYER1"
     assert list(after.ScanOptions) == ["FAST", "REMOVED"]
+
+
+def test_what_should_be_a_time_or_a_number_names_nobody(tmp_path: Path) -> None:
+    ds = make_instance()
+    for tag, vr in ((0x00080031, "TM"), (0x00180060, "DS"), (0x00180050, "DS")):
+        ds[tag] = RawDataElement(tag, vr, 9, b"SANDPIPER ", 0, False, True)
+    ds[0x00180050] = RawDataElement(0x00180050, "DS", 6, b"1.#IND", 0, False, True)
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    result = deidentified(source, tmp_path, recipe=RESEARCH)[1]
+
+    written = (tmp_path / str(result.file)).read_bytes()
+    assert b"SANDPIPER" not in written
+    assert b"1.#IND" in written
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-16-be", "utf-16-le"])
+def test_names_among_bytes_are_blanked(tmp_path: Path, encoding: str) -> None:
+    text = "desc of sandpiper's screen"
+    profile = b"\0\1\2\3mntr" + text.encode(encoding) + b"\0\0\xff\xfe"
+
+    after, _ = result_of(tmp_path, ICCProfile=profile)
+
+    expected = text.replace("sandpiper", " " * 9).encode(encoding)
+    assert after.ICCProfile == b"\0\1\2\3mntr" + expected + b"\0\0\xff\xfe"
+
+
+def test_a_folder_named_like_a_word_of_the_method_costs_nothing(tmp_path: Path) -> None:
+    source = write_instance(tmp_path / "in.dcm", make_instance())
+    recipe = Recipe.resolve(preset="keep-everything-safe")
+    names = ["everything_safe_private", "Basic", "Profile", "Retain Device"]
+    engine = Engine(recipe, identities_for(source), extra_known=names)
+
+    engine.deidentify_to(source, tmp_path / "out.dcm")
 
 
 def test_uid_in_a_text_goes(tmp_path: Path) -> None:

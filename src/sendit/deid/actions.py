@@ -52,6 +52,9 @@ SUBJECT_AGE: Final = b"121033"
 OLDEST: Final = 89
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
+TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
+NUMBERS: Final = re.compile(rb"[\d.eE+\- \0\\]*")
+READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
 NUMBERED: Final = re.compile(r"\d{7}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
 MAX_REMEMBERED: Final = 20_000
@@ -122,6 +125,44 @@ def keep_noted(rule: Rule, value: bytes, context: Context) -> Result:
     """Leave the element as it is because an option says so."""
     del value, context
     return None, rule.note
+
+
+def keep_time(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep times of day; a value that is none may say anything, and goes."""
+    del context
+    if TIMES.fullmatch(value):
+        return None, (rule.note if rule.note.action else None)
+    new = dummies.dummy(rule.vr) if rule.required else b""
+    return rule.element(new), Note(rule.note.path, "Z", "repair:not-a-time")
+
+
+def keep_number(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep numbers written as text, except for a value in which somebody is named."""
+    if NUMBERS.fullmatch(value):
+        return UNCHANGED
+    text = decode(value, rule.charset)
+    if context.cleaner.clean(text).value == text:
+        return UNCHANGED
+    new = dummies.dummy(rule.vr) if rule.required else b""
+    return rule.element(new), Note(rule.note.path, "Z", "repair:not-a-number")
+
+
+def mask_names(rule: Rule, value: bytes, context: Context) -> Result:
+    """Blank known identifiers that stand as text among bytes (an ICC profile's description)."""
+    masked = bytearray(value)
+    for stretch in READABLE.finditer(value):
+        step = 2 if b"\0" in stretch[0] else 1
+        text = stretch[0].replace(b"\0", b"").decode("ascii")
+        for start, end in context.cleaner.places(text):
+            for place in range(start, end):
+                # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
+                at = stretch.start() + place * step
+                masked[at : at + step] = bytes(
+                    ord(" ") if byte else 0 for byte in masked[at : at + step]
+                )
+    if masked == value:
+        return UNCHANGED
+    return rule.element(bytes(masked)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
 
 
 def empty(rule: Rule, value: bytes, context: Context) -> Result:

@@ -300,6 +300,12 @@ class DeidPlan(Plan):
         is_term = tag in TERMS or (tag >> 16 in TERM_GROUPS and tag not in LABELS)
         if vr == b"CS" and not is_term:
             return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
+        if vr == b"TM":
+            return REPORT, self._rule(tag, vr, note, actions.keep_time), discard
+        if vr in (b"DS", b"IS"):
+            return REPORT, self._rule(tag, vr, note, actions.keep_number), discard
+        if vr == b"OB":
+            return REPORT, self._rule(tag, vr, note, actions.mask_names), discard
         if tag in ROLES and not self._place.path:
             rule = self._rule(tag, vr, note, actions.keep)
             rule.fixed = actions.UNCHANGED
@@ -341,6 +347,8 @@ class DeidPlan(Plan):
             return actions.study_pseudonym
         if action == "K" and tag == PATIENT_AGE:
             return actions.cap_age
+        if action == "K" and vr == b"TM":
+            return actions.keep_time
         if action in ("C", "K") and vr in TEXT_VRS:
             return actions.clean if action == "C" else actions.search
         if action in ("C", "K") and vr == b"CS":

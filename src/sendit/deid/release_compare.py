@@ -10,6 +10,7 @@ subtracted from each other, and only what is new is looked at.
 """
 
 import datetime
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
@@ -52,6 +53,8 @@ _NUMERIC_VALUE = 0x0040A30A
 _NO_DATE = b"19000101"
 """What stands where a date had to go and could not be missing."""
 _CODING_SCHEME_UID = 0x0008010C
+_LETTERS = re.compile(rb"[^\d.:+\- \0\\]")
+_BLANK = ord(" ")
 _TEXT_VALUE = 0x0040A160
 
 
@@ -206,6 +209,8 @@ class Comparison:
         if vr in ("DA", "DT") and action in ("C", "") and self._any_shift:
             return self._check_dates(old, new, path, tag, moved)
         cleanable = vr in TEXT_VRS or vr in ("CS", "AS") or "UN" in (vr, vr_of(key))
+        if action in ("", "K", "C") and _is_cleared(vr, value, now[1]):
+            return None
         if action in ("", "K") and not cleanable:
             raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} changed")
         return None
@@ -281,6 +286,17 @@ def _tells(key: Key, value: bytes) -> bool:
         return False
     word = squeeze(plain.decode("latin-1"))
     return len(word) >= _LEAST_TELLING and word not in DUMMIES and not word.isdigit()
+
+
+def _is_cleared(vr: str, old: bytes, new: bytes) -> bool:
+    """Return whether a time or number that was none is gone, or letters in bytes are blanks."""
+    if vr in ("TM", "DS", "IS"):
+        return _LETTERS.search(old) is not None and not new.strip(b" \0").strip(b"0")
+    return (
+        vr == "OB"
+        and len(old) == len(new)
+        and all(b in (a, _BLANK) for a, b in zip(old, new, strict=True))
+    )
 
 
 def _plain(path: str, tag: int) -> str:

@@ -43,6 +43,7 @@ _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _TITLE_BEFORE = frozenset(
     ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
 )
+_NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
 _MANY_NUMBERS = 4096
 _MANY_BYTES = 1 << 16
 _MOST_LINES = 1 << 16
@@ -55,6 +56,14 @@ _NO_SHORT = frozenset(
     )
 )
 _LEAST_LETTERS = 4
+_METHOD, _CODE_MEANING = 0x00120063, 0x00080104
+_OUR_METHOD = re.compile(
+    rb"sendit [\w.+]+\\PS3\.15 \w+, preset (?:basic|research|tcia|keep-everything-safe) ?"
+)
+"""What the engine says of itself; a folder may be called like one of its words."""
+_OUR_CODES = re.compile(
+    rb"Basic Application Confidentiality Profile|(?:Clean|Retain) [A-Z][A-Za-z ]* Option ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,10 @@ class Searcher:
         if not value:
             return None
         tag, vr = key >> 16, vr_of(key)
+        if tag == _METHOD and _OUR_METHOD.fullmatch(value):
+            return None
+        if tag == _CODE_MEANING and _OUR_CODES.fullmatch(value):
+            return None
         if vr == "UI":
             return self._in_uid(value)
         if vr == "AS":
@@ -94,7 +107,9 @@ class Searcher:
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
         if vr in NUMBER_VRS:
-            return self._in_decimal(value)
+            if _NUMBER_SIGNS.match(value):
+                return self._in_decimal(value)
+            return self._in_text(tag, vr, value, charset)
         if vr in TIME_VRS:
             return None if _TIME_SIGNS.match(value) else self._in_text(tag, vr, value, charset)
         if vr in INTEGER_CODES:

@@ -92,12 +92,17 @@ class Cleaner:
             self._known_answers[value] = answer
         return answer
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Return where known identifiers that are distinctive stand."""
+        finds = self._finder.find(text)
+        return [(find.start, find.end) for find in finds if not is_short(find.identifier.letters)]
+
     def holds(self, code: str) -> bool:
         """Return whether a distinctive known identifier stands in a code or coded term.
 
         Codes are searched but not rewritten; short identifiers do not count in them.
         """
-        return any(not is_short(find.identifier.letters) for find in self._finder.find(code))
+        return bool(self.places(code))
 
     def holds_number(self, number: str) -> bool:
         """Return whether a decimal or integer string is a distinctive known number."""
