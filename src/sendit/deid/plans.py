@@ -302,7 +302,7 @@ class DeidPlan(Plan):
             return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
         if vr == b"TM":
             return REPORT, self._rule(tag, vr, note, actions.keep_time), discard
-        if vr in (b"DS", b"IS"):
+        if vr in (b"DS", b"IS") and tag >> 16 not in TERM_GROUPS:
             return REPORT, self._rule(tag, vr, note, actions.keep_number), discard
         if vr == b"OB":
             return REPORT, self._rule(tag, vr, note, actions.mask_names), discard
