@@ -14,12 +14,13 @@ done again, file by file.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from sendit.deid import (
+    PERSON_FIELDS,
     Accept,
     Engine,
     Header,
@@ -27,6 +28,7 @@ from sendit.deid import (
     Recipe,
     Report,
     normal_id,
+    persons_in,
     read_header,
     screen,
 )
@@ -78,6 +80,7 @@ class _Seen:
     study_date: str = field(repr=False, default="")
     item: str = field(repr=False, default="")
     sop_instance_uid: str = field(repr=False, default="")
+    persons: frozenset[str] = field(repr=False, default=frozenset())
     report: Report | None = None
     """Set when the file goes no further."""
 
@@ -113,7 +116,7 @@ def _inputs(source: Path) -> Iterator[Path]:
 
 
 def _fields(job: Job) -> tuple[str, ...]:
-    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate")
+    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate", *PERSON_FIELDS)
 
 
 def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) -> _Seen:
@@ -136,7 +139,7 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
 
 
 def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
-    entity, item, birth, date = (header.values[name] for name in fields)
+    entity, item, birth, date = (header.values[name] for name in fields[:4])
     return _Seen(
         path=path,
         patient_id=entity,
@@ -145,6 +148,7 @@ def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
         study_date=date,
         study_instance_uid=header.study_instance_uid,
         sop_instance_uid=header.sop_instance_uid,
+        persons=persons_in(header),
     )
 
 
@@ -188,7 +192,8 @@ def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
     complete = complete_request(
         asked, entity_field=job.entity_field, item_field=job.item_field, on_missing="derive"
     )
-    return job.service.identify(complete)
+    persons = frozenset(name for one in seen for name in one.persons)
+    return replace(job.service.identify(complete), names=persons)
 
 
 class _Work:

@@ -9,11 +9,20 @@ from sendit.deid.identities import Identities, Identity, normal_id
 from sendit.deid.one import deidentify_dataset, deidentify_file
 from sendit.deid.recipe import Recipe
 from sendit.deid.report import Report, Totals
-from sendit.deid.screen import Accept, Header, known_modality, read_header, screen
+from sendit.deid.screen import (
+    PERSON_FIELDS,
+    Accept,
+    Header,
+    known_modality,
+    persons_in,
+    read_header,
+    screen,
+)
 from sendit.deid.site_file import read_site_rules
 from sendit.deid.site_rules import SiteRules
 
 __all__ = [
+    "PERSON_FIELDS",
     "Accept",
     "Engine",
     "Header",
@@ -27,6 +36,7 @@ __all__ = [
     "deidentify_file",
     "known_modality",
     "normal_id",
+    "persons_in",
     "read_header",
     "read_site_rules",
     "screen",

@@ -44,6 +44,8 @@ class Identities:
     """32 bytes; the same for all projects of one namespace."""
     entity_field: str = "PatientID"
     """Keyword of the attribute that holds the patient's id."""
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    """Everybody whom the headers of the batch name; taken out of texts in each instance."""
 
     def of(self, patient_id: str, study_instance_uid: str) -> Identity:
         """Return the identity of one Study.

@@ -127,9 +127,10 @@ def collect(values: Iterable[tuple[int, str, str]], *, extra: Sequence[str] = ()
 
 
 def collect_identities(identities: Identities) -> Known:
-    """Gather the patients' ids and Study UIDs that an identity service was asked about."""
+    """Gather the ids and Study UIDs that a service was asked about, and the batch's persons."""
     ids = {one for patient, _ in identities.answers for one in _id_forms(patient, Kind.ID)}
-    return Known(frozenset(ids), frozenset(study for _, study in identities.answers))
+    persons = {one for name in identities.names for one in _persons(name)}
+    return Known(frozenset(ids | persons), frozenset(study for _, study in identities.answers))
 
 
 @lru_cache(maxsize=1)

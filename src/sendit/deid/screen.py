@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from pydicom.datadict import keyword_dict
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import keyword_dict, keyword_for_tag
 
 from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
@@ -23,6 +24,10 @@ from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
 IDENTITY_FIELDS: Final = ("PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate")
+PERSON_FIELDS: Final = tuple(
+    keyword_for_tag(tag) for tag, entry in DicomDictionary.items() if entry[0] == "PN" and entry[4]
+)
+"""Every attribute that names somebody; who is named in one instance may stand in another."""
 MAX_BYTES: Final = 20_000_000_000
 CHARSET_TAG: Final = 0x00080005
 OWN_FIELDS: Final = (
@@ -67,6 +72,12 @@ class Accept:
     sop_classes: tuple[str, ...] = ()
     burned_in: str = "reject"
     """``reject``: Burned In Annotation must be absent or NO; ``clean``: the pixels decide."""
+
+
+def persons_in(header: Header) -> frozenset[str]:
+    """Return whom a header names, if ``PERSON_FIELDS`` were asked for (identifying)."""
+    values = header.values
+    return frozenset(values[keyword] for keyword in PERSON_FIELDS if values.get(keyword))
 
 
 def known_modality(header: Header) -> str:

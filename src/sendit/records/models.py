@@ -202,6 +202,8 @@ class BatchIdentifiers(models.Model):
     batch = models.OneToOneField(Batch, on_delete=models.CASCADE, related_name="identifiers")
     answers = EncryptedField()
     """A list of [patient id, Study Instance UID, patient pseudonym, study pseudonym, days]."""
+    names = EncryptedField()
+    """Everybody whom the headers of the batch name."""
     created = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

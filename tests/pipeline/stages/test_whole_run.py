@@ -304,6 +304,20 @@ def test_nothing_held_is_nothing_to_release(line: Line) -> None:
         machine.release(batch.pk, nr=None, reason="why", now=line.clock)
 
 
+@pytest.mark.parametrize("first", ["a.dcm", "z.dcm"])
+def test_person_named_in_one_instance_is_taken_out_of_another(line: Line, first: str) -> None:
+    line.set_project(PROJECT.replace("[deid]", '[deid]\npreset = "research"'))
+    instance(line, "ACC1", first, number=1, OperatorsName="Quillfeather^Ann")
+    instance(line, "ACC1", "m.dcm", number=2, ImageComments="seen by Quillfeather, liver normal")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error) == (Status.DONE, False)
+    contents = b"".join(path.read_bytes() for path in line.installation.delivered())
+    assert b"Quillfeather" not in contents
+    assert b"liver normal" in contents
+
+
 def out_of_order(path: Path) -> Path:
     """Append an element that belongs further up; import reads the file, the engine does not."""
     late = bytes.fromhex("10002010") + b"SH" + (4).to_bytes(2, "little") + b"ABCD"

@@ -5,7 +5,7 @@ An answer that was kept is used again; without an answer the batch does not go o
 
 from django.db import transaction
 
-from sendit.deid import read_header
+from sendit.deid import PERSON_FIELDS, persons_in, read_header
 from sendit.deid.identities import Identities, Identity
 from sendit.errors import IdentityError
 from sendit.identity import (
@@ -33,9 +33,10 @@ def run(work: Work) -> Outcome:
     if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
         return Outcome(Event.IDENTIFIED)
     identity = work.project.identity
+    names: set[str] = set()
     try:
         request = complete_request(
-            _request(work),
+            _request(work, names),
             entity_field=identity.entity_field,
             item_field=identity.item_field,
             on_missing=identity.on_missing,
@@ -51,6 +52,7 @@ def run(work: Work) -> Outcome:
                 [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
                 for key, answer in sorted(answers.items())
             ],
+            names=sorted(names),
         )
     return Outcome(Event.IDENTIFIED)
 
@@ -62,17 +64,26 @@ def identities_of(work: Work) -> Identities:
         answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
         uid_key=derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid"),
         entity_field=work.project.identity.entity_field,
+        names=frozenset(kept.names),
     )
 
 
-def _request(work: Work) -> IdentityRequest:
+def _request(work: Work, names: set[str]) -> IdentityRequest:
+    """Return the request, and add everybody whom the headers name to ``names``."""
     identity = work.project.identity
     patients: dict[str, dict[str, StudyRequest]] = {}
     birth_dates: dict[str, str] = {}
-    fields = (identity.entity_field, identity.item_field, "PatientBirthDate", *ITEM_DATES)
+    fields = (
+        identity.entity_field,
+        identity.item_field,
+        "PatientBirthDate",
+        *ITEM_DATES,
+        *PERSON_FIELDS,
+    )
     numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
     for nr in numbers.order_by("nr"):
         header = read_header(work.workspace.original(work.batch_id, nr), fields=fields)
+        names |= persons_in(header)
         patient = header.values[identity.entity_field]
         study = StudyRequest(
             study_instance_uid=header.study_instance_uid,
