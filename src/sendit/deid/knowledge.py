@@ -1,10 +1,10 @@
 """What the originals of one instance give away, and the cleaner that looks for it.
 
 Identifiers come from every element of the instance that may hold one, private ones and those
-that go included, from the names of the batch's folders and files, and from the request to the
-identity service.  Nothing is carried over from one instance to the next, so what becomes of
-an instance does not depend on what came before it; that the answers are remembered only makes
-it fast.
+that go included, from the names of the batch's folders and files, and from what was read of
+every header of the batch beforehand: ids and persons (``Identities``).  Nothing is carried
+over from one instance to the next, so what becomes of an instance does not depend on what
+came before it; that the answers are remembered only makes it fast.
 """
 
 from collections.abc import Sequence
