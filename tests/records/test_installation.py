@@ -46,3 +46,17 @@ def test_missing_or_other_key_beside_history_refuses_to_start(
 
     if harm is remove:
         assert not path.exists()
+
+
+def test_keys_that_are_lost_with_the_database_are_not_made_anew_where_work_was_done(
+    in_this_process: Configuration,
+) -> None:
+    prepare(in_this_process)
+    (in_this_process.settings.work_dir / "previews/7").mkdir()
+    Installation.objects.all().delete()
+    in_this_process.settings.keys.site_file.unlink()
+
+    with pytest.raises(KeyProblem, match="second identity"):
+        prepare(in_this_process)
+
+    assert not in_this_process.settings.keys.site_file.exists()

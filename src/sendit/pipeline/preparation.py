@@ -33,7 +33,7 @@ def prepare(configuration: Configuration) -> Keys:
         else:
             workspace.create()
         _make_new_targets_ready(configuration)
-        return load_keys(configuration)
+        return load_keys(configuration, history=workspace.was_worked_in())
 
 
 def _make_new_targets_ready(configuration: Configuration) -> None:

@@ -72,6 +72,16 @@ class Workspace:
         for volume in self.volumes:
             (volume / SENTINEL).touch()
 
+    def was_worked_in(self) -> bool:
+        """Say whether any batch has left something here, whatever the database knows."""
+        places = (self.work_dir / name for name in ("phi", "clean", "previews"))
+        return any(
+            folder.name.isdigit()
+            for place in places
+            if place.is_dir()
+            for folder in place.iterdir()
+        )
+
     def check(self) -> None:
         """Return if every volume is mounted.
 

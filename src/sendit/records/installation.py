@@ -35,8 +35,16 @@ def one_at_a_time(work_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def load_keys(configuration: Configuration) -> Keys:
+def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:
     """Return the keys, made on first use.
+
+    Parameters
+    ----------
+    configuration
+        Names their files.
+    history
+        Work was done here, though this database may know nothing of it: it may be another one,
+        or new after a loss.  A new site key would then be a second identity for everyone.
 
     Raises
     ------
@@ -44,13 +52,15 @@ def load_keys(configuration: Configuration) -> Keys:
         When a key is missing or another one than this database knows.
     """
     known = Installation.objects.filter(pk=1).first()
-    history = known is not None or Batch.objects.exists()
+    in_database = known is not None or Batch.objects.exists()
     settings = configuration.settings
     site = site_key(
-        settings, history=history, fingerprint=known.site_key_fingerprint if known else None
+        settings,
+        history=history or in_database,
+        fingerprint=known.site_key_fingerprint if known else None,
     )
     fields = field_keys(
-        settings, history=history, fingerprint=known.field_key_fingerprint if known else None
+        settings, history=in_database, fingerprint=known.field_key_fingerprint if known else None
     )
     if known is None:
         Installation.objects.create(
