@@ -247,3 +247,13 @@ def test_export_metrics_is_named_after_the_local_day(installation: Installation)
     assert (done.returncode, other.returncode) == (0, 0), done.stderr
     assert done.stdout != other.stdout  # 26 hours apart: never the same day
     assert (installation.root / done.stdout.strip()).is_file()
+
+
+def test_damaged_database_is_told_in_one_line(installation: Installation) -> None:
+    installation.work_dir.mkdir()
+    (installation.work_dir / "sendit.sqlite3").write_bytes(b"not a database" * 1000)
+
+    done = installation.run("status")
+
+    assert done.returncode == 1
+    assert done.stderr == "The database is damaged, or is none. Put it back from your backup.\n"

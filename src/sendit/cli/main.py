@@ -137,6 +137,12 @@ def _run_with_django(request: _Request) -> int:
         command.run_from_argv(["sendit", request.command, *request.words])
     except database.OperationalError as error:
         return _say(f"The database cannot be used: {error}", code=REFUSED)
+    except database.DatabaseError as error:
+        if type(error) is not database.DatabaseError:  # ours, and its text may quote a value
+            raise
+        return _say(
+            "The database is damaged, or is none. Put it back from your backup.", code=REFUSED
+        )
     return 0
 
 
