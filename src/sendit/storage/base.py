@@ -112,6 +112,8 @@ class Receipt:
     n_instances: int
     digests: Mapping[str, str] = field(repr=False)
     """SHA-256 by new SOP Instance UID (by number when identified), as computed before sending."""
+    volume: str = ""
+    """Which volume it lay on, if the target is a place that can be mounted."""
 
     def as_json(self) -> dict[str, object]:
         """Return what ``from_json`` takes."""
@@ -119,6 +121,7 @@ class Receipt:
             "location": self.location,
             "n_instances": self.n_instances,
             "digests": dict(self.digests),
+            "volume": self.volume,
         }
 
     @classmethod
@@ -132,7 +135,8 @@ class Receipt:
         """
         match document:
             case {"location": str(location), "n_instances": int(count), "digests": dict(digests)}:
-                return cls(location, count, {str(uid): str(sha) for uid, sha in digests.items()})
+                sums = {str(uid): str(sha) for uid, sha in digests.items()}
+                return cls(location, count, sums, str(document.get("volume", "")))
         raise ValueError("This is not a receipt: location, n_instances and digests are needed.")
 
 
@@ -180,6 +184,20 @@ class IdentifiedTarget(Protocol):
         self, package: IdentifiedPackage, receipt: Receipt, /, *, progress: Progress = no_progress
     ) -> None:
         """Return if the target holds exactly these originals, as ``Target.verify`` does."""
+
+
+@runtime_checkable
+class MountedTarget(Protocol):
+    """A target on a volume, which may be away while the folder that it is mounted on is there."""
+
+    def require_volume(self, earlier: Receipt, /) -> None:
+        """Return unless the volume that took an earlier package is not mounted now.
+
+        Raises
+        ------
+        sendit.errors.TargetUnavailable
+            When it is not; what is written now would be hidden when it is mounted again.
+        """
 
 
 @runtime_checkable

@@ -189,6 +189,14 @@ def require_folder(root: Path) -> None:
         )
 
 
+def mount_point(root: Path) -> str:
+    """Return where the volume is mounted that a folder lies on."""
+    place = root.resolve()
+    while not place.is_mount() and place != place.parent:
+        place = place.parent
+    return str(place)
+
+
 def is_taken(final: Path) -> bool:
     """Say whether anything stands under a name, a link to nowhere included."""
     return os.path.lexists(final)

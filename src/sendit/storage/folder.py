@@ -7,6 +7,7 @@ Sending never makes the folder itself: a missing one may be a volume that is not
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal
 
 from pydantic import BaseModel
@@ -22,6 +23,7 @@ from sendit.storage.base import (
     no_progress,
 )
 from sendit.storage.durable import (
+    mount_point,
     remove_stale_parts,
     require_folder,
     sync_file,
@@ -87,6 +89,17 @@ class Folder:
         with target_errors(self._root, doing="Making it"):
             self._root.mkdir(parents=True, exist_ok=True)
 
+    def require_volume(self, earlier: Receipt, /) -> None:
+        """Return unless the folder has fallen back to what its volume is mounted on."""
+        now = mount_point(self._root)
+        moved = earlier.location != str(self._root) or not earlier.volume
+        if not moved and earlier.volume != now and Path(earlier.volume).is_relative_to(now):
+            raise TargetUnavailable(
+                f"The target folder {self._root} is there, but its volume {earlier.volume} is not "
+                "mounted; nothing was written. Mount it; if it was given up for good, name "
+                "another folder in the project."
+            )
+
     def probe(self) -> None:
         """Write a small file, read it back and remove it."""
         require_folder(self._root)
@@ -124,7 +137,8 @@ class Folder:
         verify_archives(self._root, archives, progress=progress)
 
     def _receipt(self, entries: Sequence[Entry]) -> Receipt:
-        return Receipt(str(self._root), len(entries), _digests(entries))
+        volume = mount_point(self._root)
+        return Receipt(str(self._root), len(entries), _digests(entries), volume)
 
 
 _PROBE = b"sendit was here\n"

@@ -1,4 +1,6 @@
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 from sendit.pipeline import machine
 from sendit.records.models import Delivery, Image
@@ -101,3 +103,26 @@ def test_content_that_changed_at_the_target_is_found_before_anything_is_removed(
     line.work()
     assert line.batch(batch_id).status == Status.DONE
     assert damaged.read_bytes() == whole
+
+
+def test_volume_that_is_away_is_not_taken_for_the_folder_that_it_is_mounted_on(
+    line: Line, small_disk: Path
+) -> None:
+    line.set_project(PROJECT.replace("../out", "../disk"))
+    line.installation.add_study("ACC1", n_series=1, n_images=1)
+    line.installation.add_study("ACC2", n_series=1, n_images=1)
+    assert line.run("ACC1").status == Status.DONE
+
+    subprocess.run(["umount", str(small_disk)], check=True)
+    batch = line.run("ACC2")
+    written = list(small_disk.iterdir())
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)
+
+    assert written == []
+    assert batch.stage == Stage.SEND
+    error = Delivery.objects.get(batch=batch).error or {}
+    assert error["code"] == "TARGET_UNAVAILABLE"
+    assert "is not mounted" in error["message"]
+    line.work(later=timedelta(minutes=1))
+    assert line.batch(batch.pk).status == Status.DONE
+    assert len(tree(small_disk)) == 1

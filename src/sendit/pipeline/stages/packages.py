@@ -10,11 +10,12 @@ from itertools import groupby
 from sendit.deid import read_header
 from sendit.errors import BatchStopped
 from sendit.pipeline.work import Work
-from sendit.records.models import Image
+from sendit.records.models import Delivery, Image
 from sendit.storage import (
     IdentifiedInstance,
     IdentifiedPackage,
     IdentifiedTarget,
+    MountedTarget,
     Package,
     PackagedInstance,
     PackagedStudy,
@@ -30,6 +31,21 @@ _READY = (Status.DONEPROCESSING, Status.SENT, Status.DONE)
 def targets_of(work: Work) -> dict[str, Target]:
     """Return the project's targets by name, ready to be used."""
     return {target.name: target.build() for target in work.project.targets}
+
+
+def require_volume(work: Work, name: str, target: Target) -> None:
+    """Return unless a target's volume, on which it took packages before, is not mounted.
+
+    Raises
+    ------
+    sendit.errors.TargetUnavailable
+        When it is not.
+    """
+    if isinstance(target, MountedTarget):
+        taken = Delivery.objects.filter(batch__project=work.batch.project, target=name)
+        newest = taken.exclude(receipt=None).order_by("-pk").values_list("receipt", flat=True)
+        if (receipt := newest.first()) is not None:
+            target.require_volume(Receipt.from_json(receipt))
 
 
 def send(work: Work, target: Target) -> Receipt:

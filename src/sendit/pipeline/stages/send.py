@@ -68,6 +68,7 @@ def deliver(work: Work, *, required: bool) -> list[TargetError]:
 
 def _send(work: Work, name: str, target: Target) -> None:
     machine.delivery_moved(work.claim, name, DeliveryState.SENDING, now=work.now())
+    packages.require_volume(work, name, target)
     receipt = packages.send(work, target)
     machine.delivery_moved(
         work.claim, name, DeliveryState.SENT, now=work.now(), receipt=receipt.as_json()

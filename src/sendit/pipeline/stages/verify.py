@@ -48,5 +48,6 @@ def prove(work: Work, *, required: bool) -> list[TargetError]:
 
 
 def _verify(work: Work, delivery: Delivery, target: Target) -> None:
+    packages.require_volume(work, delivery.target, target)
     packages.verify(work, target, Receipt.from_json(delivery.receipt or {}))
     machine.delivery_moved(work.claim, delivery.target, DeliveryState.VERIFIED, now=work.now())
