@@ -88,7 +88,7 @@ class Workspace:
         Raises
         ------
         VolumeMissing
-            Naming the volume without its sentinel.
+            Naming the volume without its sentinel, or two that should be one.
         """
         for volume in self.volumes:
             if not (volume / SENTINEL).is_file():
@@ -96,6 +96,12 @@ class Workspace:
                     f"{volume} is not mounted: its file {SENTINEL} is missing. Mount the volume; "
                     "if it was really replaced by a new one, create the file."
                 )
+        phi, clean = self.volumes[1:]
+        if phi.stat().st_dev != clean.stat().st_dev:
+            raise VolumeMissing(
+                f"{phi} and {clean} must be on one file system, since results are renamed from "
+                "one to the other; mount neither of them, or one volume that holds both."
+            )
 
     def take_in(self, source: Path, destination: Path) -> bool:
         """Move a file of an inbox in; False when it went to another file system.

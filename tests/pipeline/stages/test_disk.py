@@ -178,9 +178,21 @@ class TestWorkingVolumes:
         batch = tight.batch(batch_id)
         assert (batch.stage, batch.has_error, batch.attempts) == (Stage.DEIDENTIFY, False, 0)
         assert set(Image.objects.values_list("status", "attempts")) == {(Status.NEW, 0)}
+        assert list(tight.workspace.new(batch_id).rglob("*")) == []
         filler.unlink()
         tight.work(later=SOON)
         assert tight.batch(batch_id).status == Status.DONE
+
+    def test_results_on_another_volume_than_originals_are_refused_in_words(
+        self, line: Line, small_disk: Path
+    ) -> None:
+        clean = line.workspace.work_dir / "clean"
+        shutil.copytree(clean, small_disk, dirs_exist_ok=True)
+        shutil.rmtree(clean)
+        clean.symlink_to(small_disk)
+
+        with pytest.raises(VolumeMissing, match="one file system"):
+            line.workspace.check()
 
     @pytest.mark.parametrize("volume", ["", "phi", "clean"])
     @pytest.mark.parametrize("stage", [Stage.IMPORT, Stage.DEIDENTIFY, Stage.CLEAN_UP])

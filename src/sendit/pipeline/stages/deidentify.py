@@ -74,12 +74,15 @@ def run_chunk(work: Work, engines: Engines) -> Chunk:
     )
     work.workspace.check()
     results = _own_folder(work)
-    for image in images:
-        work.progress()
-        with working_on(image=image.pk):
-            _one(work, engines.of(image), image, chunk)
-    _release(work, chunk.results)
-    work.workspace.remove(results)
+    try:
+        for image in images:
+            work.progress()
+            with working_on(image=image.pk):
+                _one(work, engines.of(image), image, chunk)
+        _release(work, chunk.results)
+    finally:
+        # Also of a chunk that failed: on a full disk its results would keep out what comes next.
+        work.workspace.remove(results)
     return chunk
 
 
