@@ -52,6 +52,7 @@ SUBJECT_AGE: Final = b"121033"
 OLDEST: Final = 89
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
+AGE: Final = re.compile(rb"(\d{1,3}) ?([DWMYdwmy])")
 TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
 NUMBERS: Final = re.compile(rb"[\d.eE+\- \0\\]*")
 READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
@@ -214,10 +215,11 @@ def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
     text = value.strip(b" \0")
     if not text:
         return UNCHANGED
-    if len(text) == 4 and text[:3].isdigit() and text[3:] in (b"D", b"W", b"M", b"Y"):
+    if found := AGE.fullmatch(text):
+        text, written = found[1].zfill(3) + found[2].upper(), text
         days = int(text[:3]) * {b"D": 1, b"W": 7, b"M": 30, b"Y": 365}[text[3:]]
         if days < 90 * 365:
-            return None, rule.note
+            return (None if text == written else rule.element(text)), rule.note
         return rule.element(b"090Y"), rule.note
     return rule.element(b""), rule.note
 
@@ -295,6 +297,18 @@ def search_known(rule: Rule, value: bytes, context: Context) -> Result:
         return None, rule.note
     new = recode(value, rule.charset, found.value)
     return rule.element(new + b" " * (len(new) & 1)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
+
+
+def search_maker(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep what names a product, versions and dates of software included, but no person."""
+    text = decode(value, rule.charset)
+    found = context.cleaner.clean_maker(text)
+    if found.value == text:
+        return UNCHANGED
+    new = recode(value, rule.charset, found.value)
+    if rule.required and not found.value.strip(" *\\"):
+        return rule.element(dummies.dummy(rule.vr)), Note(rule.note.path, "C", found.rules[0])
+    return rule.element(new + b" " * (len(new) & 1)), Note(rule.note.path, "C", found.rules[0])
 
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:

@@ -24,7 +24,15 @@ from sendit.deid.passing_plans import (
 )
 from sendit.deid.private import Decision as PrivateDecision
 from sendit.deid.private import Fate, SafePrivate, creator_tag, is_creator
-from sendit.deid.profile import FULL_DATES, MODIFIED_DATES, Decision, IodTypes, Profile, fitting
+from sendit.deid.profile import (
+    CLEAN_GRAPHICS,
+    FULL_DATES,
+    MODIFIED_DATES,
+    Decision,
+    IodTypes,
+    Profile,
+    fitting,
+)
 from sendit.deid.recipe import Recipe
 from sendit.deid.site_rules import Do
 from sendit.deid.site_values import act_of
@@ -82,6 +90,10 @@ CONTENT_DATES: Final = frozenset((0x0040A120, 0x0040A121))
 NUMERIC_VALUE: Final = 0x0040A30A
 TEXT_VALUE: Final = 0x0040A160
 """What a TEXT item of a report says; such an item may not be without (PS3.3 C.17.3.2)."""
+GRAPHIC_TEXT: Final = 0x00700006
+"""Text of a presentation state; Table E.1-1 speaks of the sequence around it only."""
+MAKERS: Final = frozenset((0x00080070, 0x00081090, 0x00181020))
+"""Manufacturer, model and software: full of numbers and dates that are nobody's."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
 TERM_GROUPS: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
 LABELS: Final = frozenset((0x00700002, 0x00700080))
@@ -295,6 +307,8 @@ class DeidPlan(Plan):
     def _kept(self, tag: int, vr: bytes, discard: Plan) -> Decided:
         """Keep what no table speaks of, but for identifiers in text."""
         note = Note(self._prefix + tag_text(tag), "", "")
+        if tag in MAKERS:
+            return REPORT, self._rule(tag, vr, note, actions.search_maker), discard
         if vr in TEXT_VRS and tag not in CODES:
             return REPORT, self._rule(tag, vr, note, actions.search), discard
         is_term = tag in TERMS or (tag >> 16 in TERM_GROUPS and tag not in LABELS)
@@ -321,6 +335,8 @@ class DeidPlan(Plan):
         decision = self._plans.profile.decide(tag, required=required, known_iod=known_iod)
         if decision is None:
             return self._unlisted(tag, vr, required)
+        if tag == GRAPHIC_TEXT and CLEAN_GRAPHICS in self._plans.profile.options:
+            return Decision("C", f"option:{CLEAN_GRAPHICS}")
         if decision.action == "C" and vr in (b"DA", b"DT"):
             return Decision("shift", decision.rule)
         if decision.action == "C" and vr == b"TM":
@@ -402,7 +418,9 @@ class DeidPlan(Plan):
                 return gone
             rule = self._private_rule(tag, vr, note._replace(action="shift"), actions.shift_dates)
             rule.role = "datetime" if meant == b"DT" else ""
-        elif meant in TEXT_VRS or meant == b"CS":
+        elif meant == b"CS":
+            rule = self._private_rule(tag, vr, note, actions.search_codes)
+        elif meant in TEXT_VRS:
             rule = self._private_rule(tag, vr, note, actions.search)
         else:
             rule = self._private_rule(tag, vr, note, actions.keep_noted)
@@ -439,7 +457,8 @@ class DeidPlan(Plan):
             *(len(rules), tag, vr, self.syntax, self._place.charset, note, act),
             role="" if self._place.path else ROLES.get(tag, ""),
             gathers=gathers(tag, vr),
-            required=tag == TEXT_VALUE or self._required(tag) == 2,
+            # In sequences not every macro is known: a text that was there is never left empty.
+            required=self._required(tag) == 2 or (bool(self._place.path) and vr in TEXT_VRS),
         )
         rules.append(rule)
         return rule

@@ -42,6 +42,7 @@ OPTION_CODES: Final[Mapping[str, tuple[str, str]]] = {
 """Code and meaning of each option (PS3.16 CID 7050), for the De-identification Method."""
 BASIC_CODE: Final = ("113100", "Basic Application Confidentiality Profile")
 
+CLEAN_GRAPHICS: Final = "clean-graphics"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 

@@ -19,6 +19,8 @@ SAFE_PRIVATE = "retain-safe-private"
 CLEAN_GRAPHICS = "clean-graphics"
 CLEAN_PIXELS = "clean-pixel-data"
 
+_GRAPHIC_TEXT = 0x00700006
+"""Cleaned with the sequence around it, of which alone Table E.1-1 speaks."""
 CODE_OF_OPTION = {
     CLEAN_PIXELS: "113101",
     "clean-recognizable-visual-features": "113102",
@@ -63,6 +65,8 @@ class Profile:
     def must_change(self, key: Key) -> bool:
         """Return whether the original value of this attribute may not stand in a result."""
         action = self.action(key >> 16)
+        if key >> 16 == _GRAPHIC_TEXT and CLEAN_GRAPHICS in self.options:
+            return False
         if action == "C":
             # Cleaned dates are other dates; cleaned text may be what it was.
             return vr_of(key) in ("DA", "DT") and MODIFIED_DATES in self.options

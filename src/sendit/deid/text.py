@@ -25,14 +25,15 @@ from dataclasses import dataclass, field
 
 from sendit.deid.dates_in_text import find_dates, is_month
 from sendit.deid.finding import Finder
-from sendit.deid.folding import REMOVED
-from sendit.deid.known import Known, is_short
+from sendit.deid.folding import REMOVED, squeeze
+from sendit.deid.known import Kind, Known, is_short
 from sendit.deid.patterns import find_patterns, find_persons
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
 RULE = "known-identifier"
 
+_OF_PERSONS = frozenset((Kind.PERSON, Kind.ID))
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
@@ -92,6 +93,21 @@ class Cleaner:
             self._known_answers[value] = answer
         return answer
 
+    def clean_maker(self, value: str) -> Cleaned:
+        """Return the name of a product without patients, staff and their numbers.
+
+        A product may be called like the hospital or its folder, versions have short numbers,
+        and a date of software that moved would tell by how many days.
+        """
+        finds = (
+            Span(find.start, find.end, RULE)
+            for find in self._finder.find(value)
+            if find.identifier.kind in _OF_PERSONS and not is_short(find.identifier.letters)
+        )
+        births = find_dates(value, known=self._known, shift_days=0)
+        spans = merge((*finds, *births, *find_persons(value, self._vocabulary)))
+        return Cleaned(apply(value, spans), tuple(span.rule for span in spans))
+
     def places(self, text: str) -> list[tuple[int, int]]:
         """Return where known identifiers that are distinctive stand."""
         finds = self._finder.find(text)
@@ -102,7 +118,8 @@ class Cleaner:
 
         Codes are searched but not rewritten; short identifiers do not count in them.
         """
-        return bool(self.places(code))
+        found = (code[start:end] for start, end in self.places(code))
+        return any(not self._vocabulary.is_clinical_term(squeeze(one)) for one in found)
 
     def holds_number(self, number: str) -> bool:
         """Return whether a decimal or integer string is a distinctive known number."""

@@ -16,6 +16,7 @@ from itertools import product
 from sendit.deid.folding import squeeze
 
 _LONGEST_PHRASE = 3
+_SHORTEST_PART = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,13 @@ class Vocabulary:
             or word in self.generic
             or word in self.function
             or word in self.longer
+        )
+
+    def is_clinical_term(self, word: str) -> bool:
+        """Return whether a folded code is a clinical word, or two run together (HEADNECK)."""
+        return word in self.clinical or any(
+            word[:cut] in self.clinical and word[cut:] in self.clinical
+            for cut in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
         )
 
     def protects(self, words: Sequence[str], index: int) -> bool:
