@@ -69,6 +69,8 @@ NOT_DONE = """\
   comments in JPEG streams lose their content. Pixels are otherwise untouched, bit by bit.
 - Calibration, manufacture and installation dates of devices go even where the device is kept.
 - Ages over 89 become 90, in reports too; a date of birth is never moved but goes.
+- A time that is none is emptied, and so is a number written as text in which somebody is named;
+  known names in bytes (the description of an ICC profile) become blanks.
 - No result is released before an independent check has read it afresh.
 """
 

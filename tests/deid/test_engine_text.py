@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 
 from sendit.deid import Engine, Recipe
 from tests.deid.engines import deidentified, identities_for
@@ -95,6 +96,57 @@ def test_a_folder_named_like_a_word_of_the_method_costs_nothing(tmp_path: Path) 
     engine = Engine(recipe, identities_for(source), extra_known=names)
 
     engine.deidentify_to(source, tmp_path / "out.dcm")
+
+
+def test_what_names_a_product_keeps_versions_and_their_dates(tmp_path: Path) -> None:
+    versions = ["Ver2.0[20010925]", "453561454581", "https://example.org/tool"]
+
+    after, _ = result_of(
+        tmp_path,
+        PatientID="2",
+        SoftwareVersions=versions,
+        ManufacturerModelName="Scanner 2 of Sandpiper",
+    )
+
+    assert list(after.SoftwareVersions) == versions
+    assert after.ManufacturerModelName == "Scanner 2 of *"
+
+
+def test_a_code_of_clinical_words_is_nobodys_name(tmp_path: Path) -> None:
+    after, _ = result_of(
+        tmp_path,
+        PatientName="TRIAL-HEADNECK-01",
+        BodyPartExamined="HEADNECK",
+        ScanOptions="HEADNET",
+    )
+
+    assert after.BodyPartExamined == "HEADNECK"
+
+
+def test_text_of_a_presentation_state_is_cleaned_in_place(tmp_path: Path) -> None:
+    text = Dataset()
+    text.UnformattedTextValue = "lesion of SANDPIPER, 2 mm"
+    name = Dataset()
+    name.UnformattedTextValue = "SANDPIPER"
+    annotation = Dataset()
+    annotation.TextObjectSequence = [text, name]
+    source = write_instance(
+        tmp_path / "in.dcm", make_instance(GraphicAnnotationSequence=[annotation])
+    )
+
+    after, _ = deidentified(source, tmp_path, recipe=Recipe.resolve(preset="tcia"))
+
+    texts = after.GraphicAnnotationSequence[0].TextObjectSequence
+    assert [one.UnformattedTextValue for one in texts] == ["lesion of *, 2 mm", "REMOVED"]
+
+
+def test_an_age_without_leading_zeros_is_mended(tmp_path: Path) -> None:
+    ds = make_instance()
+    ds[0x00101010] = RawDataElement(0x00101010, "AS", 4, b"75Y ", 0, False, True)
+
+    after, _ = deidentified(write_instance(tmp_path / "in.dcm", ds), tmp_path, recipe=RESEARCH)
+
+    assert after.PatientAge == "075Y"
 
 
 def test_uid_in_a_text_goes(tmp_path: Path) -> None:
