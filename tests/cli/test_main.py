@@ -257,3 +257,26 @@ def test_damaged_database_is_told_in_one_line(installation: Installation) -> Non
 
     assert done.returncode == 1
     assert done.stderr == "The database is damaged, or is none. Put it back from your backup.\n"
+
+
+@pytest.mark.parametrize("mode", ["inline", "pool"])
+def test_value_that_a_library_warns_about_is_not_printed(
+    installation: Installation, mode: str
+) -> None:
+    text = installation.config.read_text()
+    installation.write_config(text.replace('mode = "pool"', f'mode = "{mode}"'))
+    installation.add_study("ACC1", n_series=1, n_images=1)
+    file = next(installation.inbox.rglob("*.dcm"))
+    content = file.read_bytes()
+    charset = b"\x08\x00\x05\x00CS\x06\x00CANARY"
+    at = content.index(b"\x08\x00\x08\x00CS")
+    file.write_bytes(content[:at] + charset + content[at:])
+
+    done = installation.run("run", "--once", "-v")
+
+    assert "1 DONE" in done.stdout
+    assert "CANARY" not in done.stderr
+
+
+def test_settings_of_another_django_project_are_not_ours(installation: Installation) -> None:
+    assert installation.run("status", DJANGO_SETTINGS_MODULE="os").returncode == 0

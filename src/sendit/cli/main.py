@@ -30,6 +30,7 @@ HELP_WORDS = ("--help", "-h", "help")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    withhold_warnings()
     try:
         return _run(_understand(sys.argv[1:] if words is None else words))
     except _WrongUsage as error:
@@ -112,7 +113,7 @@ def _run(request: _Request) -> int:
 
 
 def _run_with_django(request: _Request) -> int:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendit.server.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "sendit.server.settings"  # whatever the shell says
     if request.command == WITH_A_FOLDER_OF_ITS_OWN and not {*HELP_WORDS} & {*request.words}:
         # As above; the demo's folder holds the configuration that Django is about to read.
         folder = importlib.import_module("sendit.cli.demo_folder")
@@ -154,6 +155,12 @@ def _refuse_unknown(command: str) -> None:
         near = get_close_matches(command, ours, n=1)
         meant = f' Did you mean "{near[0]}"?' if near else ""
         raise _WrongUsage(f'There is no command "{command}".{meant} See "sendit --help".')
+
+
+def withhold_warnings() -> None:
+    """Let no library print a warning: pydicom's quote the values that they warn about."""
+    logging.captureWarnings(True)  # noqa: FBT003 - the library's own signature
+    logging.getLogger("py.warnings").setLevel(logging.CRITICAL)
 
 
 def report_crash(

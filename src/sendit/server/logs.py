@@ -82,7 +82,8 @@ def logging_configuration(*, log_format: str, level: str) -> dict[str, object]:
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"handlers": [], "level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
-            # Warns about values, and quotes them.
+            # Warn about values, and quote them.
+            "py.warnings": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "pydicom": {"handlers": [], "level": "CRITICAL", "propagate": False},
             # Names every path that changes, when asked for details.
             "watchfiles": {"handlers": [], "level": "WARNING", "propagate": True},

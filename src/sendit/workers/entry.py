@@ -5,6 +5,7 @@ This one can be imported before Django is ready; ``pool.py`` cannot.
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 import django
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def begin(parent: int, deadline: "Synchronized[float]") -> None:
     """Make Django ready, then work."""
+    # A new process has the filters of a new process; pydicom's warnings quote values.
+    logging.captureWarnings(True)  # noqa: FBT003 - the library's own signature
     django.setup()
     # By name: importing it above would ask for the models before they are there.
     importlib.import_module("sendit.workers.pool").work(parent, deadline)
