@@ -188,6 +188,8 @@ def _parse(path: Path, file: str, problems: list[Problem]) -> Document:
         problems.append(Problem(file, "", "is not UTF-8; save it as UTF-8"))
     except tomllib.TOMLDecodeError as error:
         problems.append(Problem(file, "", f"is not TOML: {error}"))
+    except RecursionError:
+        problems.append(Problem(file, "", "is nested too deeply to be a configuration"))
     return {}
 
 

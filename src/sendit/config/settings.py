@@ -34,6 +34,7 @@ def _database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:
     url = secret.get_secret_value()
     _require_scheme(url, _DATABASES)
     if not url.startswith("sqlite:"):
+        _require_port(url)
         return secret
     if not url.startswith(_SQLITE) or url == _SQLITE:
         raise PydanticCustomError(
@@ -54,6 +55,19 @@ def _require_scheme(url: str, allowed: tuple[str, ...]) -> None:
             "url",
             "is not the address of a known kind; allowed to begin with: {allowed}",
             {"allowed": ", ".join(f"{scheme}://" for scheme in allowed)},
+        )
+
+
+def _require_port(url: str) -> None:
+    try:
+        port = urlsplit(url).port
+    except ValueError:  # its text quotes what stands there, which may be half of a password
+        port = 0
+    if port == 0:
+        raise PydanticCustomError(
+            "port",
+            "has no valid port; allowed: 1 to 65535 (in a password, write @, : and / as %40, %3A "
+            "and %2F)",
         )
 
 
