@@ -202,7 +202,7 @@ class BatchIdentifiers(models.Model):
     batch = models.OneToOneField(Batch, on_delete=models.CASCADE, related_name="identifiers")
     answers = EncryptedField()
     """A list of [patient id, Study Instance UID, patient pseudonym, study pseudonym, days]."""
-    names = EncryptedField()
+    names = EncryptedField(default=list)
     """Everybody whom the headers of the batch name."""
     created = models.DateTimeField(auto_now_add=True)
 
