@@ -112,6 +112,41 @@ def test_what_names_a_product_keeps_versions_and_their_dates(tmp_path: Path) -> 
     assert after.ManufacturerModelName == "Scanner 2 of *"
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "call (251) 432-3347",
+        "2514323347",
+        "14.03.2019",
+        "03142019",
+        "MRN: 77-1234",
+        "a@b.org",
+        "95 years",
+    ],
+)
+def test_a_product_is_not_named_by_a_telephone_or_a_day_of_the_patient(
+    tmp_path: Path, value: str
+) -> None:
+    after, _ = result_of(
+        tmp_path,
+        StudyDate="20190314",
+        PatientTelephoneNumbers="251-432-3347",
+        Manufacturer=f"Acme {value}",
+        SoftwareVersions=value,
+    )
+
+    assert value not in str(after.Manufacturer)
+    assert value not in str(after.get("SoftwareVersions", ""))
+
+
+def test_a_device_named_after_the_patient_keeps_its_place(tmp_path: Path) -> None:
+    ds = make_instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1", DeviceSerialNumber="Sandpiper")
+
+    after, _ = deidentified(write_instance(tmp_path / "in.dcm", ds), tmp_path, recipe=RESEARCH)
+
+    assert after.DeviceSerialNumber == "REMOVED"
+
+
 def test_a_code_of_clinical_words_is_nobodys_name(tmp_path: Path) -> None:
     after, _ = result_of(
         tmp_path,

@@ -27,7 +27,7 @@ from sendit.deid.charsets import decode, recode
 from sendit.deid.dates import shift_values
 from sendit.deid.identities import Identity
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
-from sendit.deid.text import Cleaner
+from sendit.deid.text import Cleaned, Cleaner
 from sendit.deid.uids import REGISTERED, NewUids
 from sendit.deid.walk import Syntax
 from sendit.errors import Held
@@ -291,24 +291,24 @@ def search(rule: Rule, value: bytes, context: Context) -> Result:
 
 def search_known(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep what an option keeps, be it a number or an address, but nobody who is known."""
-    text = decode(value, rule.charset)
-    found = context.cleaner.clean_known(text)
-    if found.value == text:
-        return None, rule.note
-    new = recode(value, rule.charset, found.value)
-    return rule.element(new + b" " * (len(new) & 1)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
+    return _replaced(rule, value, context.cleaner.clean_known)
 
 
 def search_maker(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep what names a product, versions and dates of software included, but no person."""
+    return _replaced(rule, value, context.cleaner.clean_maker)
+
+
+def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> Result:
     text = decode(value, rule.charset)
-    found = context.cleaner.clean_maker(text)
+    found = cleaning(text)
     if found.value == text:
-        return UNCHANGED
-    new = recode(value, rule.charset, found.value)
+        return None, (rule.note if rule.note.action else None)
+    note = Note(rule.note.path, "C", found.rules[0])
     if rule.required and not found.value.strip(" *\\"):
-        return rule.element(dummies.dummy(rule.vr)), Note(rule.note.path, "C", found.rules[0])
-    return rule.element(new + b" " * (len(new) & 1)), Note(rule.note.path, "C", found.rules[0])
+        return rule.element(dummies.dummy(rule.vr)), note
+    new = recode(value, rule.charset, found.value)
+    return rule.element(new + b" " * (len(new) & 1)), note
 
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:

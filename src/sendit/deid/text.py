@@ -33,7 +33,9 @@ from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
 RULE = "known-identifier"
 
-_OF_PERSONS = frozenset((Kind.PERSON, Kind.ID))
+_OF_PRODUCTS = frozenset((Kind.DEVICE, Kind.FILE))
+_LIKE_VERSIONS = frozenset(("pattern:url", "pattern:number", "pattern:phone"))
+_VERSION = re.compile(r"\d+(?:\.\d+){0,4}")
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
@@ -94,18 +96,25 @@ class Cleaner:
         return answer
 
     def clean_maker(self, value: str) -> Cleaned:
-        """Return the name of a product without patients, staff and their numbers.
+        """Return the name of a product without patients, staff, their numbers and dates.
 
-        A product may be called like the hospital or its folder, versions have short numbers,
-        and a date of software that moved would tell by how many days.
+        A station or a folder may be called like the product, versions have numbers, and a date
+        of software that moved would tell by how many days.
         """
         finds = (
             Span(find.start, find.end, RULE)
             for find in self._finder.find(value)
-            if find.identifier.kind in _OF_PERSONS and not is_short(find.identifier.letters)
+            if find.identifier.kind not in _OF_PRODUCTS and not is_short(find.identifier.letters)
         )
-        births = find_dates(value, known=self._known, shift_days=0)
-        spans = merge((*finds, *births, *find_persons(value, self._vocabulary)))
+        patterns = (
+            span
+            for span in find_patterns(value, self._vocabulary)
+            if span.rule not in _LIKE_VERSIONS
+            or (span.rule != "pattern:url" and not _VERSION.fullmatch(value, span.start, span.end))
+        )
+        days = self._known.birth_dates | self._known.dates
+        dates = find_dates(value, known=Known(birth_dates=days), shift_days=0)
+        spans = merge((*finds, *patterns, *self._uids(value), *dates))
         return Cleaned(apply(value, spans), tuple(span.rule for span in spans))
 
     def places(self, text: str) -> list[tuple[int, int]]:
