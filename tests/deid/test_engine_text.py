@@ -11,9 +11,9 @@ from tests.support.make_study import make_instance, write_instance
 RESEARCH = Recipe.resolve(preset="research")
 
 
-def result_of(tmp_path: Path, **attributes: object):
+def result_of(tmp_path: Path, recipe: Recipe = RESEARCH, **attributes: object):
     source = write_instance(tmp_path / "in.dcm", make_instance(**attributes))
-    return deidentified(source, tmp_path, recipe=RESEARCH)
+    return deidentified(source, tmp_path, recipe=recipe)
 
 
 def test_description_keeps_its_words_and_loses_the_name(tmp_path: Path) -> None:
@@ -122,6 +122,7 @@ def test_what_names_a_product_keeps_versions_and_their_dates(tmp_path: Path) -> 
         "MRN: 77-1234",
         "a@b.org",
         "95 years",
+        "SN4410233",
     ],
 )
 def test_a_product_is_not_named_by_a_telephone_or_a_day_of_the_patient(
@@ -129,8 +130,10 @@ def test_a_product_is_not_named_by_a_telephone_or_a_day_of_the_patient(
 ) -> None:
     after, _ = result_of(
         tmp_path,
+        Recipe.resolve(),
         StudyDate="20190314",
         PatientTelephoneNumbers="251-432-3347",
+        DeviceSerialNumber="SN4410233",
         Manufacturer=f"Acme {value}",
         SoftwareVersions=value,
     )

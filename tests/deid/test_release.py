@@ -334,6 +334,24 @@ def test_a_name_in_another_character_set_is_found(tmp_path: Path) -> None:
             assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+@pytest.mark.parametrize(
+    ("charset", "name", "text"),
+    [
+        ("ISO_IR 192", "Dvořák^Željko", "A1/FS"),
+        ("GB18030", "Zibaström^Ada", "Pedazuström 2m"),
+        ("ISO 2022 IR 87", "Kato^Ada=鷹羽嶋^辰之助", "A, B, C"),
+    ],
+)
+def test_syllables_of_misread_bytes_are_no_names(
+    tmp_path: Path, charset: str, name: str, text: str
+) -> None:
+    sets = ["", charset] if charset.startswith("ISO 2022") else charset
+    original, result = pair(tmp_path, SpecificCharacterSet=sets, PatientName=name)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", text))
+
+    check(original, result)
+
+
 def test_a_name_under_a_wrongly_declared_character_set_is_found(tmp_path: Path) -> None:
     name = "Grünwald^Zoë".encode()
 

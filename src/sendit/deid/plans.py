@@ -458,7 +458,9 @@ class DeidPlan(Plan):
             role="" if self._place.path else ROLES.get(tag, ""),
             gathers=gathers(tag, vr),
             # In sequences not every macro is known: a text that was there is never left empty.
-            required=self._required(tag) == 2 or (bool(self._place.path) and vr in TEXT_VRS),
+            required=tag == TEXT_VALUE
+            or self._required(tag) == 2
+            or (bool(self._place.path) and vr in TEXT_VRS),
         )
         rules.append(rule)
         return rule

@@ -187,10 +187,11 @@ class Dossier:
         kind = KIND_OF_TAG.get(tag)
         if vr == "PN":
             self._raw_names(value)
-        for text in texts:
+        for number, text in enumerate(texts):
             if vr == "PN":
                 for name in text.split("\\"):
-                    self._name(name)
+                    # Bytes read in a set that nobody declared give syllables of no name.
+                    self._name(name, least=_LEAST_LETTERS if number else 2)
             elif kind is not None:
                 for part in text.split("\\"):
                     self._of_kind(part, kind, tag)
@@ -224,7 +225,7 @@ class Dossier:
             if len(part) >= _LEAST_LETTERS and not part.isascii():
                 self._known.raw.add(part)
 
-    def _name(self, text: str) -> None:
+    def _name(self, text: str, *, least: int = 2) -> None:
         for group in text.split("="):
             components = group.split("^")[:3]
             if squeeze(group) in DUMMIES:
@@ -232,7 +233,7 @@ class Dossier:
             told = [[word for word in words_of(part) if word not in _UNTOLD] for part in components]
             flat = [word for words in told for word in words]
             for word in flat:
-                self._name_word(word)
+                self._name_word(word, least)
             for words in told:
                 if len(words) > 1:
                     self._known.words["".join(words)] = Kind.NAME
@@ -241,7 +242,7 @@ class Dossier:
                     keep = self._known.long if len(joined) >= _LONG else self._known.words
                     keep[joined] = Kind.NAME
 
-    def _name_word(self, word: str) -> None:
+    def _name_word(self, word: str, least: int) -> None:
         known = self._known
         if word.isdigit():
             if len(word) >= _LEAST_DIGITS:
@@ -249,7 +250,7 @@ class Dossier:
         elif is_ideographic(word):
             if len(word) > 1:
                 known.long[word] = Kind.NAME
-        elif len(letters := word.rstrip("0123456789")) > 1 and letters not in DUMMIES:
+        elif len(word.strip("0123456789")) >= least and word.rstrip("0123456789") not in DUMMIES:
             known.words[word] = known.words.get(word, Kind(0)) | Kind.NAME
             if len(word) >= _LONG and not is_clinical_term(word):
                 known.long[word] = Kind.NAME

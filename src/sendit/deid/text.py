@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from sendit.deid.dates_in_text import find_dates, is_month
 from sendit.deid.finding import Finder
 from sendit.deid.folding import REMOVED, squeeze
-from sendit.deid.known import Kind, Known, is_short
+from sendit.deid.known import Identifier, Kind, Known, is_short
 from sendit.deid.patterns import find_patterns, find_persons
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
@@ -36,6 +36,8 @@ RULE = "known-identifier"
 _OF_PRODUCTS = frozenset((Kind.DEVICE, Kind.FILE))
 _LIKE_VERSIONS = frozenset(("pattern:url", "pattern:number", "pattern:phone"))
 _VERSION = re.compile(r"\d+(?:\.\d+){0,4}")
+_SERIAL = 5
+"""From how many digits a name of a device is of one device only."""
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
@@ -104,7 +106,7 @@ class Cleaner:
         finds = (
             Span(find.start, find.end, RULE)
             for find in self._finder.find(value)
-            if find.identifier.kind not in _OF_PRODUCTS and not is_short(find.identifier.letters)
+            if not _may_name_a_product(find.identifier)
         )
         patterns = (
             span
@@ -167,6 +169,12 @@ class Cleaner:
         for match in _DOTTED.finditer(value):
             if match.group() in self._known.uids:
                 yield Span(match.start(), match.end(), RULE)
+
+
+def _may_name_a_product(one: Identifier) -> bool:
+    if one.kind in _OF_PRODUCTS:
+        return sum(letter.isdigit() for letter in one.letters) < _SERIAL
+    return one.kind is not Kind.PERSON and is_short(one.letters)
 
 
 def clean_text(
