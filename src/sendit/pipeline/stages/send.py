@@ -17,6 +17,8 @@ _HOW_AGAIN = ' Run "sendit retry" with --target when it can.'
 
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
+    # What workers that were killed left of results; whoever is only slow has lost its claim.
+    work.workspace.remove(work.workspace.phi(work.batch_id) / "new")
     Delivery.objects.bulk_create(
         [
             Delivery(
