@@ -32,10 +32,10 @@ def obstacle(configuration: Configuration) -> str | None:
     except VolumeMissing as error:
         return str(error)
     for volume in workspace.volumes:
-        free = shutil.disk_usage(volume).free
-        if free < settings.limits.min_free_disk:
+        # Without the number of free bytes: a text that changes with every file is logged anew.
+        if shutil.disk_usage(volume).free < settings.limits.min_free_disk:
             return (
-                f"{free / 1e9:.1f} GB are free in {volume}, less than min_free_disk "
+                f"Less is free in {volume} than min_free_disk asks for "
                 f"({settings.limits.min_free_disk / 1e9:.1f} GB): nothing new is let in until "
                 "there is room."
             )
