@@ -24,6 +24,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from sendit.deid import dummies
 from sendit.deid.charsets import decode, recode
+from sendit.deid.coding import is_published
 from sendit.deid.dates import shift_values
 from sendit.deid.identities import Identity
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
@@ -79,6 +80,10 @@ class Context:
     """By the index of a rule: value → result."""
     concept: bytes = b""
     """Code of the concept name that was met last: what a content item speaks of."""
+    scheme: bytes = b""
+    """Coding Scheme Designator of the coded term that is being read."""
+    terms: set[tuple[bytes, bytes]] = field(default_factory=set, repr=False)
+    """Character set and value of code meanings that name nobody."""
 
 
 @dataclass(slots=True, eq=False)
@@ -251,6 +256,26 @@ def note_concept(rule: Rule, value: bytes, context: Context) -> Result:
     del rule
     context.concept = value.strip(b" \0")
     return UNCHANGED
+
+
+def note_scheme(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep a coding scheme, and remember which it is."""
+    del rule
+    context.scheme = value
+    return UNCHANGED
+
+
+def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
+    """Clean what a site's own code is said to mean; a published term stays as it is."""
+    scheme, context.scheme = context.scheme, b""
+    if (rule.charset, value) in context.terms:
+        return UNCHANGED
+    result = search(rule, value, context)
+    if result == UNCHANGED:
+        if len(context.terms) >= MAX_REMEMBERED:
+            context.terms.clear()
+        context.terms.add((rule.charset, value))
+    return UNCHANGED if is_published(scheme) else result
 
 
 def unless_birth(act: Act) -> Act:

@@ -14,6 +14,7 @@ from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyw
 from sendit.deid.passing_plans import vr_of
 from sendit.deid.plans import (
     CLASS_UIDS,
+    CODE_MEANING,
     CODES,
     PATIENT_NAMES,
     STAMPS,
@@ -174,6 +175,11 @@ def _unlisted(recipe: Recipe, tag: int, vr: bytes) -> str:
         return "removed, emptied or replaced, as the object requires (rule unlisted-date)"
     if vr == b"PN":
         return "emptied or replaced, as the object requires (rule unlisted-name)"
+    if tag == CODE_MEANING:
+        return (
+            "kept; what a site's own code means is cleaned of identifiers (rule known-identifier), "
+            "and an identifier in a published term holds the image (NUMBER_HIT)"
+        )
     if tag in CODES:
         return "kept; an identifier in it holds the image (NUMBER_HIT)"
     if vr in TEXT_VRS or vr == b"CS":

@@ -85,6 +85,8 @@ CLASS_UIDS: Final = frozenset(
 """UIDs that name a class, a coding scheme or a context group: the same for everybody."""
 PATIENT_AGE: Final = 0x00101010
 CODE_VALUE: Final = 0x00080100
+CODING_SCHEME: Final = 0x00080102
+CODE_MEANING: Final = 0x00080104
 CONCEPT_NAME: Final = 0x0040A043
 CONTENT_DATES: Final = frozenset((0x0040A120, 0x0040A121))
 NUMERIC_VALUE: Final = 0x0040A30A
@@ -101,7 +103,8 @@ LABELS: Final = frozenset((0x00700002, 0x00700080))
 TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
 """Code strings that hold a defined term."""
 CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x00080120))
-"""What makes a coded term; searched by the release check, never rewritten."""
+"""What makes a coded term; searched by the release check, not rewritten (but for the meaning
+of a site's own code)."""
 CODE_PARENTS: Final = frozenset((0x00401101, 0x00080082))
 """Code sequences that name a person or a place, when they have to be there (action D)."""
 KEPT_IDENTITIES: Final = frozenset(
@@ -224,10 +227,15 @@ class DeidPlan(Plan):
         return self._public(tag, meant, discard)
 
     def _conceptual(self, tag: int, vr: bytes) -> Rule | None:
-        """Return the rule of what means something else in each content item of a report."""
+        """Return the rule of what means something else in each item, by what stands before it."""
         note = Note(self._prefix + tag_text(tag), "", "")
         if tag == CODE_VALUE and self._parent == CONCEPT_NAME:
             rule = self._rule(tag, vr, note, actions.note_concept)
+        elif tag == CODING_SCHEME and self._parent not in CODE_PARENTS:
+            rule = self._rule(tag, vr, note, actions.note_scheme)
+        elif tag == CODE_MEANING and self._parent not in CODE_PARENTS:
+            rule = self._rule(tag, vr, note, actions.clean_own_meaning)
+            rule.required = True
         elif tag == NUMERIC_VALUE:
             note = note._replace(action="D", rule="age-over-89")
             rule = self._rule(tag, vr, note, actions.cap_subject_age)
