@@ -236,7 +236,11 @@ def coded(scheme: str | None, meaning: str, value: str = "XA12") -> Dataset:
 
 @pytest.mark.parametrize("scheme", ["99RIS", "L", "KIS", None])
 def test_what_a_sites_own_code_means_is_cleaned(tmp_path: Path, scheme: str | None) -> None:
-    codes = [coded("DCM", "Head"), coded(scheme, "MR head of Sandpiper"), coded(scheme, "Sandpiper")]
+    codes = [
+        coded("DCM", "Head"),
+        coded(scheme, "MR head of Sandpiper"),
+        coded(scheme, "Sandpiper"),
+    ]
     after, report = result_of(tmp_path, ProcedureCodeSequence=codes)
 
     meanings = [code.CodeMeaning for code in after.ProcedureCodeSequence]
