@@ -11,7 +11,7 @@ from typing import Final
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 
-from sendit.deid.passing_plans import vr_of
+from sendit.deid.passing_plans import CHARSET_TAG, vr_of
 from sendit.deid.plans import (
     CLASS_UIDS,
     CODE_MEANING,
@@ -105,6 +105,8 @@ def _tag_lines(recipe: Recipe, tag: int) -> Iterator[str]:
         yield from _private_lines(recipe, tag)
     elif tag in STAMPS:
         yield "  written anew: it says what was done"
+    elif tag == CHARSET_TAG:
+        yield "  kept; one that is misspelt or wrong is set right (rule repair:character-set)"
     elif tag in PATIENT_NAMES:
         yield "  replaced by the patient's pseudonym"
     elif tag in STUDY_NAMES:

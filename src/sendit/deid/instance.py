@@ -34,6 +34,8 @@ class Instance:
     charset: bytes
     context: Context | None = field(default=None, repr=False)
     """Who the patient becomes; set once it was found."""
+    as_utf8: bool = False
+    """Whether texts are written in UTF-8, since the declared character set is wrong."""
 
     def text(self, role: str) -> str:
         """Return a value as text, empty if there is none."""

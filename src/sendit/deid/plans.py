@@ -52,6 +52,7 @@ from sendit.terms import Reason
 STAMPS: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303))
 """Attributes that say what was done; always written anew."""
 ROLES: Final = {
+    0x00080005: "charset",
     0x00080008: "image_type",
     0x00080016: "sop_class",
     0x00080018: "sop_instance",
@@ -121,6 +122,8 @@ class Place(NamedTuple):
     charset: bytes = b""
     creators: tuple[tuple[int, bytes], ...] = ()
     """Private creators of one group that were met so far: tag and value."""
+    as_utf8: bool = False
+    """Whether texts are written in UTF-8, since the declared character set is wrong."""
 
 
 class Plans:
@@ -213,7 +216,13 @@ class DeidPlan(Plan):
         if not meant:
             return REPORT, self._removal(tag, vr, "X", "unknown-attribute"), discard
         if tag == CHARSET_TAG:
-            return SWITCH, self._rule(tag, meant, Note("", "", ""), actions.keep), None
+            return (
+                SWITCH,
+                self._rule(
+                    tag, meant, Note(self._prefix + tag_text(tag), "", ""), actions.settle_charset
+                ),
+                None,
+            )
         wished = self._by_site(tag, meant, vr, discard)
         if wished is not None:
             return wished
@@ -451,7 +460,7 @@ class DeidPlan(Plan):
         implicit = self.syntax.explicit and written_vr != b"SQ"
         syntax = IMPLICIT_LITTLE if implicit else self.syntax
         path = (*self._place.path, tag)
-        return self._plans.plan(Place(path, syntax, self._place.charset))
+        return self._plans.plan(self._place._replace(path=path, syntax=syntax, creators=()))
 
     def _removal(self, tag: int, vr: bytes, action: str, name: str) -> Rule:
         note = Note(self._prefix + tag_text(tag), action, name)
@@ -463,6 +472,7 @@ class DeidPlan(Plan):
         rules = self._plans.rules
         rule = Rule(
             *(len(rules), tag, vr, self.syntax, self._place.charset, note, act),
+            as_utf8=self._place.as_utf8,
             role="" if self._place.path else ROLES.get(tag, ""),
             gathers=gathers(tag, vr),
             # In sequences not every macro is known: a text that was there is never left empty.
