@@ -487,3 +487,15 @@ def test_known_shows_nothing(tmp_path: Path) -> None:
 
     for value in ("sandpiper", "Sandpiper", "4427810", "2.25.", "20190314"):
         assert value not in shown
+
+
+def test_result_in_a_character_set_that_the_standard_has_not_is_refused(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, SpecificCharacterSet="ISO_IR 192")
+    content = result.read_bytes()
+    assert b"ISO_IR " in content
+    result.write_bytes(content.replace(b"ISO_IR ", b"ISO-IR "))
+
+    refused = refusal(original, result)
+
+    assert refused.reason is Reason.IOD_BROKEN
+    assert refused.detail == "(0008,0005)"

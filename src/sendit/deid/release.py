@@ -33,6 +33,7 @@ from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types
+from sendit.deid.release_text import is_defined
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
@@ -190,6 +191,8 @@ class Gate:
         if level.leaves or level.sequences:
             self._check_private(level, allowance, path)
         charset = level.charset(charset)
+        if not is_defined(charset):
+            raise Rejected(Reason.IOD_BROKEN, f"{path}(0008,0005)")
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
             judge.held_bytes = 0
