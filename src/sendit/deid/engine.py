@@ -29,11 +29,11 @@ from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
 from sendit.deid.files import (
     FileSource,
+    ResultWriter,
     Source,
     content_of,
     memory_file,
     part_path,
-    write_pieces,
 )
 from sendit.deid.holds import hold
 from sendit.deid.identities import Identities, normal_id
@@ -89,6 +89,7 @@ class Engine:
         self._knowledge = Knowledge(recipe, identities, extra_known=extra_known)
         self._gate = Gate(allowance_of(recipe), extra=extra_known)
         self._uids = NewUids(identities.uid_key)
+        self._writer = ResultWriter()
         self._plans: dict[str, Plans] = {}
         self._contexts: dict[tuple[object, ...], Context] = {}
 
@@ -209,7 +210,9 @@ class Engine:
         context = self._context(instance)
         composed = self._composed(instance, context)
         part = part_path(destination)
-        digest, length = write_pieces(part, composed.header, composed.bodies, instance.frame.source)
+        digest, length = self._writer.write(
+            part, composed.header, composed.bodies, instance.frame.source
+        )
         try:
             with _as_readable(instance, original) as before:
                 known = self._gate.known_of(before)

@@ -27,7 +27,7 @@ from sendit.deid.release_marks import (
     options_of,
     private_sign,
 )
-from sendit.deid.release_pixels import check_pixels
+from sendit.deid.release_pixels import PixelCheck
 from sendit.deid.release_reader import Reader
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
@@ -100,6 +100,7 @@ class Gate:
         self._allowance = allowance
         self._extra = tuple(extra)
         self._reader = Reader()
+        self._pixels = PixelCheck()
         self._dossiers: dict[bytes, Dossier] = {}
         self._judges: dict[tuple[int, Allowance], _Judge] = {}
         self._comparisons: dict[Allowance, Comparison] = {}
@@ -143,7 +144,7 @@ class Gate:
         self._search(content.level, b"", "", judge, allowance, days)
         check_streams(content, path, judge.searcher.find_in_bytes)
         if original is not None and before is not None and not allowance.pixels_changed:
-            check_pixels(content, path, before, original)
+            self._pixels.check(content, path, before, original)
 
     def _compare(
         self, content: Content, before: Content | None, allowance: Allowance

@@ -132,10 +132,10 @@ def header_of(source: Source, *, fields: tuple[str, ...], knowledge: bool = Fals
             if type(tag) is int:
                 raw.setdefault(tag, segment.data[start:stop])
     charset = raw.get(CHARSET_TAG, b"")
-    values = {
-        keyword: decode(raw.get(keyword_dict[keyword], b""), charset)
-        for keyword in (*OWN_FIELDS, *fields)
-    }
+    values = dict.fromkeys((*OWN_FIELDS, *fields), "")
+    for keyword in values:
+        if value := raw.get(keyword_dict[keyword]):
+            values[keyword] = decode(value, charset)
     if frame.media_sop_class_uid == DIRECTORY or values["SOPClassUID"] == DIRECTORY:
         raise Excluded(Reason.DICOMDIR)
     if not values["SOPClassUID"] or not values["SOPInstanceUID"]:
