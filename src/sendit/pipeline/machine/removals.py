@@ -10,7 +10,7 @@ from sendit.pipeline.machine.steps import Claim, locked
 from sendit.records.models import Batch
 
 
-def decide_removals(claim: Claim, whats: Sequence[str], *, now: datetime) -> None:
+def decide_removals(claim: Claim, things: Sequence[str], *, now: datetime) -> None:
     """Write down what is to go; it goes in a later step.
 
     Raises
@@ -18,7 +18,7 @@ def decide_removals(claim: Claim, whats: Sequence[str], *, now: datetime) -> Non
     LeaseLost
         When the claim is no longer held; nothing is written then.
     """
-    _write(claim, {what: {"decided": _iso(now), "gone": None} for what in whats}, now=now)
+    _write(claim, {what: {"decided": _iso(now), "gone": None} for what in things}, now=now)
 
 
 def removal_done(claim: Claim, what: str, *, now: datetime) -> None:
