@@ -27,12 +27,13 @@ from sendit.deid.release_marks import (
     options_of,
     private_sign,
 )
-from sendit.deid.release_pixels import check_pixels
+from sendit.deid.release_pixels import PixelCheck
 from sendit.deid.release_reader import Reader
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types
+from sendit.deid.release_text import is_defined
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
@@ -100,6 +101,7 @@ class Gate:
         self._allowance = allowance
         self._extra = tuple(extra)
         self._reader = Reader()
+        self._pixels = PixelCheck()
         self._dossiers: dict[bytes, Dossier] = {}
         self._judges: dict[tuple[int, Allowance], _Judge] = {}
         self._comparisons: dict[Allowance, Comparison] = {}
@@ -143,7 +145,7 @@ class Gate:
         self._search(content.level, b"", "", judge, allowance, days)
         check_streams(content, path, judge.searcher.find_in_bytes)
         if original is not None and before is not None and not allowance.pixels_changed:
-            check_pixels(content, path, before, original)
+            self._pixels.check(content, path, before, original)
 
     def check_names(
         self, texts: Iterable[str], uids: Iterable[str], *, known: Known, keeps_uids: bool
@@ -207,6 +209,8 @@ class Gate:
         if level.leaves or level.sequences:
             self._check_private(level, allowance, path)
         charset = level.charset(charset)
+        if not is_defined(charset):
+            raise Rejected(Reason.IOD_BROKEN, f"{path}(0008,0005)")
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
             judge.held_bytes = 0

@@ -209,7 +209,7 @@ class BatchIdentifiers(models.Model):
     answers = EncryptedField()
     """A list of [patient id, Study Instance UID, patient pseudonym, study pseudonym, days]."""
     names = EncryptedField(default=list)
-    """Everybody whom the headers of the batch name."""
+    """What the headers of the batch say of persons, ids and places: [tag, VR, value]."""
     created = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

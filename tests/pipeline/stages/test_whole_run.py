@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from sendit.errors import UsageError
 from sendit.pipeline import machine
@@ -310,6 +311,44 @@ def test_nothing_held_is_nothing_to_release(line: Line) -> None:
 def test_person_named_in_one_instance_is_taken_out_of_another(line: Line, first: str) -> None:
     line.set_project(PROJECT.replace("[deid]", '[deid]\npreset = "research"'))
     instance(line, "ACC1", first, number=1, OperatorsName="Quillfeather^Ann")
+    instance(line, "ACC1", "m.dcm", number=2, ImageComments="seen by Quillfeather, liver normal")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error) == (Status.DONE, False)
+    contents = b"".join(path.read_bytes() for path in line.installation.delivered())
+    assert b"Quillfeather" not in contents
+    assert b"liver normal" in contents
+
+
+def private_person() -> Dataset:
+    ds = Dataset()
+    block = ds.private_block(0x0029, "ACME 1.1", create=True)
+    block.add_new(0x01, "PN", "Quillfeather^Ann")
+    return ds
+
+
+def request_of_a_person() -> Dataset:
+    request = Dataset()
+    request.RequestingPhysician = "Quillfeather^Ann"
+    request.RequestedProcedureID = "RP1"
+    ds = Dataset()
+    ds.RequestAttributesSequence = [request]
+    return ds
+
+
+@pytest.mark.parametrize(
+    "told", [private_person(), request_of_a_person()], ids=["private", "nested"]
+)
+@pytest.mark.parametrize("first", ["a.dcm", "z.dcm"])
+def test_person_named_deep_in_one_instance_is_taken_out_of_another(
+    line: Line, first: str, told: Dataset
+) -> None:
+    line.set_project(PROJECT.replace("[deid]", '[deid]\npreset = "research"'))
+    path = instance(line, "ACC1", first, number=1)
+    ds = dcmread(path)
+    ds.update(told)
+    ds.save_as(path)
     instance(line, "ACC1", "m.dcm", number=2, ImageComments="seen by Quillfeather, liver normal")
 
     batch = line.run("ACC1")
