@@ -7,20 +7,27 @@ import pytest
 
 from sendit.errors import TargetConflict, VerificationFailed
 from sendit.storage import Package, PackagedInstance, PackagedStudy, Progress, Receipt, Target
+from tests.support.make_study import make_instance, write_instance
 
 
 def make_package(
     root: Path, *, batch: int = 1, n_instances: int = 3, patient_id: str = "PXKCD", salt: str = ""
 ) -> Package:
-    """Write the results of a batch of one Study and describe them."""
+    """Write the results of a batch of one Study, small CT images, and describe them."""
     study_uid, series_uid = "2.25.100", "2.25.200"
     instances = []
     for number in range(n_instances):
         uid = f"2.25.3{number:02}"
-        content = f"instance {number} {salt}".encode() * 100
         file = f"{patient_id}/{study_uid}/{series_uid}/{uid}.dcm"
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_bytes(content)
+        ds = make_instance(
+            number=number + 1,
+            PatientID=patient_id,
+            StudyInstanceUID=study_uid,
+            SeriesInstanceUID=series_uid,
+            SOPInstanceUID=uid,
+            ImageComments=f"instance {number} {salt}",
+        )
+        content = write_instance(root / file, ds).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         instances.append(PackagedInstance(uid, file, digest, len(content)))
     study = PackagedStudy(patient_id, study_uid, "SXKCD", "20190704", tuple(instances))
