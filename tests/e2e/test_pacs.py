@@ -8,6 +8,7 @@ from tests.support.dicom_peers import OrthancServer
 from tests.support.installation import PROJECT, Installation
 
 WAYS: dict[str, Callable[[OrthancServer], str]] = {
+    "dicomweb": lambda server: f'url = "{server.dicomweb}"',
     "orthanc": lambda server: f'url = "{server.url}"',
 }
 

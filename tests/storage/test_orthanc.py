@@ -1,15 +1,14 @@
 """Orthanc by REST, against a real Orthanc with its defaults."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sendit.errors import TargetConflict, TargetError, TargetRefused, VerificationFailed
+from sendit.errors import VerificationFailed
 from sendit.storage import Package, Target
-from sendit.storage.registry import accepts_identified, build
+from sendit.storage.registry import build
 from tests.contracts.targets import TargetContract, make_package
-from tests.support.dicom_peers import OrthancServer, running_orthanc
+from tests.support.dicom_peers import OrthancServer
 
 
 def make_orthanc(server: OrthancServer, **options: object) -> Target:

@@ -179,6 +179,11 @@ def local_digests(item: Outgoing) -> LocalDigests:
     return LocalDigests(md5.hexdigest(), whole.hexdigest(), data.hexdigest())
 
 
+def data_start(head: bytes) -> int:
+    """Return where the data set begins in the first bytes of a file; 0 if that is not DICOM."""
+    return _meta_elements(head)[1]
+
+
 def _meta_elements(head: bytes) -> tuple[Mapping[int, bytes], int]:
     """Return the elements of group 2, by element number, and where they end."""
     values: dict[int, bytes] = {}

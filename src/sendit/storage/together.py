@@ -72,6 +72,7 @@ def together(
     *,
     at_once: int,
     progress: Progress,
+    weight: Callable[[Item], int] = lambda _: 1,
 ) -> Sequence[Result]:
     """Do the work for every item and return the results in the order of the items.
 
@@ -87,17 +88,18 @@ def together(
         How many threads there are.
     progress
         Called here, after each item, and every second in which bytes moved.
+    weight
+        How many times it is called for one item.
     """
     traffic = Traffic()
     results: dict[int, Result] = {}
-    waiting: dict[Future[Result], int] = {}
+    waiting: dict[Future[Result], tuple[int, Item]] = {}
     source = iter(enumerate(items))
     with ThreadPoolExecutor(at_once, thread_name_prefix="sendit-target") as threads:
         try:
             while True:
                 while len(waiting) < 2 * at_once and (following := next(source, None)):
-                    number, item = following
-                    waiting[threads.submit(work, item, traffic)] = number
+                    waiting[threads.submit(work, following[1], traffic)] = following
                 if not waiting:
                     return [results[number] for number in sorted(results)]
                 before = traffic.moved
@@ -105,9 +107,10 @@ def together(
                 if not done and traffic.moved != before:
                     progress()
                 for future in done:
-                    number = waiting.pop(future)
+                    number, item = waiting.pop(future)
                     results[number] = future.result()
-                    progress()
+                    for _ in range(weight(item)):
+                        progress()
         finally:
             traffic.stop()
             for future in waiting:
