@@ -1,14 +1,17 @@
 """DICOMweb, against the plug-in of a real Orthanc with its defaults."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sendit.errors import VerificationFailed
-from sendit.storage import Package, Target
+from sendit.storage import Package, RemovableTarget, Target
 from sendit.storage.registry import accepts_identified, build
-from tests.contracts.targets import TargetContract, make_package
+from tests.contracts.targets import Receiver, TargetContract, make_package
+from tests.storage.orthanc_receiver import OrthancReceiver
 from tests.support.dicom_peers import OrthancServer
+from tests.support.troubled_http import TroubledHttp
 
 
 def make_dicomweb(server: OrthancServer, **options: object) -> Target:
@@ -20,33 +23,59 @@ def package(tmp_path: Path) -> Package:
     return make_package(tmp_path / "clean")
 
 
+@pytest.fixture
+def proxy(orthanc: OrthancServer) -> Iterator[TroubledHttp]:
+    proxy = TroubledHttp(orthanc.url)
+    yield proxy
+    proxy.close()
+
+
 class TestByRetrieving(TargetContract):
+    troubles = frozenset(
+        {
+            "away", "full", "slow", "drops connections", "error 500", "expired credentials",
+            "refuses class",
+        }
+    )  # fmt: skip
+
     @pytest.fixture
-    def target(self, orthanc: OrthancServer) -> Target:
-        return make_dicomweb(orthanc)
+    def receiver(self, orthanc: OrthancServer, proxy: TroubledHttp) -> Receiver:
+        return OrthancReceiver(orthanc, "dicomweb", proxy)
 
 
 class TestByMetadata(TargetContract):
+    troubles = frozenset({"away"})
+
     @pytest.fixture
-    def target(self, orthanc: OrthancServer) -> Target:
-        return make_dicomweb(orthanc, proof="metadata")
+    def receiver(self, orthanc: OrthancServer, proxy: TroubledHttp) -> Receiver:
+        return OrthancReceiver(orthanc, "dicomweb", proxy, {"proof": "metadata"})
 
 
-def test_bytes_spoilt_on_the_disk_of_the_server_are_noticed(
+def test_what_a_server_does_not_let_us_remove_is_listed(
     orthanc: OrthancServer, package: Package
 ) -> None:
     target = make_dicomweb(orthanc)
     receipt = target.send(package)
-    bad = package.instances[1]
-    stored = orthanc.stored_file(bad.sop_instance_uid)
-    content = bytearray(stored.read_bytes())
-    content[-5] ^= 1
-    stored.write_bytes(content)
+    assert isinstance(target, RemovableTarget)
 
-    with pytest.raises(VerificationFailed, match=bad.sop_instance_uid) as failure:
+    removal = target.remove(receipt)
+
+    assert removal.removed == ()
+    assert removal.left.keys() == receipt.digests.keys()
+    assert all("remove it there" in reason for reason in removal.left.values())
+
+
+def test_a_server_that_says_stored_and_did_not_is_noticed(
+    orthanc: OrthancServer, package: Package
+) -> None:
+    target = make_dicomweb(orthanc)
+
+    with orthanc.refusing("CT"):
+        receipt = target.send(package)
+
+    with pytest.raises(VerificationFailed, match=r"2\.25\.300 is not there") as failure:
         target.verify(package, receipt)
-
-    assert set(failure.value.failures) == {bad.sop_instance_uid}
+    assert failure.value.failures.keys() == receipt.digests.keys()
 
 
 def test_originals_are_not_taken() -> None:

@@ -1,14 +1,16 @@
 """Orthanc by REST, against a real Orthanc with its defaults."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sendit.errors import VerificationFailed
 from sendit.storage import Package, Target
-from sendit.storage.registry import build
-from tests.contracts.targets import TargetContract, make_package
+from sendit.storage.registry import accepts_identified, build
+from tests.contracts.targets import Receiver, TargetContract, make_package
+from tests.storage.orthanc_receiver import OrthancReceiver
 from tests.support.dicom_peers import OrthancServer
+from tests.support.troubled_http import TroubledHttp
 
 
 def make_orthanc(server: OrthancServer, **options: object) -> Target:
@@ -20,31 +22,33 @@ def package(tmp_path: Path) -> Package:
     return make_package(tmp_path / "clean")
 
 
+@pytest.fixture
+def proxy(orthanc: OrthancServer) -> Iterator[TroubledHttp]:
+    proxy = TroubledHttp(orthanc.url)
+    yield proxy
+    proxy.close()
+
+
 class TestByMd5(TargetContract):
+    troubles = frozenset(
+        {
+            "away", "full", "slow", "drops connections", "error 500", "expired credentials",
+            "refuses class",
+        }
+    )  # fmt: skip
+
     @pytest.fixture
-    def target(self, orthanc: OrthancServer) -> Target:
-        return make_orthanc(orthanc)
+    def receiver(self, orthanc: OrthancServer, proxy: TroubledHttp) -> Receiver:
+        return OrthancReceiver(orthanc, "orthanc", proxy)
 
 
 class TestByFile(TargetContract):
+    troubles = frozenset({"away"})
+
     @pytest.fixture
-    def target(self, orthanc: OrthancServer) -> Target:
-        return make_orthanc(orthanc, proof="file")
+    def receiver(self, orthanc: OrthancServer, proxy: TroubledHttp) -> Receiver:
+        return OrthancReceiver(orthanc, "orthanc", proxy, {"proof": "file"})
 
 
-@pytest.mark.parametrize("proof", ["md5", "file"])
-def test_bytes_spoilt_on_the_disk_of_orthanc_are_noticed(
-    orthanc: OrthancServer, package: Package, proof: str
-) -> None:
-    target = make_orthanc(orthanc, proof=proof)
-    receipt = target.send(package)
-    bad = package.instances[1]
-    stored = orthanc.stored_file(bad.sop_instance_uid)
-    content = bytearray(stored.read_bytes())
-    content[-5] ^= 1
-    stored.write_bytes(content)
-
-    with pytest.raises(VerificationFailed, match=bad.sop_instance_uid) as failure:
-        target.verify(package, receipt)
-
-    assert set(failure.value.failures) == {bad.sop_instance_uid}
+def test_originals_are_taken() -> None:
+    assert accepts_identified("orthanc")

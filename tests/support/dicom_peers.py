@@ -19,6 +19,15 @@ from typing import Any
 from tests.support.system import find_program
 
 START_SECONDS = 20.0
+REFUSING = """
+function ReceivedInstanceFilter(dicom, origin, info)
+  local flag = io.open('{flag}', 'r')
+  if flag == nil then return true end
+  local refused = flag:read('*a')
+  flag:close()
+  return dicom['Modality'] ~= refused
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class OrthancServer:
     storage: Path
     """Where it keeps the files, each under a name of its own."""
     pid: int
+    report_port: int
+    """Where it believes us to listen for its reports on storage commitment, as SENDIT."""
 
     @property
     def dicomweb(self) -> str:
@@ -57,12 +68,24 @@ class OrthancServer:
         for patient in self.json("/patients"):
             self.delete(f"/patients/{patient}")
 
+    def instances(self) -> list[tuple[str, str]]:
+        """Return SOP Instance UID and Orthanc's own id of everything that it holds."""
+        listed = self.json("/instances?expand")
+        return [(one["MainDicomTags"]["SOPInstanceUID"], one["ID"]) for one in listed]
+
     def files(self) -> dict[str, bytes]:
         """Return what it holds, by SOP Instance UID."""
-        return {
-            one["MainDicomTags"]["SOPInstanceUID"]: self.get(f"/instances/{one['ID']}/file")
-            for one in self.json("/instances?expand")
-        }
+        return {uid: self.get(f"/instances/{one}/file") for uid, one in self.instances()}
+
+    @contextmanager
+    def refusing(self, modality: str) -> Iterator[None]:
+        """Let it refuse the instances of one modality, as a script of a site may."""
+        flag = self.storage.with_name("refused")
+        flag.write_text(modality)
+        try:
+            yield
+        finally:
+            flag.unlink()
 
     def stored_file(self, sop_instance_uid: str) -> Path:
         """Return where on its disk the file of an instance lies."""
@@ -82,7 +105,7 @@ def running_orthanc(
     folder: Path, *, environ: Mapping[str, str] | None = None, **configuration: object
 ) -> Iterator[OrthancServer]:
     """Start an Orthanc with its defaults, and further ``configuration``; stop it afterwards."""
-    http_port, dicom_port = free_ports(2)
+    http_port, dicom_port, report_port = free_ports(3)
     storage = folder / "storage"
     storage.mkdir(parents=True)
     document = {
@@ -95,14 +118,19 @@ def running_orthanc(
         "RemoteAccessAllowed": False,
         "Plugins": [find_program("libOrthancDicomWeb.so")],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "DicomModalities": {"sendit": ["SENDIT", "127.0.0.1", report_port]},
+        "StorageCommitmentReportsSize": 100,
+        "LuaScripts": [str(folder / "filter.lua")],
         # What it has just stored it would otherwise answer from memory, not from its disk.
         "MaximumStorageCacheSize": 0,
         **configuration,
     }
+    (folder / "filter.lua").write_text(REFUSING.format(flag=folder / "refused"))
     (folder / "orthanc.json").write_text(json.dumps(document))
     command = [find_program("Orthanc") or "Orthanc", str(folder / "orthanc.json")]
     with running(command, folder=folder, ports=(http_port, dicom_port), environ=environ) as pid:
-        yield OrthancServer(f"http://127.0.0.1:{http_port}", dicom_port, storage, pid)
+        url = f"http://127.0.0.1:{http_port}"
+        yield OrthancServer(url, dicom_port, storage, pid, report_port)
 
 
 @contextmanager

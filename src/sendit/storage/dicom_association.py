@@ -7,6 +7,7 @@ receive: small answers would else wait 40 ms for a delayed acknowledgement.
 DICOM: PS3.8 9 (Upper Layer protocol), PS3.15 B (Secure Transport Connection).
 """
 
+import select
 import socket
 import ssl
 import struct
@@ -95,10 +96,6 @@ class Association:
         self._payload = min(max_pdu or MAX_PDU, 1 << 20) - 6
         self._message_id = 0
 
-    def fileno(self) -> int:
-        """Return the socket's number, to wait for it."""
-        return self._sock.fileno()
-
     @property
     def socket(self) -> socket.socket:
         """The connection, for whoever may have to wake it."""
@@ -121,7 +118,13 @@ class Association:
             self._sock.sendall(b"".join(pieces))
 
     def send_file(
-        self, context_id: int, command: Mapping[int, int | str], path: Path, *, start: int, size: int
+        self,
+        context_id: int,
+        command: Mapping[int, int | str],
+        path: Path,
+        *,
+        start: int,
+        size: int,
     ) -> None:
         """Send a message whose data set is the bytes of a file from ``start`` to ``size``."""
         pieces = self._fragments(
@@ -130,7 +133,6 @@ class Association:
         with _open(path) as stream:
             stream.seek(start)
             left = size - start
-            # Whole PDUs but for the last: some peers take a short one for the end.
             batch = max(_BATCH // self._payload, 1) * self._payload
             while left:
                 block = stream.read(min(batch, left))
@@ -172,6 +174,12 @@ class Association:
                 whole = command is not None and is_last
                 if whole and command and (not is_command or number(command, DATA_TYPE) == NO_DATA):
                     return Message(context_id, command, bytes(data))
+
+    def has_message(self, seconds: float) -> bool:
+        """Wait for the peer to send something, for a while, and say whether it has."""
+        if self._received or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
+            return True
+        return bool(select.select([self._sock], [], [], seconds)[0])
 
     def release(self) -> None:
         """End the association in good order, and the connection."""
@@ -366,21 +374,24 @@ def _negotiated(
     peer: Peer, kind: int, body: bytes, syntaxes: Sequence[Syntax]
 ) -> tuple[int, Mapping[Syntax, int]]:
     """Return the largest PDU that the peer takes, and the contexts that it accepts."""
-    pdu = {2: A_ASSOCIATE_AC, 3: A_ASSOCIATE_RJ}.get(kind)
-    if pdu is None:
+    if kind not in (2, 3):
         raise TargetUnavailable(f"{peer.location} ended the association before it began.")
-    answer = pdu()
+    raw = struct.pack(">BxI", kind, len(body)) + body
     try:
-        answer.decode(struct.pack(">BxI", kind, len(body)) + body)
-        told = answer.to_primitive()
         if kind == 3:
-            raise _rejected(peer, told.result, told.result_source, told.diagnostic)
+            refusal = A_ASSOCIATE_RJ()
+            refusal.decode(raw)
+            no = refusal.to_primitive()
+            raise _rejected(peer, no.result or 0, no.result_source or 0, no.diagnostic or 0)
+        answer = A_ASSOCIATE_AC()
+        answer.decode(raw)
+        yes = answer.to_primitive()
         accepted = {
             syntaxes[(context.context_id - 1) // 2]: context.context_id
-            for context in told.presentation_context_definition_results_list
-            if context.result == 0
+            for context in yes.presentation_context_definition_results_list
+            if context.result == 0 and context.context_id
         }
-        return told.maximum_length_received or 0, accepted
+        return yes.maximum_length_received or 0, accepted
     except _MALFORMED:
         raise TargetUnavailable(f"{peer.location} does not speak DICOM.") from None
 

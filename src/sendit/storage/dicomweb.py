@@ -6,7 +6,8 @@ there with the same content is not sent again, one with other content is a confl
 the server would keep the old one, replace it or answer 409.
 
 What counts as proof is ``proof``.  ``retrieve``: each instance is fetched back, and its data
-set is the same, byte by byte; preamble and File Meta Information are the server's to write.
+set is the same, value by value; how lengths and padding are written, preamble and File Meta
+Information are the server's.
 ``metadata``: for servers that transcode or coerce, where the former can never hold: every
 attribute but bulk data is as it was sent, save those in ``may_change``; pixels are not
 compared, so other content under a UID that was used is never sent to such a server.
@@ -57,11 +58,14 @@ from sendit.storage.outgoing import (
     require_same_package,
     settle,
 )
+from sendit.storage.same_content import same_file
 from sendit.storage.together import Traffic, together
 
 _PER_REQUEST = 20
 _BYTES_PER_REQUEST = 256_000_000
 _PAGE = 1000
+_NOT_ALLOWED = (400, 401, 403, 405, 501)
+"""Answers of servers that do not let us remove."""
 _JSON = {"Accept": "application/dicom+json"}
 _WHOLE = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 
@@ -225,7 +229,7 @@ class DicomWeb:
                 f"{self.location} did not take instance {item.key}: {failure_text(reason)}. "
                 "Make room there."
             )
-        if self._fetch(place, traffic) is not None:
+        if self._is_there(place, traffic):
             return self._compare(item, place, traffic)
         return Failure(
             TargetRefused,
@@ -267,7 +271,15 @@ class DicomWeb:
         fetched = self._fetch(place, traffic)
         if fetched is None:
             return "is listed there, but cannot be fetched"
-        return "" if fetched.data_sha256 == expected else "has other content there than was sent"
+        with fetched.content:
+            same = fetched.data_sha256 == expected or same_file(item, fetched.content)
+        return "" if same else "has other content there than was sent"
+
+    def _is_there(self, place: str, traffic: Traffic) -> bool:
+        fetched = self._fetch(place, traffic)
+        if fetched is not None:
+            fetched.content.close()
+        return fetched is not None
 
     def _fetch(self, place: str, traffic: Traffic) -> Fetched | None:
         with self._client.stream(
@@ -285,12 +297,13 @@ class DicomWeb:
         fetched = self._fetch(place, traffic)
         if fetched is None:
             return ""
+        fetched.content.close()
         if fetched.sha256 != receipt.digests[key]:
             return "has other content there than was sent; it was not touched"
-        answer = self._client.request("DELETE", place, allowed=(401, 403, 404, 405, 501))
-        if answer.status in (401, 403, 405, 501):
+        answer = self._client.request("DELETE", place, allowed=(*_NOT_ALLOWED, 404))
+        if answer.status in _NOT_ALLOWED:
             return f"the server does not let us remove it ({answer.status}); remove it there"
-        return "" if self._fetch(place, traffic) is None else "is still there after it was removed"
+        return "is still there after it was removed" if self._is_there(place, traffic) else ""
 
 
 def _places(package: Package) -> Mapping[str, str]:

@@ -6,14 +6,16 @@ DICOM: PS3.18 10.5.3 (Store Instances Response), 8.6.1 (multipart), PS3.3 C.12.1
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPResponse
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
 from sendit.errors import TargetError, TargetUnavailable
 from sendit.storage.http_client import Answer
 from sendit.storage.outgoing import data_start
+from sendit.storage.same_content import IN_MEMORY
 from sendit.storage.together import Traffic
 
 _BLOCK = 1 << 20
@@ -34,11 +36,14 @@ class StoreAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Digests of an instance that came back, in hexadecimal."""
+    """An instance that came back."""
 
     sha256: str
+    """Of the file, in hexadecimal."""
     data_sha256: str
     """Of the data set alone, without preamble and File Meta Information."""
+    content: IO[bytes] = field(repr=False)
+    """The file; gone when it is closed."""
 
 
 def read_store_answer(answer: Answer) -> StoreAnswer:
@@ -81,7 +86,7 @@ def read_instance_uids(answer: Answer) -> list[str]:
 
 
 def read_instance(response: HTTPResponse, traffic: Traffic, *, url: str) -> Fetched:
-    """Read one instance of an answer to WADO-RS, of any size, and return its digests.
+    """Read one instance of an answer to WADO-RS, of any size, and return it.
 
     Raises
     ------
@@ -92,9 +97,11 @@ def read_instance(response: HTTPResponse, traffic: Traffic, *, url: str) -> Fetc
     """
     whole, data = hashlib.sha256(), hashlib.sha256()
     head: bytes | None = b""
+    content = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the caller closes it
     for block in _part(response, url):
         traffic.tell(len(block))
         whole.update(block)
+        content.write(block)
         if head is None:
             data.update(block)
             continue
@@ -104,7 +111,7 @@ def read_instance(response: HTTPResponse, traffic: Traffic, *, url: str) -> Fetc
             head = None
     if head is not None:
         data.update(head[data_start(head) :])
-    return Fetched(whole.hexdigest(), data.hexdigest())
+    return Fetched(whole.hexdigest(), data.hexdigest(), content)
 
 
 def _part(response: HTTPResponse, url: str) -> Iterator[bytes]:
@@ -155,7 +162,7 @@ def failure_text(reason: int) -> str:
         word = "it cannot understand the data set"
     else:
         word = _FAILURES.get(reason, "it does not say why")
-    return f"{word} ({reason:04X}h)"
+    return f"{word} ({reason:04X}h)" if reason else word
 
 
 _FAILURES: Mapping[int, str] = {
