@@ -18,10 +18,13 @@ from sendit.identity import (
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
 from sendit.pipeline.work import Outcome, Work
+from sendit.records import provider
+from sendit.records.ledger import DatabaseLedger
 from sendit.records.models import BatchIdentifiers, Image
 
 ITEM_DATES = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
 """Where an item's time comes from: the first of these that is there."""
+ISSUER = "IssuerOfPatientID"
 HAND_IN_AGAIN = (
     "Then hand the folder in again, since a batch keeps the files and the rules it came with: "
     '"sendit resolve {batch} --reject" puts it back as NAME.err; drop that extension.'
@@ -43,9 +46,14 @@ def run(work: Work) -> Outcome:
         )
     except IdentityError as error:
         raise IdentityError(f"{error} {HAND_IN_AGAIN.format(batch=work.batch_id)}") from None
-    answers = work.project.identity_service(work.site_key).identify(request).answers
+    provider.require_same(work.project)
+    service = work.project.identity_service(
+        work.site_key, ledger=DatabaseLedger(), progress=work.progress
+    )
+    answers = service.identify(request).answers
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
+        provider.remember(work.project)
         BatchIdentifiers.objects.create(
             batch=work.batch,
             answers=[
@@ -71,12 +79,13 @@ def identities_of(work: Work) -> Identities:
 def _request(work: Work, names: set[str]) -> IdentityRequest:
     """Return the request, and add everybody whom the headers name to ``names``."""
     identity = work.project.identity
-    patients: dict[str, dict[str, StudyRequest]] = {}
-    birth_dates: dict[str, str] = {}
+    patients: dict[tuple[str, str], dict[str, StudyRequest]] = {}
+    birth_dates: dict[tuple[str, str], str] = {}
     fields = (
         identity.entity_field,
         identity.item_field,
         "PatientBirthDate",
+        ISSUER,
         *ITEM_DATES,
         *PERSON_FIELDS,
     )
@@ -84,7 +93,8 @@ def _request(work: Work, names: set[str]) -> IdentityRequest:
     for nr in numbers.order_by("nr"):
         header = read_header(work.workspace.original(work.batch_id, nr), fields=fields)
         names |= persons_in(header)
-        patient = header.values[identity.entity_field]
+        issuer = header.values[ISSUER] if identity.by_issuer else ""
+        patient = (header.values[identity.entity_field], issuer)
         study = StudyRequest(
             study_instance_uid=header.study_instance_uid,
             item=header.values[identity.item_field],
@@ -98,7 +108,7 @@ def _request(work: Work, names: set[str]) -> IdentityRequest:
     return IdentityRequest(
         batch_key=str(work.batch_id),
         patients=tuple(
-            PatientRequest(patient, birth_dates[patient], tuple(studies.values()))
+            PatientRequest(patient[0], birth_dates[patient], tuple(studies.values()), patient[1])
             for patient, studies in patients.items()
         ),
     )
