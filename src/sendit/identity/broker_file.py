@@ -19,7 +19,16 @@ from sendit.errors import IdentityError, IdentityUnavailable
 from sendit.identity.matching import Matching
 
 NEEDED = ("patient_id", "patient_pseudonym")
-COLUMNS = (*NEEDED, "shift_days", "item", "study_pseudonym", "issuer")
+COLUMNS = (
+    *NEEDED,
+    "shift_days",
+    "item",
+    "study_pseudonym",
+    "issuer",
+    "merged_into",
+    "patient_source",
+    "item_source",
+)
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LENGTHS = {"patient_pseudonym": 64, "study_pseudonym": 16}
@@ -43,6 +52,7 @@ class Study:
     item: str = field(repr=False)
     pseudonym: str = field(repr=False)
     line: int
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -57,8 +67,11 @@ class Entry:
     """None: the file leaves it open."""
     line: int
     """The first line about the patient."""
+    source: str = ""
     studies: dict[str, Study] = field(default_factory=dict, repr=False)
     """By the form in which two spellings of the item are the same."""
+    aliases: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    """Further ids of the patient, each with its issuer."""
 
 
 def read_broker_file(path: Path, *, matching: Matching) -> Mapping[str, Entry]:
@@ -87,15 +100,34 @@ def _read(stream: TextIO, path: Path, matching: Matching) -> Mapping[str, Entry]
     owners: dict[str, str] = {}
     for line, row in _rows(stream, path):
         patient = matching.patient(row["patient_id"], row["issuer"])
+        root = matching.patient(row["merged_into"], row["issuer"]) or patient
         item = matching.item(row["item"])
-        if problem := _problem(row, entries.get(patient)) or _taken(row, owners, patient, item):
-            raise IdentityError(f"{path}, line {line}: {problem}. Mend it, then retry the batch.")
-        new = Entry(row["patient_id"], row["issuer"], row["patient_pseudonym"], _days(row), line)
-        entry = entries.setdefault(patient, new)
-        owners[normal_id(row["patient_pseudonym"])] = patient
+        known = entries.get(root)
+        if (
+            problem := _problem(row, known)
+            or _alias_problem(row, known, entries.get(patient))
+            or _taken(row, owners, root, item)
+        ):
+            raise IdentityError(f"{path}, line {line}: {problem}. Mend it and try again.")
+        entry = entries.setdefault(
+            root,
+            Entry(
+                row["patient_id"],
+                row["issuer"],
+                row["patient_pseudonym"],
+                _days(row),
+                line,
+                row["patient_source"],
+            ),
+        )
+        if entries.setdefault(patient, entry) is entry and row["merged_into"]:
+            entry.aliases.append((row["patient_id"], row["issuer"]))
+        owners[normal_id(row["patient_pseudonym"])] = root
         if item:
-            entry.studies[item] = Study(row["item"], row["study_pseudonym"], line)
-            owners[normal_id(row["study_pseudonym"])] = _study(patient, item)
+            entry.studies[item] = Study(
+                row["item"], row["study_pseudonym"], line, row["item_source"]
+            )
+            owners[normal_id(row["study_pseudonym"])] = _study(root, item)
     ids = {normal_id(entry.patient_id) for entry in entries.values()}
     if owners.keys() & ids:
         raise IdentityError(
@@ -147,6 +179,17 @@ def _problem(row: Mapping[str, str], known: Entry | None) -> str:
     if known is not None and _days(row) != known.shift_days:
         return "the patient has other shift_days in a line above"
     return ""
+
+
+def _alias_problem(row: Mapping[str, str], root: Entry | None, own: Entry | None) -> str:
+    """Say what is wrong with a line about a second id of a patient; empty when nothing is."""
+    if not row["merged_into"]:
+        return ""
+    if root is None:
+        return "merged_into is the patient_id of no line above"
+    if own is not None and own is not root:
+        return "the patient has a line of its own above, and is merged into another"
+    return "" if not row["item"] else "item stands in a line of the patient who was merged into"
 
 
 def _days(row: Mapping[str, str]) -> int | None:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, Field, Strict
 from pydantic_core import PydanticCustomError
@@ -32,6 +31,7 @@ from sendit.identity.dasher_messages import (
 )
 from sendit.identity.http_json import Line, ServiceUrl
 from sendit.identity.timestamps import day_of, midnight
+from sendit.identity.zones import Zone, zone_of
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -42,16 +42,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST = {"patient": 64, "study": 16}
 """What Patient ID (VR LO) and Accession Number (VR SH) can hold."""
 _MAX_DAYS = 36525
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise PydanticCustomError(
-            "zone", 'is not a time zone that this machine knows; allowed: such as "Europe/Berlin"'
-        ) from None
-    return name
 
 
 def _study(name: str) -> str:
@@ -78,7 +68,7 @@ class RestOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrin
     """Studies in one call."""
     remove_hyphens: Annotated[bool, Strict()] = True
     """Send patients' ids without hyphens, as the original sendit did."""
-    zone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    zone: Zone | None = None
     """Time zone in which the service's timestamps are read; as they are written unless given."""
     timeout: Annotated[int, Strict(), Field(ge=1, le=50)] = 20
     """Seconds without an answer after which a call is given up."""
@@ -105,7 +95,7 @@ class Rest:
     ) -> None:
         self._options = options
         self._context = context
-        self._zone: tzinfo | None = ZoneInfo(options.zone) if options.zone else None
+        self._zone: tzinfo | None = zone_of(options.zone) if options.zone else None
         self._client = client or Client(
             url=f"{options.url}/v1/uid/{options.study or context.project}",
             secrets_file=options.secrets_file,

@@ -4,7 +4,7 @@ Implements ``identity.store``.  A known patient costs one read: the id's digest 
 patient and, by the same statement, to the items that are asked about.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any  # decrypted JSON
 
@@ -105,7 +105,7 @@ class OpenNamespace:
             )
             for one, row in zip(patients, rows, strict=True)
         )
-        owners = self._owners({one.patient for one in items})
+        owners = self.patients_of({one.patient for one in items})
         LedgerItem.objects.bulk_create(
             LedgerItem(
                 namespace=self._row,
@@ -121,7 +121,7 @@ class OpenNamespace:
         self, patients: Mapping[str, Custom], items: Mapping[tuple[str, str], Custom]
     ) -> None:
         """Replace custom fields, by digest of the patient, or of the patient and the item."""
-        owners = self._owners({*patients, *(patient for patient, _ in items)})
+        owners = self.patients_of({*patients, *(patient for patient, _ in items)})
         for digest, custom in patients.items():
             row = LedgerPatient.objects.filter(pk=owners[digest])
             row.update(content=_sealed({"days": row.get().content["days"]}, custom))
@@ -130,7 +130,8 @@ class OpenNamespace:
             original = {k: v for k, v in item.get().content.items() if k != "custom"}
             item.update(content=_sealed(original, custom))
 
-    def _owners(self, digests: set[str]) -> Mapping[str, int]:
+    def patients_of(self, digests: Collection[str]) -> Mapping[str, int]:
+        """Return the numbers of the patients of these digests."""
         ids = LedgerId.objects.filter(namespace=self._row, digest__in=digests)
         return dict(ids.values_list("digest", "patient_id"))
 
