@@ -7,6 +7,7 @@ from django.db import transaction
 
 from sendit.deid import PERSON_FIELDS, persons_in, read_header
 from sendit.deid.identities import Identities, Identity
+from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
 from sendit.identity import (
     IdentityRequest,
@@ -19,7 +20,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
 from sendit.pipeline.work import Outcome, Work
 from sendit.records import provider
-from sendit.records.ledger import DatabaseLedger
+from sendit.records.ledger import DatabaseLedger, keep_uids
 from sendit.records.models import BatchIdentifiers, Image
 
 ITEM_DATES = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
@@ -51,9 +52,11 @@ def run(work: Work) -> Outcome:
         work.site_key, ledger=DatabaseLedger(), progress=work.progress
     )
     answers = service.identify(request).answers
+    uids = _new_uids(work) if identity.keep_uids else {}
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
         provider.remember(work.project)
+        keep_uids(identity.namespace, uids)
         BatchIdentifiers.objects.create(
             batch=work.batch,
             answers=[
@@ -70,10 +73,31 @@ def identities_of(work: Work) -> Identities:
     kept = BatchIdentifiers.objects.get(batch=work.batch_id)
     return Identities(
         answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
-        uid_key=derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid"),
+        uid_key=_uid_key(work),
         entity_field=work.project.identity.entity_field,
         names=frozenset(kept.names),
     )
+
+
+def _new_uids(work: Work) -> dict[str, str]:
+    """Return the original UIDs of studies, series and instances by the new ones (identifying)."""
+    new = NewUids(_uid_key(work))
+    uids: dict[str, str] = {}
+    numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
+    for nr in numbers.order_by("nr"):
+        header = read_header(work.workspace.original(work.batch_id, nr), fields=())
+        for uid in (
+            header.study_instance_uid,
+            header.series_instance_uid,
+            header.sop_instance_uid,
+        ):
+            uids[new.of(uid.encode()).decode()] = uid
+        work.progress()
+    return uids
+
+
+def _uid_key(work: Work) -> bytes:
+    return derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid")
 
 
 def _request(work: Work, names: set[str]) -> IdentityRequest:
