@@ -30,6 +30,7 @@ from sendit.config.project_sections import (
     RetentionSettings,
     TargetSettings,
 )
+from sendit.config.quantities import Duration
 from sendit.config.section import Flag, Name, Section, Text, Whole
 from sendit.deid import Recipe
 from sendit.identity import IdentityContext, IdentityService, LedgerStore, no_progress
@@ -51,6 +52,9 @@ class Project(Section):
     """Higher goes first."""
     anonymize: Flag = True
     """`false`: images go to the targets as they are."""
+    hold_releases: Duration | None = None
+    """Results wait a random time, up to this long after their folder came, before they are sent:
+    the day of arrival then does not give the shift of dates away."""
     accept: Accept = Field(default_factory=Accept)
     identity: IdentitySettings
     deid: DeidSettings = Field(default_factory=DeidSettings)

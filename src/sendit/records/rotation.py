@@ -39,7 +39,7 @@ def _encrypt_table(model: type[models.Model], fields: list[str]) -> int:
             return count
         with transaction.atomic():
             # Read under the lock, so that nothing written meanwhile is lost.
-            for row in manager.select_for_update().filter(pk__in=block).values("pk", *fields):
-                manager.filter(pk=row.pop("pk")).update(**row)
-                count += 1
+            objects = list(manager.select_for_update().filter(pk__in=block).only("pk", *fields))
+            manager.bulk_update(objects, fields)
+        count += len(objects)
         last = block[-1]

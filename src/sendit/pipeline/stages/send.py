@@ -6,6 +6,7 @@ from sendit.errors import TargetError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages import packages
+from sendit.pipeline.stages.holding import held_until
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery, Finding
 from sendit.storage import Target
@@ -17,6 +18,8 @@ _HOW_AGAIN = ' Run "sendit retry" with --target when it can.'
 
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
+    if (until := held_until(work)) is not None:
+        return Outcome(None, again_at=until)
     # What workers that were killed left of results; whoever is only slow has lost its claim.
     work.workspace.remove(work.workspace.phi(work.batch_id) / "new")
     Delivery.objects.bulk_create(

@@ -55,7 +55,7 @@ Without the site key every patient would get a second identity."""
         append(act, now=datetime.now(UTC), head_folder=settings.keys.site_file.parent)
         if new:
             add_field_key(settings)
-            forget_keys()
+        forget_keys()
         rows = encrypt_anew()
         self.say(
             f"{rows} rows are encrypted with the first key of {settings.keys.field_file}. Restart "
