@@ -151,7 +151,7 @@ def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installatio
         ('targets = "folder"\n', ["targets"]),
         ("targets = [3]\n", ["targets[1]"]),
         ("identity = 3\n", ["identity"]),
-        ('[identity]\nkind = "rest"\n', ["identity.kind"]),
+        ('[identity]\nkind = "rest"\n', ["identity.secrets_file", "identity.url"]),
         ('[identity]\nentity_field = "PatientIDD"\n', ["identity.entity_field"]),
         ("[identity]\nshift_days = [0, 0]\n", ["identity"]),
         ('[identity]\noptions = "x"\n', ["identity.options"]),
