@@ -6,6 +6,8 @@
     ├── ConfigurationInvalid     the files say something impossible; every problem is listed
     ├── UsageError               a command was asked for something that cannot be
     ├── KeyProblem               a key is missing, changed or unreadable
+    ├── SchemaMismatch           the database belongs to another version
+    ├── BrokerUnavailable        Redis did not answer                   (retryable)
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
     │   ├── Unreadable           it is not DICOM, truncated, malformed…
     │   ├── Excluded             a filter of the project leaves it out
@@ -59,6 +61,19 @@ class KeyProblem(SenditError):
     """A key file is missing, unreadable, or not the one this installation has used so far."""
 
     code = "KEY"
+
+
+class SchemaMismatch(SenditError):
+    """The tables are those of another version of sendit."""
+
+    code = "SCHEMA"
+
+
+class BrokerUnavailable(SenditError):
+    """The broker did not answer."""
+
+    retryable = True
+    code = "BROKER_UNAVAILABLE"
 
 
 class ImageError(SenditError):

@@ -179,7 +179,7 @@ class Settings(Section):
     """`sendit.toml`."""
 
     mode: Literal["inline", "pool", "celery"] = "pool"
-    """Who does the work: this process, or local processes; `celery` is not possible yet."""
+    """Who does the work: this process, local processes, or Celery workers on any machine."""
     work_dir: LocalPath = Path("sendit-data")
     """Where sendit keeps everything."""
     projects_dir: LocalPath = Path("projects")

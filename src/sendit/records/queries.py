@@ -79,6 +79,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             .order_by("-priority", "order", "pk")
         )
 
+    def untouched(self, now: datetime) -> Self:
+        """Return those claimable of which nobody holds any part: only a nudge takes them on."""
+        held = self._images().filter(status=Status.PROCESSING, lease_until__gte=now)
+        return self.claimable(now).filter(~Q(stage=Stage.DEIDENTIFY) | ~Exists(held))
+
     def in_hand(self, now: datetime) -> Self:
         """Return those due and claimed, whole or by image: somebody is on them."""
         return self.due(now).filter(

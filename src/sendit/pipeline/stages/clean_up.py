@@ -14,16 +14,18 @@ from sendit.errors import BatchStopped
 from sendit.pipeline.machine import Event
 from sendit.pipeline.stages import giving_back, send, verify
 from sendit.pipeline.work import Outcome, Work
+from sendit.pipeline.zones import LAGGING, lags, zone_of
 from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image
-from sendit.terms import DeliveryState, Status, Verdict
-
-LAGGING = timedelta(minutes=5)
-"""How long until an optional target that has not proven the batch is asked again."""
+from sendit.terms import DeliveryState, Status, Verdict, Zone
 
 
 def run(work: Work) -> Outcome:
     """Remove what may go now; say when the next thing may."""
+    if work.zone is Zone.OUT:
+        _catch_up(work)
+        return Outcome(None, again_at=work.now())  # the other zone looks what may go now
     work.workspace.check()
+    work.workspace.remove(work.workspace.new(work.batch_id))  # of workers that were killed
     if work.batch.turned_down:
         giving_back.give_back(work)
         remove_identifiers(work)
@@ -31,6 +33,8 @@ def run(work: Work) -> Outcome:
     if work.batch.status not in (Status.DONE, Status.EMPTY):
         raise BatchStopped("Nothing is removed before every required target has proven the batch.")
     lagging = _catch_up(work)
+    if lagging and work.zone and zone_of(work.batch, now=work.now()) is Zone.OUT:
+        return Outcome(None, again_at=work.now())
     now = work.now()
     due = _due(work)
     if lagging:
@@ -87,13 +91,18 @@ def _excluded(work: Work) -> set[str]:
 
 
 def _catch_up(work: Work) -> bool:
-    """Try the optional deliveries that are open; True while one is still unproven."""
+    """Try the optional deliveries that are open; True while one is still unproven.
+
+    Where the zones are apart only the one with the way out tries.
+    """
+    if work.zone is Zone.PHI and work.project.anonymize:
+        return lags(work.batch_id)
     optional = Delivery.objects.filter(batch=work.batch_id, required=False)
     if optional.filter(state__in=[DeliveryState.PENDING, DeliveryState.SENDING]).exists():
         send.deliver(work, required=False)
     if optional.filter(state=DeliveryState.SENT).exists():
         verify.prove(work, required=False)
-    return optional.exclude(state=DeliveryState.VERIFIED).exists()
+    return lags(work.batch_id)
 
 
 # Removing
@@ -101,7 +110,6 @@ def _catch_up(work: Work) -> bool:
 
 def _remove_originals(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
-    work.workspace.remove(work.workspace.new(work.batch_id))
     if folder.is_dir():
         # What was excluded after import, by the engine or by a person, still lies here.
         stays = _excluded(work) | {"excluded"}
