@@ -1,4 +1,4 @@
-"""A site's worth of processes on real Redis and PostgreSQL: the main job goes through both zones."""
+"""A site's processes on real Redis and PostgreSQL: the main job goes through both zones."""
 
 from pathlib import Path
 

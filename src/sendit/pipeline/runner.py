@@ -32,7 +32,7 @@ from sendit.pipeline.stages import deidentify
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of
-from sendit.records.models import Batch, Image
+from sendit.records.models import Batch
 from sendit.terms import Stage, Zone
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Runner:
         self._now = now
         self._workspace = Workspace(configuration.settings.work_dir)
         self._engines: tuple[int, deidentify.Engines] | None = None
+        self._at_hand: Batch | None = None
+        """The batch of the last step, if that was a chunk: the claim sees what has changed."""
         self._projects: dict[str, Project] = {}
 
     def next_batch(self, *, only: Collection[int] | None = None) -> int | None:
@@ -113,12 +115,11 @@ class Runner:
 
     def advance(self, batch_id: int) -> Step:
         """Do one step: an exclusive stage, or one chunk of a shared one."""
-        try:
-            batch = self._batches().get(pk=batch_id)
-        except Batch.DoesNotExist:
-            return Step.IDLE
-        if not batch.stage or not self._is_ours(batch):
-            return Step.IDLE
+        batch, self._at_hand = self._at_hand, None
+        if batch is None or batch.pk != batch_id:
+            batch = self._batches().filter(pk=batch_id).first()
+            if batch is None or not batch.stage or not self._is_ours(batch):
+                return Step.IDLE
         try:
             if batch.stage == SHARED:
                 return self._chunk(batch)
@@ -181,11 +182,14 @@ class Runner:
                 findings=chunk.findings,
                 now=self._now(),
             )
-            settled = machine.settle(batch.pk, now=self._now())
+            settled = not claim.more and machine.settle(batch.pk, now=self._now())
         logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)
         if boundary.ending != "done":
             return Step.IDLE
-        return Step.MOVED if settled else Step.AGAIN
+        if settled:
+            return Step.MOVED
+        self._at_hand = batch
+        return Step.AGAIN
 
     def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
         return Work(
@@ -230,8 +234,7 @@ class Runner:
         return progress
 
     def _lengthened(self, claim: Claim) -> Claim:
-        sizes = Image.objects.filter(pk__in=claim.image_ids).values_list("size", flat=True)
-        extra = timedelta(seconds=max(sizes, default=0) / SLOWEST)
+        extra = timedelta(seconds=max(image.size for image in claim.images) / SLOWEST)
         if extra < timedelta(seconds=1):
             return claim
         longer = replace(claim, lease=claim.lease + extra)

@@ -1,6 +1,6 @@
 """What every move is made of: one conditional ``UPDATE`` whose row count decides who won."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sendit.errors import LeaseLost, UsageError
@@ -28,6 +28,10 @@ class Claim:
     run_id: int
     image_ids: tuple[int, ...] = ()
     """The claimed images; empty for an exclusive stage."""
+    images: tuple[Image, ...] = field(default=(), repr=False)
+    """The same, as far as de-identifying needs them, in order."""
+    more: bool = False
+    """More images may be waiting: whoever takes the last one settles the batch."""
 
 
 def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token: str = "") -> None:
