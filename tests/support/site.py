@@ -5,15 +5,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
+import redis
 
 from tests.support.installation import INSTALLATION, Installation
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 SITE = INSTALLATION.replace('mode = "pool"', 'mode = "celery"')
 
 
@@ -40,7 +40,7 @@ class Site:
         return subprocess.run(
             [sys.executable, "-m", "sendit", *words],
             cwd=self.installation.root,
-            env=self.installation.environ(**self.secrets, **environ),
+            env=self.installation.environ(**{**self.secrets, **environ}),
             capture_output=True,
             text=True,
             timeout=120,
@@ -63,8 +63,9 @@ class Site:
         """Start the watcher and the workers, and wait until the tables are there."""
         self.start("watcher", "run")
         self.wait_until(self.is_set_up, "the watcher did not set the site up")
-        self.start("worker-phi", "worker", "--zone", "phi", "--concurrency", str(phi))
-        self.start("worker-out", "worker", "--zone", "out", "--concurrency", str(out))
+        for zone, number in (("phi", phi), ("out", out)):
+            if number:
+                self.start(f"worker-{zone}", "worker", "--zone", zone, "--concurrency", str(number))
 
     def is_set_up(self) -> bool:
         try:
@@ -77,6 +78,16 @@ class Site:
         with psycopg.connect(self.database_url, connect_timeout=5) as connection:
             return connection.execute(statement).fetchall()  # type: ignore[call-overload, no-any-return]
 
+    def tell(self, statement: str) -> None:
+        """Change the database, from outside."""
+        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def waiting(self) -> int:
+        """Return how many messages nobody has taken."""
+        with closing(redis.Redis.from_url(self.broker_url)) as client:
+            return sum(client.llen(zone) for zone in ("phi", "out"))
+
     def statuses(self) -> list[str]:
         return [str(row[0]) for row in self.ask("SELECT status FROM records_batch ORDER BY id")]
 
@@ -87,6 +98,15 @@ class Site:
         while not true():
             assert time.monotonic() < end, f"{problem}\n{self.said()}"
             time.sleep(0.05)
+
+    def wait_until_done(self, number: int, *, seconds: float = PATIENCE) -> None:
+        """Wait until so many batches are done and cleaned up."""
+        statement = "SELECT status, stage FROM records_batch"
+        self.wait_until(
+            lambda: self.ask(statement) == [("DONE", "")] * number,
+            "the batches were not done",
+            seconds=seconds,
+        )
 
     def said(self) -> str:
         """Return the ends of the logs."""
@@ -116,7 +136,3 @@ def site_in(root: Installation, *, database_url: str, broker_url: str) -> Site:
     site = Site(root, database_url, broker_url)
     site.configure()
     return site
-
-
-def folder_of(site: Site) -> Path:
-    return site.installation.root

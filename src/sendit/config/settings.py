@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_val
 from pydantic_core import PydanticCustomError
 
 from sendit.config.quantities import Duration, KeepOrDuration, Size
-from sendit.config.section import Count, Section, Text
+from sendit.config.section import Count, Section, Text, Whole
 from sendit.storage.base import LocalPath
 
 _GB = 10**9
@@ -116,7 +116,9 @@ class Limits(Section):
     batches_at_once: Count = 8
     """Batches that are on their way at the same time."""
     min_free_disk: Size = 2 * _GB
-    """No batch is let in while the working folder has less room than this."""
+    """No batch is let in that would leave a working volume less room than this."""
+    min_free_inodes: Whole = 10_000
+    """No batch is let in that would leave a working volume fewer free inodes than this."""
     max_instance: Size = 20 * _GB
     """A larger file is unreadable (`TOO_LARGE`)."""
     instance_timeout: Duration = timedelta(minutes=10)

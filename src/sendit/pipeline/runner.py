@@ -28,6 +28,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.flow import LONGEST, STAGES
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, Claim
+from sendit.pipeline.pausing import wait_until
 from sendit.pipeline.stages import deidentify
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
@@ -136,6 +137,10 @@ class Runner:
         return self._zone is None or zone_of(batch, now=self._now()) is self._zone
 
     def _stage(self, batch: Batch, stage: Stage) -> Step:
+        now = self._now()
+        if (until := wait_until(self._project(batch), stage, now=now)) is not None:
+            machine.wait(batch.pk, stage, until=until, now=now)
+            return Step.IDLE
         claim = machine.claim(
             batch.pk,
             stage,

@@ -5,13 +5,19 @@ it takes no message itself.
 """
 
 import logging
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 
 from django.db import DatabaseError, connection
 
 from sendit.config import Configuration
 from sendit.errors import UsageError
+from sendit.pipeline.liveness import own_name
 from sendit.pipeline.preparation import prepare_worker
+from sendit.records.beats import EVERY_SECONDS, beat, worker_name
 from sendit.terms import Zone
 from sendit.workers.nudge import BACKENDS, nudger
 from sendit.workers.pool import Pool
@@ -53,15 +59,33 @@ def work_in_zone(
     pool.start()
     logger.info("working in zone %s", zone)
     try:
+        life = _Life(zone)
         while not stop.wait(TENDING_SECONDS):
-            _tend(pool)
+            _tend(pool, life)
     finally:
         _stop(pool)
 
 
-def _tend(pool: Pool) -> None:
+class _Life:
+    """Signs of life: a row for doctor and pages, and a file for the container's health check."""
+
+    def __init__(self, zone: Zone) -> None:
+        self._name = worker_name(zone, own_name())
+        self._file = Path(tempfile.gettempdir()) / "sendit-worker"
+        self._next = 0.0
+
+    def sign(self) -> None:
+        """Give one if it is time."""
+        if time.monotonic() >= self._next:
+            self._file.touch()
+            beat(self._name, now=datetime.now(UTC))
+            self._next = time.monotonic() + EVERY_SECONDS
+
+
+def _tend(pool: Pool, life: _Life) -> None:
     try:
         pool.tend()
+        life.sign()
     except DatabaseError as error:
         logger.warning("the database did not answer (%s)", type(error).__name__)
         connection.close()

@@ -44,7 +44,7 @@ def note(batch_id: int, findings: Iterable[NewFinding], *, now: datetime) -> Non
     ]
     if rows:
         with transaction.atomic():
-            Batch.objects.select_for_update().get(pk=batch_id)
+            Batch.objects.only("pk").select_for_update().get(pk=batch_id)
             Finding.objects.bulk_create(rows)
             write_errors(batch_id)
 

@@ -102,8 +102,8 @@ def end_run(claim: Claim, outcome: str, *, now: datetime, code: str = "") -> Non
 
 
 def locked(batch_id: int) -> Batch:
-    """Return a batch, locked until the transaction ends."""
-    batch: Batch = Batch.objects.select_for_update().get(pk=batch_id)
+    """Return a batch, locked until the transaction ends; what identifies is not read."""
+    batch: Batch = Batch.objects.defer("uid", "folder").select_for_update().get(pk=batch_id)
     return batch
 
 
