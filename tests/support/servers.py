@@ -1,6 +1,7 @@
 """Real servers on loopback, one of each for a test run (for each xdist worker); a browser."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -65,6 +66,24 @@ def redis_server() -> Iterator[Redis]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture
+def nginx() -> str:
+    """Return the program; the test starts it with a configuration of its own."""
+    program = find_program("nginx")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    return program
+
+
+@pytest.fixture
+def faketime() -> dict[str, str]:
+    """Return the environment in which a process's clock can be set; see ``tests/support/clock``."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("faketime is not installed")
+    return {"LD_PRELOAD": str(found[0]), "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
 
 
 @pytest.fixture
