@@ -8,6 +8,8 @@
     ├── KeyProblem               a key is missing, changed or unreadable
     ├── AuditBroken              an entry of the audit log was changed or is missing
     ├── NotAllowed               the right for this is missing
+    ├── SchemaMismatch           the database belongs to another version
+    ├── BrokerUnavailable        Redis did not answer                   (retryable)
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
     │   ├── Unreadable           it is not DICOM, truncated, malformed…
     │   ├── Excluded             a filter of the project leaves it out
@@ -75,6 +77,19 @@ class NotAllowed(SenditError):
     """Whoever asks has not the right for it."""
 
     code = "NOT_ALLOWED"
+
+
+class SchemaMismatch(SenditError):
+    """The tables are those of another version of sendit."""
+
+    code = "SCHEMA"
+
+
+class BrokerUnavailable(SenditError):
+    """The broker did not answer."""
+
+    retryable = True
+    code = "BROKER_UNAVAILABLE"
 
 
 class ImageError(SenditError):

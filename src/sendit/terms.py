@@ -20,6 +20,15 @@ class Status(StrEnum):
     ERROR = "ERROR"
 
 
+class Zone(StrEnum):
+    """One of the two parts of a site's network: which folders and which way out a worker has."""
+
+    PHI = "phi"
+    """Sees originals and keys; no way out but to the identity service."""
+    OUT = "out"
+    """Sees results alone; reaches the targets."""
+
+
 class Stage(StrEnum):
     """The stage of a Batch that runs next, in the order of the data flow."""
 
@@ -29,6 +38,11 @@ class Stage(StrEnum):
     SEND = "send"
     VERIFY = "verify"
     CLEAN_UP = "clean_up"
+
+    @property
+    def zone(self) -> Zone:
+        """Where it runs, when the zones are apart (``pipeline/zones.py`` has the exceptions)."""
+        return Zone.OUT if self in (Stage.SEND, Stage.VERIFY) else Zone.PHI
 
 
 class Verdict(StrEnum):

@@ -16,10 +16,10 @@ def _keys(problems: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "keys"),
     [
-        ('mode = "celery"', ["broker.url", "mode"]),
+        ('mode = "celery"', ["broker.url"]),
         ('mode = "inline"', []),
         ('[broker]\nurl = "redis://localhost/0"', ["broker.url"]),
-        ('mode = "celery"\n[broker]\nurl = "redis://localhost/0"', ["mode"]),
+        ('mode = "celery"\n[broker]\nurl = "redis://localhost/0"', []),
         ('mode = "celery"\n[broker]\nurl = "amqp://localhost"', ["broker.url"]),
         ('[web]\nhost = "0.0.0.0"', ["web.allowed_hosts", "web.secret_key"]),
         ('[web]\nhost = "127.0.0.2"', []),

@@ -95,7 +95,7 @@ def test_a_list_costs_a_fixed_number_of_queries(
         batch = make_batch(f"ACC{number}", status=Status.DONE)
         add_unreadable(batch, nr=9, file="x")
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         described = describe(Batch.objects.order_by("pk"))
 
     assert [batch["uid"] for batch in described] == [f"ACC{number}" for number in range(12)]

@@ -61,7 +61,7 @@ class Line:
         self.clock += later
         runner = self.runner()
         while (batch_id := runner.next_batch()) is not None:
-            while runner.advance(batch_id) is Step.AGAIN:
+            while runner.advance(batch_id) is not Step.IDLE:
                 pass
 
     def run(self, name: str) -> Batch:

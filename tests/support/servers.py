@@ -1,11 +1,5 @@
 """Real servers on loopback, one of each for a test run (for each xdist worker); a browser."""
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +7,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.dicom_peers import OrthancServer, have, running_orthanc
+from tests.support.stores import PostgreSQL, Redis
 from tests.support.system import find_program
-
-INITDB_OPTIONS = ("-U", "sendit", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
-
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -29,41 +21,70 @@ CHROMIUM_OPTIONS = (
 )
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """Return the address of an empty PostgreSQL, ``postgresql://sendit@127.0.0.1:PORT/postgres``."""
+def postgresql() -> Iterator[PostgreSQL]:
+    """Return an empty PostgreSQL that the whole run shares; nobody stops it."""
     initdb = find_program("initdb")
     if initdb is None:
         pytest.skip("PostgreSQL is not installed")
-    # Not below pytest's own folder: that is 0700 and its path is too long for a socket.
-    folder = Path(tempfile.mkdtemp(prefix="sendit-pg-"))
-    control = [*_as_ordinary_user(folder), f"{Path(initdb).parent}/pg_ctl", "-D", f"{folder}/data"]
-    port = free_port()
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    server = PostgreSQL(initdb)
     try:
-        subprocess.run(
-            [*_as_ordinary_user(folder), initdb, "-D", f"{folder}/data", *INITDB_OPTIONS],
-            check=True,
-            capture_output=True,
-            cwd="/",
-        )
-        subprocess.run(
-            [*control, "-w", "-l", f"{folder}/log", "-o", options, "start"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
-        )
-        yield f"postgresql://sendit@127.0.0.1:{port}/postgres"
+        server.start()
+        yield server
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: PostgreSQL) -> str:
+    """Return the address of an empty database, ``postgresql://sendit@127.0.0.1:PORT/postgres``."""
+    return postgresql.url
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """Return a PostgreSQL that the test may stop, crash and start again."""
+    initdb = find_program("initdb")
+    if initdb is None:
+        pytest.skip("PostgreSQL is not installed")
+    server = PostgreSQL(initdb)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Redis]:
+    """Return an empty Redis that the test may empty, kill and start again."""
+    program = find_program("redis-server")
+    if program is None:
+        pytest.skip("Redis is not installed")
+    server = Redis(program)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def nginx() -> str:
+    """Return the program; the test starts it with a configuration of its own."""
+    program = find_program("nginx")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    return program
+
+
+@pytest.fixture
+def faketime() -> dict[str, str]:
+    """Return the environment in which a process's clock can be set; see ``tests/support/clock``."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("faketime is not installed")
+    return {"LD_PRELOAD": str(found[0]), "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
 
 
 @pytest.fixture(scope="session")
@@ -92,12 +113,3 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=[*CHROMIUM_OPTIONS])
         yield browser
         browser.close()
-
-
-def _as_ordinary_user(folder: Path) -> list[str]:
-    """Return the words that step down from root, which initdb refuses; none for anybody else."""
-    if os.geteuid() != 0:
-        return []
-    owner = pwd.getpwnam("postgres")
-    os.chown(folder, owner.pw_uid, owner.pw_gid)
-    return ["runuser", "-u", "postgres", "--"]

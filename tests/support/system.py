@@ -31,6 +31,9 @@ class Program:
 
 PROGRAMS = (
     Program("initdb", "postgresql", "postgresql_url"),
+    Program("redis-server", "redis-server", "redis_server"),
+    Program("nginx", "nginx-light", "nginx"),
+    Program("faketime", "faketime", "faketime"),
     Program("chromium", "chromium", "chromium"),
     Program("Orthanc", "orthanc", "orthanc"),
     Program("libOrthancDicomWeb.so", "orthanc-dicomweb", "orthanc"),

@@ -103,7 +103,11 @@ def load(
     problems += settings_problems(settings, faulty=faulty, file=main.file, mounts=mounts)
     if not faulty & {"inboxes", "work_dir"}:
         problems += inbox_problems(
-            settings, projects=sources.keys() | broken, must_exist=path is not None, file=main.file
+            settings,
+            projects=sources.keys() | broken,
+            # At a site pages and workers run where no inbox is mounted; the watcher tells.
+            must_exist=path is not None and settings.mode != "celery",
+            file=main.file,
         )
         problems += place_problems(settings, projects, files=files)
     refuse(problems)

@@ -9,9 +9,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from sendit.config.plugins import (
     IDENTITY,
@@ -33,12 +34,23 @@ from sendit.config.project_sections import (
 )
 from sendit.config.quantities import Duration
 from sendit.config.section import Flag, Name, Section, Text, Whole
+from sendit.config.windows import parse_window
 from sendit.deid import Recipe
 from sendit.identity import IdentityContext, IdentityService, LedgerStore, no_progress
 from sendit.identity import registry as identity_registry
 
 Secrets = Mapping[str, Mapping[str, Secret]]
 """By the name of the target, or ``identity``; then by option."""
+
+
+def _window(text: str) -> str:
+    try:
+        parse_window(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "window", 'is no time of day; allowed: "HH:MM-HH:MM", which may go over midnight'
+        ) from None
+    return text
 
 
 class Project(Section):
@@ -49,6 +61,8 @@ class Project(Section):
     """A line that says what it is; the project's name unless given."""
     send: Literal["auto", "manual"] = "auto"
     """`manual`: wait at `DONEPROCESSING` for `sendit upload_finished`."""
+    send_window: Annotated[str, AfterValidator(_window)] = ""
+    """When images may be sent, such as `"20:00-06:00"`, by this machine's clock; empty: always."""
     priority: Whole = 0
     """Higher goes first."""
     anonymize: Flag = True

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Iterable, Iterator, Mapping, Set
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
@@ -123,9 +124,9 @@ def _database_problems(settings: Settings, file: str, mounts: Path) -> Iterator[
 
 
 def _broker_problems(settings: Settings, file: str) -> Iterator[Problem]:
-    if settings.mode == "celery":
+    if settings.mode == "celery" and find_spec("celery") is None:
         yield Problem(
-            file, "mode", '"celery" needs workers that are not there yet; allowed: inline, pool'
+            file, "mode", '"celery" needs more packages; install sendit[site], or use "pool"'
         )
     if settings.mode == "celery" and settings.broker.url is None:
         yield Problem(file, "broker.url", 'is missing; mode = "celery" needs redis://HOST/0')

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_val
 from pydantic_core import PydanticCustomError
 
 from sendit.config.quantities import Duration, KeepOrDuration, Size
-from sendit.config.section import Count, Section, Text
+from sendit.config.section import Count, Section, Text, Whole
 from sendit.identity.http_json import ServiceUrl
 from sendit.identity.zones import Zone
 from sendit.storage.base import LocalPath
@@ -118,7 +118,9 @@ class Limits(Section):
     batches_at_once: Count = 8
     """Batches that are on their way at the same time."""
     min_free_disk: Size = 2 * _GB
-    """No batch is let in while the working folder has less room than this."""
+    """No batch is let in that would leave a working volume less room than this."""
+    min_free_inodes: Whole = 10_000
+    """No batch is let in that would leave a working volume fewer free inodes than this."""
     max_instance: Size = 20 * _GB
     """A larger file is unreadable (`TOO_LARGE`)."""
     instance_timeout: Duration = timedelta(minutes=10)
@@ -202,7 +204,7 @@ class Settings(Section):
     """`sendit.toml`."""
 
     mode: Literal["inline", "pool", "celery"] = "pool"
-    """Who does the work: this process, or local processes; `celery` is not possible yet."""
+    """Who does the work: this process, local processes, or Celery workers on any machine."""
     work_dir: LocalPath = Path("sendit-data")
     """Where sendit keeps everything."""
     projects_dir: LocalPath = Path("projects")

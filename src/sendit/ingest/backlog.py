@@ -14,6 +14,8 @@ from sendit.ingest.loop_lock import loop_is_alive, only_loop
 from sendit.ingest.rounds import Rounds
 from sendit.pipeline.admission import admit, obstacle
 from sendit.records.models import Batch
+from sendit.terms import Stage
+from sendit.workers.nudge import nudger
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ def start_queue(
     batch_ids = admit(configuration, now=datetime.now(UTC), limit=number)
     tell(f"{contenders} contenders, {len(batch_ids)} started.")
     settings = configuration.settings
-    if batch_ids and not loop_is_alive(settings.work_dir):
+    if settings.mode == "celery":
+        bell = nudger(configuration)
+        for batch_id in batch_ids:
+            bell.nudge(batch_id, Stage.IMPORT.zone)
+    elif batch_ids and not loop_is_alive(settings.work_dir):
         tell("No worker is alive: they are worked on here until they rest.")
         with only_loop(settings.work_dir):
             work_until_stopped(configuration, site_key=site_key, only=batch_ids, stop=stop)

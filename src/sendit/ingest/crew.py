@@ -1,13 +1,16 @@
-"""Who does the work while the loop looks, by mode: this process, or local workers."""
+"""Who does the work while the loop looks, by mode: this process, local workers, or any."""
 
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import UTC, datetime
 from threading import Event
 from typing import Protocol
 
 from sendit.config import Configuration
+from sendit.workers.bell import Bell
 from sendit.workers.inline import work_until_idle
+from sendit.workers.nudge import Nudger, nudger
 from sendit.workers.pool import Pool
 
 TENDING_SECONDS = 0.5
@@ -46,6 +49,26 @@ class LocalPool:
     def stop(self) -> None:
         """End the processes."""
         self._pool.stop()
+
+
+class Remote:
+    """Workers that messages reach, here or on other machines; the loop rings for what waits."""
+
+    def __init__(self, nudger: Nudger) -> None:
+        self._bell = Bell(nudger)
+        self._next_ring = 0.0
+
+    def start(self) -> None:
+        """Do nothing: they are started by others."""
+
+    def tend(self) -> None:
+        """Ring for what nobody has taken up."""
+        if time.monotonic() >= self._next_ring:
+            self._bell.ring(now=datetime.now(UTC))
+            self._next_ring = time.monotonic() + TENDING_SECONDS
+
+    def stop(self) -> None:
+        """Do nothing: they go on."""
 
 
 class Inline:
@@ -95,4 +118,6 @@ def crew_for(
     settings = configuration.settings
     if settings.mode == "inline":
         return Inline(configuration, site_key=site_key, stop=stop)
+    if settings.mode == "celery":
+        return Remote(nudger(configuration))
     return LocalPool(processes=workers or settings.workers.processes)

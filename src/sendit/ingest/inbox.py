@@ -33,6 +33,10 @@ class Candidate:
     """As in the file system (``os.fsdecode``)."""
     folder_key: str
     """Device and inode: stays the same when the folder is renamed."""
+    size: int = 0
+    """Bytes in its files."""
+    count: int = 0
+    """Files and folders in it."""
 
 
 class InboxView:
@@ -117,7 +121,7 @@ class InboxView:
         self._seen[key] = seen
         local_time = self._local_clock() if self._same_clock else None
         if is_finished(seen, settle=self._settle, now=now, local_time=local_time):
-            return Candidate(name, key)
+            return Candidate(name, key, look.size, look.count)
         self.settling += not seen.arriving
         return None
 

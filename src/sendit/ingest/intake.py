@@ -50,6 +50,8 @@ def take_in(candidate: Candidate, *, inbox: str, project: Project, now: datetime
                 project=project.name,
                 profile_id=profile.pk,
                 priority=project.priority,
+                expected_bytes=candidate.size,
+                expected_files=candidate.count,
             )
     except IntegrityError:
         return None

@@ -23,6 +23,7 @@ from sendit.ingest.rounds import Rounds
 from sendit.pipeline.admission import admit, obstacle
 from sendit.pipeline.sweep import orphans, sweep
 from sendit.pipeline.workspace import Workspace
+from sendit.records.beats import EVERY_SECONDS, WATCHER, beat, forget_old_beats
 from sendit.records.models import Batch
 from sendit.records.provider import require_all_same
 from sendit.terms import Status
@@ -108,6 +109,8 @@ class _Loop:
         self._rounds = Rounds(configuration, stop=stop, between=self._let_in_if_possible)
         self._waiter = Waiter(self._rounds.folders_with_events(), stop=stop)
         self._next_sweep = 0.0
+        self._next_beat = 0.0
+        self._told = ""
         self._obstacle: str | None = None
         self._refused: dict[str, str] = {}
         """What the operating system refused last, by part of a turn; said once."""
@@ -193,6 +196,17 @@ class _Loop:
             return
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
         sweep(self._configuration, now=_utc_now())
+        self._beat_if_due()
+
+    def _beat_if_due(self) -> None:
+        """Give a sign of life where workers and pages run on other machines."""
+        told = self._obstacle or ""
+        due = time.monotonic() >= self._next_beat or told != self._told
+        if self._configuration.settings.mode == "celery" and due:
+            beat(WATCHER, now=_utc_now(), words=told)
+            forget_old_beats(now=_utc_now())
+            self._told = told
+            self._next_beat = time.monotonic() + EVERY_SECONDS
 
     def _report_orphans(self) -> None:
         left = orphans(Workspace(self._configuration.settings.work_dir))

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sendit.metrics.wording import moment_text
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
+from sendit.pipeline.pausing import OUTWARD
 from sendit.records.models import Batch
 from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, Outcome, Stage, Status
 
@@ -54,6 +55,8 @@ def standing(batch: Batch, *, now: datetime) -> Standing:
     if batch.retry_at is not None and batch.retry_at > now:
         again = moment_text(batch.retry_at)
         return Standing("waiting", f"Failed at {batch.stage}; tried again at {again}.")
+    if batch.stage in OUTWARD and batch.due_at is not None and batch.due_at > now:
+        return Standing("waiting", f"Waits to be sent until {moment_text(batch.due_at)}.")
     if status == Status.QUEUE:
         return Standing("waiting", "In the queue.")
     return Standing("busy", f"{DOING[batch.stage].capitalize()}.")

@@ -1,6 +1,6 @@
 """What is known of some batches, as ``status --json`` and the API say it.
 
-Four queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
+Five queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
 identify a patient: they belong on a terminal or behind a login, and ``with_files=False``
 leaves the files out.
 """
@@ -13,6 +13,7 @@ from typing import Any  # a JSON document, whose values are of many types
 
 from django.db.models import Count, Q
 
+from sendit.pipeline.pausing import paused, why_waiting
 from sendit.records.models import Batch, Delivery, Finding, Image
 from sendit.terms import Status, Verdict
 
@@ -37,7 +38,13 @@ def describe(
     counts = _image_counts(these)
     deliveries = _deliveries(these)
     about = _about(these, with_files=with_files)
-    return [_describe(batch, counts[batch.pk], deliveries[batch.pk], about) for batch in batches]
+    pauses = paused()
+    now = datetime.now(UTC)
+    return [
+        _describe(batch, counts[batch.pk], deliveries[batch.pk], about)
+        | {"held": batch.held or why_waiting(batch, pauses, now=now)}
+        for batch in batches
+    ]
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -71,7 +78,7 @@ def _describe(
         "unreadable": batch.unreadable,
         "alerts": _entries(batch.alerts, about),
         "deliveries": deliveries,
-        "held": batch.held or None,
+        "held": None,
         "retry_at": iso(batch.retry_at),
         "started": iso(batch.started),
         "finished": iso(batch.finished),

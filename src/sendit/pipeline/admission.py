@@ -1,13 +1,30 @@
-"""QUEUE to NEW: so many batches at once, and only while there is room on the disk."""
+"""QUEUE to NEW: so many batches at once, in order, and only while there is room for them.
 
-import shutil
+What a batch will need is known from its folder, so it waits *before* a volume is full.  The
+first that does not fit holds back those behind it, or a large one would never come in; only
+one that could never fit is passed over.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 
 from sendit.config import Configuration
+from sendit.config.quantities import format_size
 from sendit.errors import VolumeMissing
 from sendit.pipeline import machine
+from sendit.pipeline.pausing import paused
+from sendit.pipeline.room import Need, Room, need_of, need_of_admitted, room_in
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch
+
+LOOKED_AT = 200
+"""So many waiting batches are looked at in one turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    batches: tuple[int, ...] = ()
+    obstacle: str | None = None
 
 
 def admit(configuration: Configuration, *, now: datetime, limit: int | None = None) -> list[int]:
@@ -15,28 +32,80 @@ def admit(configuration: Configuration, *, now: datetime, limit: int | None = No
 
     ``limit`` bounds how many; None: as many as ``batches_at_once`` allows.
     """
-    if obstacle(configuration) is not None:
+    if limit is None:
+        places = configuration.settings.limits.batches_at_once - Batch.objects.admitted().count()
+    else:
+        places = limit
+    if places <= 0:
         return []
-    free = configuration.settings.limits.batches_at_once - Batch.objects.admitted().count()
-    wanted = max(0, free if limit is None else limit)
-    waiting = Batch.objects.queued().values_list("pk", flat=True)[:wanted]
-    return [batch_id for batch_id in waiting if machine.admit(batch_id, now=now)]
+    chosen = _decide(configuration, places=places).batches
+    return [batch_id for batch_id in chosen if machine.admit(batch_id, now=now)]
 
 
 def obstacle(configuration: Configuration) -> str | None:
     """Return why nothing is let in now, in words for an operator, or None."""
-    settings = configuration.settings
-    workspace = Workspace(settings.work_dir)
+    decision = _decide(configuration, places=1)
+    return None if decision.batches else decision.obstacle
+
+
+def _decide(configuration: Configuration, *, places: int) -> _Decision:
+    """Choose whom to let in, and say what keeps the next one out."""
+    workspace = Workspace(configuration.settings.work_dir)
     try:
         workspace.check()
     except VolumeMissing as error:
-        return str(error)
-    for volume in workspace.volumes:
-        # Without the number of free bytes: a text that changes with every file is logged anew.
-        if shutil.disk_usage(volume).free < settings.limits.min_free_disk:
-            return (
-                f"Less is free in {volume} than min_free_disk asks for "
-                f"({settings.limits.min_free_disk / 1e9:.1f} GB): nothing new is let in until "
-                "there is room."
-            )
-    return None
+        return _Decision(obstacle=str(error))
+    if paused().node:
+        return _Decision(obstacle='The node is paused; "sendit resume" lets it go on.')
+    limits = configuration.settings.limits
+    rooms = {volume.stat().st_dev: room_in(volume) for volume in workspace.volumes}
+    for room in rooms.values():
+        if short := room.misses(Need(), limits):
+            return _Decision(obstacle=_no_room(room, short, configuration))
+    working = rooms[(workspace.work_dir / "phi").stat().st_dev]
+    planned = need_of_admitted(workspace)
+    chosen: list[int] = []
+    too_large: int | None = None
+    for batch in Batch.objects.may_be_let_in().defer("uid", "folder", "errors")[:LOOKED_AT]:
+        if len(chosen) >= places:
+            break
+        need = need_of(batch, workspace)
+        if working.never_holds(need, limits):
+            too_large = too_large or batch.pk
+            continue
+        if working.misses(planned + need, limits):
+            return _Decision(tuple(chosen), _does_not_fit(batch, need))
+        planned += need
+        chosen.append(batch.pk)
+    if too_large and not chosen:
+        return _Decision(
+            obstacle=f"Batch {too_large} is larger than its working volume can ever hold with "
+            "min_free_disk and min_free_inodes kept: give it a larger volume, or reject it."
+        )
+    return _Decision(tuple(chosen))
+
+
+def _no_room(room: Room, short: str, configuration: Configuration) -> str:
+    limits = configuration.settings.limits
+    asked = (
+        format_size(limits.min_free_disk)
+        if short == "min_free_disk"
+        else f"{limits.min_free_inodes} inodes"
+    )
+    # Without the number of free bytes: a text that changes with every file is logged anew.
+    return (
+        f"Less is free in {room.volume} than {short} asks for ({asked}): nothing new is let in "
+        "until there is room."
+    )
+
+
+def _does_not_fit(batch: Batch, need: Need) -> str:
+    return (
+        f"Batch {batch.pk} waits for room: with what is on its way it would leave less than "
+        f"min_free_disk or min_free_inodes ask for (it needs {_megabytes(need.size)} and "
+        f"{need.inodes} inodes). It goes on by itself."
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"

@@ -3,13 +3,13 @@
 import logging
 
 from sendit.config import Configuration
-from sendit.errors import TargetUnavailable
+from sendit.errors import SchemaMismatch, TargetUnavailable
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import Keys, load_keys, one_at_a_time
 from sendit.records.models import Delivery, Installation
-from sendit.records.schema import make_database_file, migrate
+from sendit.records.schema import make_database_file, migrate, require_same_schema
 from sendit.storage import PreparableTarget
-from sendit.terms import DeliveryState
+from sendit.terms import DeliveryState, Zone
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,27 @@ def prepare(configuration: Configuration) -> Keys:
             workspace.create()
         _make_new_targets_ready(configuration)
         return load_keys(configuration, history=workspace.was_worked_in())
+
+
+def prepare_worker(configuration: Configuration, *, zone: Zone) -> bytes:
+    """See that a worker of one zone finds what it needs, and make nothing; return the site key.
+
+    The zone with the way out needs none, and is given none.
+
+    Raises
+    ------
+    sendit.errors.SchemaMismatch
+        When the tables are those of another version, or not there yet.
+    sendit.errors.VolumeMissing
+        When a working volume of the zone is not mounted.
+    sendit.errors.KeyProblem
+        When a key is missing or another one than this database knows.
+    """
+    require_same_schema()
+    Workspace(configuration.settings.work_dir).check(zone)
+    if not Installation.objects.exists():
+        raise SchemaMismatch("The installation is not set up yet: start the watcher first.")
+    return b"" if zone is Zone.OUT else load_keys(configuration, history=True).site
 
 
 def _make_new_targets_ready(configuration: Configuration) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError
 
@@ -27,11 +28,16 @@ from sendit.pipeline import machine
 from sendit.pipeline.flow import LONGEST, STAGES
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, Claim
+from sendit.pipeline.pausing import wait_until
 from sendit.pipeline.stages import deidentify
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
-from sendit.records.models import Batch, Image
-from sendit.terms import Stage
+from sendit.pipeline.zones import zone_of
+from sendit.records.models import Batch
+from sendit.terms import Stage, Zone
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +52,8 @@ SLOWEST = 10_000_000
 class Step(Enum):
     """What the caller does next."""
 
-    AGAIN = "there is more to do on this batch"
+    AGAIN = "there is more to do at this stage of the batch"
+    MOVED = "the batch stands at another stage now, and we took it there"
     IDLE = "others are on it, or nothing is due"
 
 
@@ -71,6 +78,8 @@ class Runner:
         supervisor can end a process that is stuck.
     stopping
         Says whether the process was told to stop; the step then lets go of its claim.
+    zone
+        Where this process runs, if a site keeps its zones apart; it takes no step of another one.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class Runner:
         worker: str,
         watch: Callable[[datetime | None], None] = lambda _: None,
         stopping: Callable[[], bool] = lambda: False,
+        zone: Zone | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._configuration = configuration
@@ -89,9 +99,12 @@ class Runner:
         self._worker = worker
         self._watch = watch
         self._stopping = stopping
+        self._zone = zone
         self._now = now
         self._workspace = Workspace(configuration.settings.work_dir)
         self._engines: tuple[int, deidentify.Engines] | None = None
+        self._at_hand: Batch | None = None
+        """The batch of the last step, if that was a chunk: the claim sees what has changed."""
         self._projects: dict[str, Project] = {}
 
     def next_batch(self, *, only: Collection[int] | None = None) -> int | None:
@@ -103,12 +116,11 @@ class Runner:
 
     def advance(self, batch_id: int) -> Step:
         """Do one step: an exclusive stage, or one chunk of a shared one."""
-        try:
-            batch = Batch.objects.select_related("profile").get(pk=batch_id)
-        except Batch.DoesNotExist:
-            return Step.IDLE
-        if not batch.stage:
-            return Step.IDLE
+        batch, self._at_hand = self._at_hand, None
+        if batch is None or batch.pk != batch_id:
+            batch = self._batches().filter(pk=batch_id).first()
+            if batch is None or not batch.stage or not self._is_ours(batch):
+                return Step.IDLE
         try:
             if batch.stage == SHARED:
                 return self._chunk(batch)
@@ -116,7 +128,19 @@ class Runner:
         finally:
             self._watch(None)
 
+    def _batches(self) -> "QuerySet[Batch]":
+        batches = Batch.objects.select_related("profile")
+        # The zone with the way out has no key, and no use for what it would read with one.
+        return batches.defer("uid", "folder") if self._zone is Zone.OUT else batches
+
+    def _is_ours(self, batch: Batch) -> bool:
+        return self._zone is None or zone_of(batch, now=self._now()) is self._zone
+
     def _stage(self, batch: Batch, stage: Stage) -> Step:
+        now = self._now()
+        if (until := wait_until(self._project(batch), stage, now=now)) is not None:
+            machine.wait(batch.pk, stage, until=until, now=now)
+            return Step.IDLE
         claim = machine.claim(
             batch.pk,
             stage,
@@ -136,7 +160,7 @@ class Runner:
                 machine.move(claim, outcome.event, now=self._now(), findings=outcome.findings)
         level = logging.WARNING if boundary.ending.startswith(STOPPED) else logging.INFO
         logger.log(level, "%s of batch %d %s", stage, batch.pk, boundary.ending)
-        return Step.AGAIN if boundary.ending == "done" else Step.IDLE
+        return Step.MOVED if boundary.ending == "done" else Step.IDLE
 
     def _chunk(self, batch: Batch) -> Step:
         workers = self._settings.workers
@@ -150,7 +174,8 @@ class Runner:
         )
         if claim is None:
             settled = machine.settle(batch.pk, now=self._now())
-            return Step.AGAIN if settled else Step.IDLE
+            return Step.MOVED if settled else Step.IDLE
+        settled = False
         with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
             claim = self._lengthened(claim)
             work = self._work(batch, claim, longest=self._settings.limits.instance_timeout)
@@ -162,9 +187,14 @@ class Runner:
                 findings=chunk.findings,
                 now=self._now(),
             )
-            machine.settle(batch.pk, now=self._now())
+            settled = not claim.more and machine.settle(batch.pk, now=self._now())
         logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)
-        return Step.AGAIN if boundary.ending == "done" else Step.IDLE
+        if boundary.ending != "done":
+            return Step.IDLE
+        if settled:
+            return Step.MOVED
+        self._at_hand = batch
+        return Step.AGAIN
 
     def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
         return Work(
@@ -176,6 +206,7 @@ class Runner:
             claim=claim,
             progress=self._progress(claim, longest=longest),
             now=self._now,
+            zone=self._zone,
         )
 
     def _progress(self, claim: Claim, *, longest: timedelta) -> Callable[[], None]:
@@ -208,8 +239,7 @@ class Runner:
         return progress
 
     def _lengthened(self, claim: Claim) -> Claim:
-        sizes = Image.objects.filter(pk__in=claim.image_ids).values_list("size", flat=True)
-        extra = timedelta(seconds=max(sizes, default=0) / SLOWEST)
+        extra = timedelta(seconds=max(image.size for image in claim.images) / SLOWEST)
         if extra < timedelta(seconds=1):
             return claim
         longer = replace(claim, lease=claim.lease + extra)

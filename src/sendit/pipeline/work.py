@@ -12,6 +12,7 @@ from sendit.errors import BatchStopped
 from sendit.pipeline.machine import Claim, Event, NewFinding
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch
+from sendit.terms import Zone
 
 
 def folder_key(found: os.stat_result) -> str:
@@ -33,6 +34,8 @@ class Work:
     progress: Callable[[], None]
     """To be called after each image or block: renews the lease, ends what takes too long."""
     now: Callable[[], datetime]
+    zone: Zone | None = None
+    """Of the worker; None: it does everything."""
 
     @property
     def batch_id(self) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from sendit.errors import VolumeMissing
 from sendit.pipeline.proven_copy import copy_proven
 from sendit.storage.durable import sync_folders, sync_volume
+from sendit.terms import Zone
 
 SENTINEL = ".sendit-volume"
 
@@ -82,20 +83,22 @@ class Workspace:
             for folder in place.iterdir()
         )
 
-    def check(self) -> None:
-        """Return if every volume is mounted.
+    def check(self, zone: Zone = Zone.PHI) -> None:
+        """Return if every volume is mounted that a zone sees; ``out`` sees results alone.
 
         Raises
         ------
         VolumeMissing
             Naming the volume without its sentinel, or two that should be one.
         """
-        for volume in self.volumes:
+        for volume in self.volumes if zone is Zone.PHI else self.volumes[2:]:
             if not (volume / SENTINEL).is_file():
                 raise VolumeMissing(
                     f"{volume} is not mounted: its file {SENTINEL} is missing. Mount the volume; "
                     "if it was really replaced by a new one, create the file."
                 )
+        if zone is Zone.OUT:
+            return
         phi, clean = self.volumes[1:]
         if phi.stat().st_dev != clean.stat().st_dev:
             raise VolumeMissing(

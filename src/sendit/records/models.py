@@ -32,6 +32,40 @@ class Installation(models.Model):
         return f"installation of {self.created:%Y-%m-%d}"
 
 
+class Pause(models.Model):
+    """What an operator has stopped for a while; what runs already comes to its end."""
+
+    NODE = "node"
+    PROJECT = "project"
+    TARGET = "target"
+
+    kind = models.CharField(max_length=8, choices=[(k, k) for k in (NODE, PROJECT, TARGET)])
+    name = models.CharField(max_length=63, blank=True, default="")
+    """Of the project or the target; empty for the node."""
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["kind", "name"], name="pause_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"pause of {self.kind} {self.name}"
+
+
+class Beat(models.Model):
+    """A sign of life of a process that others cannot see, on another machine or in a container."""
+
+    name = models.CharField(max_length=120, unique=True)
+    """``watcher``, or ``worker-ZONE@…``."""
+    at = models.DateTimeField()
+    words = models.TextField(blank=True, default="")
+    """Why nothing is let in; empty when that is not so.  Never a value, never a name."""
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%H:%M:%S}"
+
+
 class Profile(models.Model):
     """A project file as it was when a batch was registered, stored once by its content."""
 
@@ -80,6 +114,9 @@ class Batch(models.Model):
     unreadable = models.PositiveIntegerField(default=0, editable=False)
     bytes = models.PositiveBigIntegerField(default=0)
     """Size of the accepted originals."""
+    expected_bytes = models.PositiveBigIntegerField(default=0)
+    expected_files = models.PositiveIntegerField(default=0)
+    """What the folder held when it was registered: how much room the batch will need."""
     accept_bad = models.BooleanField(default=False, editable=False)
     """A person has accepted the batch without its bad files."""
     turned_down = models.BooleanField(default=False, editable=False)

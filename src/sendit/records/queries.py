@@ -12,7 +12,7 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Val
 from sendit.terms import Stage, Status, Verdict
 
 if TYPE_CHECKING:
-    from sendit.records.models import Batch, Image  # noqa: F401 - named in a base class
+    from sendit.records.models import Batch, Image, Pause  # noqa: F401 - named in a base class
 
 AT_REST = (Status.DONE, Status.EMPTY, Status.ERROR)
 """A batch in one of these is not worked on; its folder's name may come again."""
@@ -48,6 +48,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Return those waiting to be let in, first the urgent, then the old."""
         return self.filter(status=Status.QUEUE).order_by("-priority", "pk")
 
+    def may_be_let_in(self) -> Self:
+        """Return the queued ones of projects that are not paused."""
+        return self.queued().filter(~Exists(self._pauses()))
+
     def actionable(self) -> Self:
         """Return those with a stage that a worker may run, now or later."""
         return (
@@ -60,10 +64,18 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         )
 
     def due(self, now: datetime) -> Self:
-        """Return those actionable, neither put off nor waiting for their retention."""
+        """Return those actionable, neither put off, nor paused, nor waiting for their time."""
         return self.actionable().filter(
-            Q(retry_at=None) | Q(retry_at__lte=now), Q(due_at=None) | Q(due_at__lte=now)
+            Q(retry_at=None) | Q(retry_at__lte=now),
+            Q(due_at=None) | Q(due_at__lte=now),
+            ~Exists(self._pauses()),
         )
+
+    def _pauses(self) -> "models.QuerySet[Pause]":
+        """Return the pauses that hold up the batch at hand, for a subquery."""
+        pause: type[Pause] = self.model._meta.apps.get_model("records", "Pause")
+        whole = Q(kind=pause.NODE) | Q(kind=pause.PROJECT, name=OuterRef("project"))
+        return pause.objects.filter(whole)
 
     def claimable(self, now: datetime) -> Self:
         """Return those due and in nobody's hands; what is furthest on its way comes first."""
@@ -85,6 +97,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             )
             .order_by("-priority", "order", "pk")
         )
+
+    def untouched(self, now: datetime) -> Self:
+        """Return those claimable of which nobody holds any part: only a nudge takes them on."""
+        held = self._images().filter(status=Status.PROCESSING, lease_until__gte=now)
+        return self.claimable(now).filter(~Q(stage=Stage.DEIDENTIFY) | ~Exists(held))
 
     def in_hand(self, now: datetime) -> Self:
         """Return those due and claimed, whole or by image: somebody is on them."""

@@ -1,12 +1,26 @@
-"""The tables, brought up to date; a module of its own, since only whoever starts needs it."""
+"""The tables, brought up to date by whoever starts; and workers that only look whether they fit.
+
+Several may start at once: on PostgreSQL a lock lets one after the other look.  A version that
+does not know a change that was made leaves the tables alone.
+"""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from sendit.config import Configuration
+from sendit.errors import SchemaMismatch
+
+APP = "records"
+_LOCK = 7364_1009
+"""Any number that no other program takes for an advisory lock in this database."""
 
 
 def make_database_file(configuration: Configuration) -> None:
@@ -24,7 +38,65 @@ def make_database_file(configuration: Configuration) -> None:
 
 
 def migrate() -> None:
-    """Bring the tables up to date; costs a look when they are."""
+    """Bring the tables up to date; costs a look when they are.
+
+    Raises
+    ------
+    sendit.errors.SchemaMismatch
+        When a newer version has changed them.
+    """
     executor = MigrationExecutor(connection)
+    _refuse_newer({name for app, name in executor.loader.applied_migrations if app == APP})
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
+        with _one_after_the_other():
+            call_command("migrate", interactive=False, verbosity=0)
+
+
+def require_same_schema() -> None:
+    """Return if the tables are those that this version works with; one query.
+
+    Raises
+    ------
+    sendit.errors.SchemaMismatch
+        When another version has changed them, or they are not there yet.
+    """
+    recorded = MigrationRecorder.Migration.objects.using(connection.alias).filter(app=APP)
+    try:
+        applied = set(recorded.values_list("name", flat=True))
+    except ProgrammingError:
+        applied = set()
+    _refuse_newer(applied)
+    if known_migrations() - applied:
+        raise SchemaMismatch(
+            "The tables of the database are older than this sendit, or not there yet: start the "
+            "watcher (sendit run) of this version, which brings them up to date, then this."
+        )
+
+
+@cache
+def known_migrations() -> frozenset[str]:
+    """Return the names of the changes that this version brings."""
+    loader = MigrationLoader(None)
+    return frozenset(name for app, name in loader.disk_migrations if app == APP)
+
+
+def _refuse_newer(applied: set[str]) -> None:
+    if applied - known_migrations():
+        raise SchemaMismatch(
+            "The database belongs to a newer sendit than this one, which leaves it alone. "
+            "Upgrade sendit here, or restore the backup that was made before the upgrade."
+        )
+
+
+@contextmanager
+def _one_after_the_other() -> Iterator[None]:
+    if connection.vendor != "postgresql":  # its file lies beside the lock of the set-up
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

@@ -23,7 +23,8 @@ SECRET_KEY = (
     # Without one of its own, a server forgets its sessions when it stops.
     _web.secret_key.get_secret_value() if _web.secret_key else secrets.token_urlsafe(50)
 )
-ALLOWED_HOSTS = list(_web.allowed_hosts) or ["127.0.0.1", "localhost", "[::1]"]
+# The loopback always, for whoever looks from this machine whether we are well.
+ALLOWED_HOSTS = [*_web.allowed_hosts, "127.0.0.1", "localhost", "[::1]"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False

@@ -10,6 +10,7 @@ from sendit.ingest.loop_lock import loop_is_alive
 from sendit.metrics.wording import count_text
 from sendit.pipeline.admission import obstacle
 from sendit.pipeline.machine.table import HELD_PERSON
+from sendit.records.beats import WATCHER, last_beat
 from sendit.records.models import Batch
 from sendit.terms import Status
 
@@ -33,10 +34,10 @@ def needing_a_person() -> QuerySet[Batch]:
 
 def health(configuration: Configuration, *, now: datetime) -> Health:
     """Return the one thing to know first."""
-    if not loop_is_alive(configuration.settings.work_dir):
+    alive, hindered = _watcher(configuration, now=now)
+    if not alive:
         return Health("bad", "Nobody is at work: folders are not taken in.", "sendit serve")
-    hindered = obstacle(configuration) if Batch.objects.queued().exists() else None
-    if hindered is not None:
+    if hindered:
         return Health("bad", hindered)
     waiting = needing_a_person().count()
     if waiting:
@@ -49,3 +50,15 @@ def health(configuration: Configuration, *, now: datetime) -> Health:
     if busy:
         return Health("busy", f"At work on {count_text(busy, 'batch', 'batches')}.")
     return Health("good", "All is well; waiting for studies.")
+
+
+def _watcher(configuration: Configuration, *, now: datetime) -> tuple[bool, str]:
+    """Return whether the watcher is alive, and why it lets nothing in.
+
+    At a site it runs where its lock and its volumes cannot be seen from here.
+    """
+    if configuration.settings.mode == "celery":
+        last = last_beat(WATCHER, now=now)
+        return last is not None, last.words if last else ""
+    hindered = obstacle(configuration) if Batch.objects.queued().exists() else None
+    return loop_is_alive(configuration.settings.work_dir), hindered or ""

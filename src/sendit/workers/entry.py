@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
 
-def begin(parent: int, deadline: "Synchronized[float]") -> None:
-    """Make Django ready, then work."""
+def begin(what: str, parent: int, deadline: "Synchronized[float]", *arguments: str) -> None:
+    """Make Django ready, then let the module ``what`` work."""
     # A new process has the filters of a new process; pydicom's warnings quote values.
     logging.captureWarnings(True)  # noqa: FBT003 - the library's own signature
     django.setup()
     # By name: importing it above would ask for the models before they are there.
-    importlib.import_module("sendit.workers.pool").work(parent, deadline)
+    importlib.import_module(what).work(parent, deadline, *arguments)

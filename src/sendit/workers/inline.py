@@ -29,6 +29,6 @@ def work_until_idle(
     """
     runner = Runner(configuration, site_key=site_key, worker=own_name())
     while (batch_id := runner.next_batch(only=only)) is not None:
-        while runner.advance(batch_id) is Step.AGAIN:
+        while runner.advance(batch_id) is not Step.IDLE:
             after_step()
         after_step()

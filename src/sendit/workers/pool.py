@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection
@@ -26,6 +27,9 @@ from sendit.pipeline.liveness import name_of, own_name
 from sendit.pipeline.runner import Runner, Step, utc_now
 from sendit.records.installation import load_keys
 from sendit.workers.entry import begin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +59,24 @@ class Pool:
     ----------
     processes
         How many.
+    what
+        Name of the module whose ``work(parent, deadline, *arguments)`` each of them runs.
+    arguments
+        Further arguments of that function.
     """
 
-    def __init__(self, *, processes: int) -> None:
+    def __init__(
+        self, *, processes: int, what: str = __name__, arguments: tuple[str, ...] = ()
+    ) -> None:
         self._size = processes
+        self._what = what
+        self._arguments = arguments
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._stillborn = 0
         """Workers in a row that ended, by themselves, before they could begin."""
+        self._dead: dict[str, bool] = {}
+        """Whose claims are still to be freed, and whether they were stuck."""
 
     def start(self) -> None:
         """Start the workers."""
@@ -88,6 +102,7 @@ class Pool:
                 self._count_stillborn(worker, exit_code=worker.process.exitcode)
                 self._bury(worker)
         self.start()
+        self._free()
 
     def stop(self, *, seconds: float = 8.0) -> None:
         """Let the workers finish or let go of their step, then end what still runs."""
@@ -100,6 +115,7 @@ class Pool:
                 worker.process.kill()
                 worker.process.join()
             self._bury(worker)
+        self._free()
 
     def _count_stillborn(self, worker: _Worker, *, exit_code: int) -> None:
         began = worker.deadline.value != NOT_BEGUN
@@ -114,42 +130,39 @@ class Pool:
         # Without a lock: a worker that dies holding one would stop us when we read.
         deadline = self._context.RawValue(ctypes.c_double, NOT_BEGUN)
         process = self._context.Process(
-            target=begin, args=(os.getpid(), deadline), name="sendit-worker", daemon=True
+            target=begin,
+            args=(self._what, os.getpid(), deadline, *self._arguments),
+            name="sendit-worker",
+            daemon=True,
         )
         process.start()
         return _Worker(process, deadline, name_of(process.pid or 0))
 
     def _bury(self, worker: _Worker, *, stuck: bool = False) -> None:
         self._workers.remove(worker)
-        machine.release_claims(worker.name, now=utc_now(), stuck=stuck)
+        self._dead[worker.name] = stuck
+
+    def _free(self) -> None:
+        """Free what the dead held; a database that is away now is asked again the next time."""
+        for name, stuck in list(self._dead.items()):
+            machine.release_claims(name, now=utc_now(), stuck=stuck)
+            del self._dead[name]
 
 
 def work(parent: int, deadline: ctypes.c_double) -> None:
     """Be one worker: take the next step of whatever is most advanced, until told to stop."""
-    stopping = False
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
-
-    def watch(until: datetime | None) -> None:
-        deadline.value = until.astimezone(UTC).timestamp() if until else 0.0
-
+    life = Life(parent, deadline)
     configuration = django_settings.SENDIT
     runner = Runner(
         configuration,
         site_key=load_keys(configuration).site,
         worker=own_name(),
-        watch=watch,
-        stopping=lambda: stopping,
+        watch=life.watch,
+        stopping=lambda: life.stopping,
     )
-    watch(None)
+    life.watch(None)
     wait = SHORTEST_WAIT
-    while not stopping and os.getppid() == parent:
+    while not life.ended():
         try:
             worked = _work_on_next(runner)
         except DatabaseError as error:
@@ -165,7 +178,41 @@ def _work_on_next(runner: Runner) -> bool:
     batch_id = runner.next_batch()
     if batch_id is None:
         return False
-    return runner.advance(batch_id) is Step.AGAIN
+    return runner.advance(batch_id) is not Step.IDLE
+
+
+class Life:
+    """A worker process as its parent sees it: told to stop by SIGTERM, gone when the parent is.
+
+    Parameters
+    ----------
+    parent
+        The parent's process number.
+    deadline
+        Shared with the parent; holds by when the current step must have ended.
+    """
+
+    def __init__(self, parent: int, deadline: ctypes.c_double) -> None:
+        self._parent = parent
+        self._deadline = deadline
+        self.stopping = False
+        self.on_stop: Callable[[], None] = lambda: None
+        """Called when told to stop."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _die_with_parent()
+
+    def watch(self, until: datetime | None) -> None:
+        """Tell the parent by when the step that begins must have ended; None: it has."""
+        self._deadline.value = until.astimezone(UTC).timestamp() if until else 0.0
+
+    def ended(self) -> bool:
+        """Say whether no further step is to be taken."""
+        return self.stopping or os.getppid() != self._parent
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+        self.on_stop()
 
 
 def _die_with_parent() -> None:

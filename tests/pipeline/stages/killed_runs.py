@@ -102,7 +102,7 @@ def work(scenario: Scenario) -> None:
     runner = Runner(configuration, site_key=key, worker=f"here:{os.getpid()}:1")
     for _ in range(2):
         while (batch_id := runner.next_batch()) is not None:
-            while runner.advance(batch_id) is Step.AGAIN:
+            while runner.advance(batch_id) is not Step.IDLE:
                 pass
         batch = Batch.objects.get()
         waits = batch.held or batch.status == Status.ERROR

@@ -9,7 +9,15 @@ Why a move happens is the caller's matter; nothing here touches a file or a netw
 """
 
 from sendit.pipeline.machine.claims import claim, fail, move, put_off, release_claims, renew
-from sendit.pipeline.machine.decisions import admit, register, rerun, retry, upload_finished
+from sendit.pipeline.machine.decisions import (
+    admit,
+    register,
+    rerun,
+    retry,
+    upload_finished,
+    wait,
+    wait_no_longer,
+)
 from sendit.pipeline.machine.deliveries import (
     delivery_failed,
     delivery_moved,
@@ -57,4 +65,6 @@ __all__ = [
     "settle",
     "turn_down",
     "upload_finished",
+    "wait",
+    "wait_no_longer",
 ]

@@ -1,5 +1,6 @@
 """What the intake or a person decides: in, on, again.  What is bad is resolved next door."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -23,6 +24,8 @@ def register(
     project: str,
     profile_id: str,
     priority: int,
+    expected_bytes: int = 0,
+    expected_files: int = 0,
 ) -> Batch:
     """Create the batch of a finished folder; a second one with the same uid is refused.
 
@@ -40,6 +43,8 @@ def register(
         project=project,
         profile_id=profile_id,
         priority=priority,
+        expected_bytes=expected_bytes,
+        expected_files=expected_files,
         status=Status.QUEUE,
         stage=Stage.IMPORT,
     )
@@ -60,6 +65,19 @@ def upload_finished(batch_id: int, *, now: datetime) -> bool:
     move = BY_EVENT[Stage.SEND, Event.RELEASED]
     waiting = Batch.objects.filter(pk=batch_id, stage=Stage.SEND, held=HELD_MANUAL)
     return bool(waiting.update(status=move.status, held="", modified=now))
+
+
+def wait(batch_id: int, stage: Stage, *, until: datetime, now: datetime) -> None:
+    """Let a batch that nobody holds wait at its stage until a moment."""
+    Batch.objects.filter(pk=batch_id, stage=stage, lease_token="").update(
+        due_at=until, modified=now
+    )
+
+
+def wait_no_longer(stages: Collection[Stage], *, now: datetime) -> None:
+    """Let the batches that wait at some stages look anew whether they may go on."""
+    waiting = Batch.objects.filter(stage__in=stages, due_at__gt=now)
+    waiting.update(due_at=None, modified=now)
 
 
 def retry(batch_id: int, *, target: str | None, now: datetime) -> None:

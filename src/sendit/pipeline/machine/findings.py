@@ -44,7 +44,11 @@ def note(batch_id: int, findings: Iterable[NewFinding], *, now: datetime) -> Non
     ]
     if rows:
         with transaction.atomic():
-            batch = Batch.objects.select_for_update().get(pk=batch_id)
+            batch = (
+                Batch.objects.only("errors", "alerts", "unreadable", "has_error")
+                .select_for_update()
+                .get(pk=batch_id)
+            )
             # What is written already stays as it is: a batch may have thousands of findings.
             _write(batch, Finding.objects.bulk_create(rows))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import QuerySet
 
 from sendit.errors import LeaseLost
 from sendit.pipeline.machine.findings import NewFinding, note
@@ -56,6 +56,9 @@ _RESULT_COLUMNS = (
 )
 
 
+_CLAIMED = ("id", "batch_id", "nr", "released", "size")
+"""What de-identifying needs of an image; the rest is asked for where it is needed."""
+
 _FATAL: dict[str, str] = {
     Reason.CRASHED: "The worker died or was stopped each time it processed this image; "
     "the image is kept and was not sent.",
@@ -73,34 +76,53 @@ def claim_images(
     that kills its worker uses up nobody else's tries; after its last try it is rejected.
     """
     token = f"{worker}:{uuid.uuid4().hex}"
-    with transaction.atomic():
-        if not Batch.objects.due(now).filter(pk=batch_id, stage=SHARED).exists():
-            return None
-        free = Image.objects.claimable(now).filter(batch=batch_id).order_by("nr")
-        if connection.features.has_select_for_update_skip_locked:
-            free = free.select_for_update(skip_locked=True)
-        _reject_crashed(batch_id, list(free.filter(attempts__gte=tries)[:chunk]), now=now)
-        image_ids = list(free.filter(attempts=0).values_list("pk", flat=True)[:chunk])
-        if not image_ids:
-            image_ids = list(free.filter(attempts__lt=tries).values_list("pk", flat=True)[:1])
-        if not image_ids:
-            return None
-        Image.objects.filter(pk__in=image_ids).update(
-            status=Status.PROCESSING,
-            lease_token=token,
-            lease_until=now + lease,
-            attempts=F("attempts") + 1,
-            modified=now,
-        )
-        run = StageRun.objects.create(
-            batch_id=batch_id,
-            stage=SHARED,
-            worker=worker,
-            attempt=1,
-            images=len(image_ids),
-            started=now,
-        )
-    return Claim(batch_id, SHARED, token, lease, run.pk, tuple(image_ids))
+    free = Image.objects.claimable(now).filter(
+        batch=batch_id, batch__in=Batch.objects.due(now).filter(stage=SHARED).values("pk")
+    )
+    images = _take(free.filter(attempts=0), chunk, token=token, until=now + lease, now=now)
+    more = len(images) == chunk
+    if not images:
+        _reject_crashed(batch_id, free.filter(attempts__gte=tries), chunk, now=now)
+        images = _take(free, 1, token=token, until=now + lease, now=now)
+        more = bool(images)
+    if not images:
+        return None
+    run = StageRun.objects.create(
+        batch_id=batch_id,
+        stage=SHARED,
+        worker=worker,
+        attempt=1,
+        images=len(images),
+        started=now,
+    )
+    return Claim(
+        batch_id,
+        SHARED,
+        token,
+        lease,
+        run.pk,
+        tuple(image.pk for image in images),
+        tuple(images),
+        more,
+    )
+
+
+def _take(
+    free: QuerySet[Image], number: int, *, token: str, until: datetime, now: datetime
+) -> list[Image]:
+    """Claim the first of some images, in one statement, and return them in order."""
+    chosen, parameters = free.order_by("nr").values("pk")[:number].query.sql_with_params()
+    if connection.features.has_select_for_update_skip_locked:
+        chosen += " FOR UPDATE SKIP LOCKED"
+    table = connection.ops.quote_name(Image._meta.db_table)
+    stamp = connection.ops.adapt_datetimefield_value
+    # One statement in place of a transaction of three: a chunk is claimed for every few images.
+    statement = (
+        f"UPDATE {table} SET status = %s, lease_token = %s, lease_until = %s, modified = %s, "  # noqa: S608
+        f"attempts = attempts + 1 WHERE id IN ({chosen}) RETURNING {', '.join(_CLAIMED)}"
+    )
+    values = (Status.PROCESSING, token, stamp(until), stamp(now), *parameters)
+    return sorted(Image.objects.raw(statement, values), key=lambda image: image.nr)
 
 
 def finish_images(
@@ -176,7 +198,15 @@ def _stop_on_bad(batch: Batch, *, now: datetime) -> None:
     write(batch.pk, SHARED, "", now=now, status=step.status, finished=now)
 
 
-def _reject_crashed(batch_id: int, images: Sequence[Image], *, now: datetime) -> None:
+def _reject_crashed(batch_id: int, crashed: QuerySet[Image], number: int, *, now: datetime) -> None:
+    """Reject images that were tried too often; they are locked while that is written down."""
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            crashed = crashed.select_for_update(skip_locked=True)
+        _reject(batch_id, list(crashed.order_by("nr")[:number]), now=now)
+
+
+def _reject(batch_id: int, images: Sequence[Image], *, now: datetime) -> None:
     for image in images:
         image.reason = image.reason or Reason.CRASHED
         Image.objects.filter(pk=image.pk).update(

@@ -1,6 +1,6 @@
 """What every move is made of: one conditional ``UPDATE`` whose row count decides who won."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sendit.errors import LeaseLost, UsageError
@@ -28,6 +28,10 @@ class Claim:
     run_id: int
     image_ids: tuple[int, ...] = ()
     """The claimed images; empty for an exclusive stage."""
+    images: tuple[Image, ...] = field(default=(), repr=False)
+    """The same, as far as de-identifying needs them, in order."""
+    more: bool = False
+    """More images may be waiting: whoever takes the last one settles the batch."""
 
 
 def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token: str = "") -> None:
@@ -98,8 +102,8 @@ def end_run(claim: Claim, outcome: str, *, now: datetime, code: str = "") -> Non
 
 
 def locked(batch_id: int) -> Batch:
-    """Return a batch, locked until the transaction ends."""
-    batch: Batch = Batch.objects.select_for_update().get(pk=batch_id)
+    """Return a batch, locked until the transaction ends; what identifies is not read."""
+    batch: Batch = Batch.objects.defer("uid", "folder").select_for_update().get(pk=batch_id)
     return batch
 
 

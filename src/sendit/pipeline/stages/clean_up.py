@@ -7,7 +7,6 @@ stays until it has.  A batch that was turned down is given back instead (``givin
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 
 from sendit.deid.pixels.preview import write_previews
@@ -17,16 +16,18 @@ from sendit.pipeline.machine import Event
 from sendit.pipeline.retention import due, excluded_numbers, held_back
 from sendit.pipeline.stages import giving_back, send, verify
 from sendit.pipeline.work import Outcome, Work
+from sendit.pipeline.zones import LAGGING, lags, zone_of
 from sendit.records.models import Batch, BatchIdentifiers, Delivery, Finding, Image
-from sendit.terms import DeliveryState, Status
-
-LAGGING = timedelta(minutes=5)
-"""How long until an optional target that has not proven the batch is asked again, at most."""
+from sendit.terms import DeliveryState, Status, Zone
 
 
 def run(work: Work) -> Outcome:
     """Remove what was decided to go, or decide what may go now; say when the next thing may."""
+    if work.zone is Zone.OUT:
+        _catch_up(work)
+        return Outcome(None, again_at=work.now())  # the other zone looks what may go now
     work.workspace.check()
+    work.workspace.remove(work.workspace.new(work.batch_id))  # of workers that were killed
     if work.batch.turned_down:
         giving_back.give_back(work)
         remove_identifiers(work)
@@ -35,6 +36,8 @@ def run(work: Work) -> Outcome:
         raise BatchStopped("Nothing is removed before every required target has proven the batch.")
     _remove_decided(work)
     lagging = _catch_up(work)
+    if lagging and work.zone and zone_of(work.batch, now=work.now()) is Zone.OUT:
+        return Outcome(None, again_at=work.now())
     now = work.now()
     times = due(work.batch, work.project, work.workspace, now=now)
     if lagging:
@@ -64,13 +67,18 @@ def _remove_decided(work: Work) -> None:
 
 
 def _catch_up(work: Work) -> bool:
-    """Try the optional deliveries that are open and due; True while one is still unproven."""
+    """Try the optional deliveries that are open; True while one is still unproven.
+
+    Where the zones are apart only the one with the way out tries.
+    """
+    if work.zone is Zone.PHI and work.project.anonymize:
+        return lags(work.batch_id)
     optional = Delivery.objects.filter(batch=work.batch_id, required=False)
     if optional.filter(state__in=[DeliveryState.PENDING, DeliveryState.SENDING]).exists():
         send.deliver(work, required=False)
     if optional.filter(state=DeliveryState.SENT).exists():
         verify.prove(work, required=False)
-    return optional.exclude(state=DeliveryState.VERIFIED).exists()
+    return lags(work.batch_id)
 
 
 # Removing
@@ -78,7 +86,6 @@ def _catch_up(work: Work) -> bool:
 
 def _remove_originals(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
-    work.workspace.remove(work.workspace.new(work.batch_id))
     if folder.is_dir():
         # What was excluded after import, by the engine or by a person, still lies here.
         stays = excluded_numbers(work.batch_id) | {"excluded"}

@@ -70,13 +70,10 @@ class Engines:
 def run_chunk(work: Work, engines: Engines) -> Chunk:
     """De-identify the claimed images and release what passed the check."""
     chunk = Chunk()
-    images = (
-        Image.objects.filter(pk__in=work.claim.image_ids).defer("source", "report").order_by("nr")
-    )
     work.workspace.check()
     results = _own_folder(work)
     try:
-        for image in images:
+        for image in work.claim.images:
             work.progress()
             with working_on(image=image.pk):
                 _one(work, engines.of(image), image, chunk)

@@ -1,0 +1,30 @@
+"""``sendit pause``: let nothing start for a while."""
+
+import argparse
+
+from django.core.management.base import CommandParser
+
+from sendit.cli.command import SenditCommand
+from sendit.cli.management.pause_options import add_what, name_of
+from sendit.config import Configuration
+from sendit.pipeline.pausing import pause
+
+
+class Command(SenditCommand):
+    """Pauses the node, a project or a target."""
+
+    help = """Let nothing start for a while: of the whole node, of one project, or for one target.
+What runs comes to its end; folders are still registered."""
+    example = "sendit pause --project irb-41449"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        add_what(parser)
+
+    def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
+        """Pause."""
+        self.prepare(configuration)
+        what = name_of(options)
+        new = pause(configuration, project=options.project, target=options.target)
+        self.say(f"{what} is paused." if new else f"{what} was paused already.")
+        return 0

@@ -1,0 +1,36 @@
+"""In which zone a batch goes on, where a site keeps originals apart from the way out.
+
+The zone is an attribute of the stage, but for two cases.  Images that are not de-identified
+never reach the ``out`` zone: their targets are served from where the originals are.  And an
+optional target that lags is served from the ``out`` zone also while the batch is cleaned up.
+"""
+
+from datetime import datetime, timedelta
+
+from sendit.records.models import Batch, Delivery
+from sendit.terms import DeliveryState, Stage, Status, Zone
+
+LAGGING = timedelta(minutes=5)
+"""How long until an optional target that has not proven the batch is asked again."""
+
+
+def zone_of(batch: Batch, *, now: datetime) -> Zone:
+    """Return the zone whose workers take the batch's next step."""
+    stage = Stage(batch.stage)
+    if not batch.profile.content.get("anonymize", True):
+        return Zone.PHI
+    if stage is Stage.CLEAN_UP and batch.status in (Status.DONE, Status.EMPTY):
+        return Zone.OUT if lags(batch.pk, before=now - LAGGING) else stage.zone
+    return stage.zone
+
+
+def lags(batch_id: int, *, before: datetime | None = None) -> bool:
+    """Say whether an optional target has not proven a batch, and was last asked before a moment."""
+    lagging = Delivery.objects.filter(batch=batch_id, required=False).exclude(
+        state=DeliveryState.VERIFIED
+    )
+    if before is None:
+        return lagging.exists()
+    # What it refused for good waits for a person, not for another try.
+    asked = lagging.exclude(state=DeliveryState.FAILED).filter(modified__lte=before)
+    return asked.exists()

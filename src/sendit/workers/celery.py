@@ -1,0 +1,235 @@
+"""Workers and nudges over Celery and Redis: one task, one integer, two queues.
+
+A message holds a batch's number and nothing else.  It is acknowledged when it is taken up, has
+no result, and may be lost, late or repeated: the task asks the database.  Each process takes
+one message at a time (solo); who starts and watches it is ``pool.py``'s supervisor, so an
+image that hangs is ended here as it is there.
+"""
+
+import ctypes
+import logging
+from collections.abc import Callable
+
+from celery import Celery, Task
+from celery.worker import WorkController, state
+from django.conf import settings as django_settings
+from django.db import DatabaseError, connection
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError as BrokerError
+
+from sendit.config import Configuration
+from sendit.errors import BrokerUnavailable, SchemaMismatch
+from sendit.pipeline.liveness import own_name
+from sendit.pipeline.machine import SHARED
+from sendit.pipeline.preparation import prepare_worker
+from sendit.pipeline.runner import Runner, Step, utc_now
+from sendit.pipeline.zones import zone_of
+from sendit.records.models import Batch, Image
+from sendit.records.schema import require_same_schema
+from sendit.terms import Zone
+from sendit.workers.pool import Life
+
+logger = logging.getLogger(__name__)
+
+TASK = "sendit.advance"
+HELPERS = 15
+"""At most so many further workers are called to one batch: its messages stay under 20."""
+CONNECT_SECONDS = 3.0
+SEND_ONCE = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
+AWAY = (BrokerError, OSError)
+
+
+def make_app(configuration: Configuration) -> Celery:
+    """Return the Celery application of an installation."""
+    broker = configuration.settings.broker.url
+    app = Celery("sendit", set_as_current=False)
+    app.conf.update(
+        broker_url=broker.get_secret_value() if broker else None,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": 20.0,
+            "socket_keepalive": True,
+        },
+        # Through the default exchange a message goes by the queue's name: nothing that a
+        # FLUSHALL could take away has to stand in Redis.
+        task_queues=[Queue(zone.value, Exchange(""), routing_key=zone.value) for zone in Zone],
+        task_create_missing_queues=False,
+        task_serializer="json",
+        accept_content=["json"],
+        result_backend=None,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        enable_utc=True,
+        timezone="UTC",
+    )
+    return app
+
+
+class CeleryNudger:
+    """Sends nudges; a broker that is away costs a line in the log, since the bell rings again."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._told = False
+
+    def nudge(self, batch_id: int, zone: Zone) -> bool:
+        """Send one message; False when the broker did not take it."""
+        try:
+            self._app.send_task(
+                TASK,
+                (batch_id,),
+                queue=zone.value,
+                retry=True,
+                retry_policy=SEND_ONCE,
+                ignore_result=True,
+            )
+        except AWAY:
+            self._tell_away()
+            return False
+        self._told = False
+        return True
+
+    def waiting(self, zone: Zone) -> int | None:
+        """Return the length of a zone's queue; None when the broker does not answer."""
+        try:
+            with self._app.connection_for_read() as broker:
+                broker.ensure_connection(timeout=CONNECT_SECONDS, max_retries=1)
+                return int(broker.default_channel.client.llen(zone.value))
+        except AWAY:
+            self._tell_away()
+        return None
+
+    def require(self) -> None:
+        """Return if the broker answers.
+
+        Raises
+        ------
+        sendit.errors.BrokerUnavailable
+            When it does not.
+        """
+        try:
+            with self._app.connection_for_write() as broker:
+                broker.ensure_connection(timeout=CONNECT_SECONDS, max_retries=1)
+        except AWAY:
+            raise BrokerUnavailable(
+                "The broker does not answer at broker.url; start Redis, or mend the address, its "
+                "password and the network between."
+            ) from None
+
+    def _tell_away(self) -> None:
+        if not self._told:
+            logger.warning("the broker does not answer; batches go on when it is back")
+        self._told = True
+
+
+def nudger(configuration: Configuration) -> CeleryNudger:
+    """Return what sends nudges."""
+    return CeleryNudger(make_app(configuration))
+
+
+def work(parent: int, deadline: ctypes.c_double, zone: str) -> None:
+    """Be one worker process of a zone until told to stop."""
+    life = Life(parent, deadline)
+    configuration = django_settings.SENDIT
+    app = make_app(configuration)
+    here = Zone(zone)
+    runner = Runner(
+        configuration,
+        site_key=prepare_worker(configuration, zone=here),
+        worker=own_name(),
+        watch=life.watch,
+        stopping=lambda: life.stopping,
+        zone=here,
+    )
+    advance = Advance(runner, CeleryNudger(app), here, chunk=configuration.settings.workers.chunk)
+    app.register_task(_task(advance, stopping=life.ended))
+    controller = WorkController(
+        app=app,
+        hostname=f"{zone}@{own_name()}",
+        pool_cls="solo",
+        concurrency=1,
+        queues=[zone],
+        loglevel="WARNING",
+        use_eventloop=False,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    )
+    life.on_stop = _stop_soon
+    life.watch(None)
+    controller.start()
+
+
+class Advance:
+    """What the task does: step after step of one batch, then a nudge to whoever is next."""
+
+    def __init__(self, runner: Runner, nudger: CeleryNudger, zone: Zone, *, chunk: int) -> None:
+        self._runner = runner
+        self._nudger = nudger
+        self._zone = zone
+        self._chunk = chunk
+
+    def __call__(self, batch_id: int, *, stopping: Callable[[], bool]) -> None:
+        """Go on with a batch while it is ours."""
+        require_same_schema()
+        while not stopping():
+            step = self._runner.advance(batch_id)
+            if step is Step.IDLE:
+                return
+            if step is Step.MOVED and not self._hand_on(batch_id):
+                return
+
+    def _hand_on(self, batch_id: int) -> bool:
+        """Nudge the other zone, or helpers; True when the batch goes on here."""
+        now = utc_now()
+        batch = (
+            Batch.objects.due(now)
+            .filter(pk=batch_id)
+            .select_related("profile")
+            .defer("uid", "folder")
+            .first()
+        )
+        if batch is None:
+            return False
+        zone = zone_of(batch, now=now)
+        if zone is not self._zone:
+            self._nudger.nudge(batch_id, zone)
+            return False
+        if batch.stage == SHARED:
+            chunks = Image.objects.open().filter(batch=batch_id).count() // self._chunk
+            for _ in range(min(chunks, HELPERS)):
+                self._nudger.nudge(batch_id, zone)
+        return True
+
+
+def _task(advance: Advance, *, stopping: Callable[[], bool]) -> Task:
+    class AdvanceTask(Task):  # type: ignore[misc]  # Celery has no types
+        name = TASK
+        ignore_result = True
+
+        def run(self, batch_id: object) -> None:
+            if not isinstance(batch_id, int):
+                logger.warning("a message without a batch's number was thrown away")
+                return
+            try:
+                advance(batch_id, stopping=stopping)
+            except SchemaMismatch as error:
+                logger.error("%s", error)
+                state.should_terminate = 1
+            except DatabaseError as error:
+                logger.error("the database did not answer (%s)", type(error).__name__)
+                connection.close()
+
+    return AdvanceTask()
+
+
+def _stop_soon() -> None:
+    """Let Celery end when the task has; it looks every second or two."""
+    state.should_stop = 0

@@ -1,0 +1,226 @@
+"""What compose.yaml describes: judged by compose and hadolint, and run natively, end to end."""
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.e2e.topology import COMPOSE, NEEDED, OURS, ROOT, Topology, compose, resolved
+from tests.support.make_study import make_study
+from tests.support.stores import PostgreSQL, Redis
+
+OF_OTHERS = ("nginx", "redis", "db")
+
+
+@pytest.fixture
+def topology(
+    tmp_path: Path, own_postgresql: PostgreSQL, redis_server: Redis, nginx: str
+) -> Iterator[Topology]:
+    site = Topology(
+        tmp_path, own_postgresql, redis_server, own_postgresql.new_database("sendit"), nginx
+    )
+    try:
+        yield site
+    finally:
+        site.end()
+
+
+def test_compose_accepts_the_file_with_each_profile() -> None:
+    everything = resolved("all")["services"]
+    workers = resolved("workers")["services"]
+
+    assert set(everything) == {*OURS, *OF_OTHERS}
+    assert set(workers) == {"worker-phi", "worker-out"}
+
+
+def test_compose_is_a_judge_that_finds_faults(tmp_path: Path) -> None:
+    broken = tmp_path / "compose.yaml"
+    broken.write_text((ROOT / "compose.yaml").read_text().replace("condition:", "when:", 1))
+
+    done = compose("-f", str(broken), "--profile=all", "config", "-q")
+
+    assert done.returncode != 0
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_nothing_starts_without_what_a_site_must_say(name: str) -> None:
+    without = {key: value for key, value in NEEDED.items() if key != name}
+
+    done = compose("--profile=all", "config", "-q", **without)
+
+    assert done.returncode != 0
+    assert name in done.stderr
+
+
+@pytest.mark.parametrize("name", [*OURS, *OF_OTHERS])
+def test_service_is_confined(name: str) -> None:
+    service = resolved("all")["services"][name]
+
+    assert service["read_only"] is True
+    assert service["user"] == "10001:10001"
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"]
+    assert {"cpus", "memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
+    assert "core" in service["ulimits"]
+
+
+def test_zones_have_the_mounts_networks_and_secrets_of_their_part() -> None:
+    services = resolved("all")["services"]
+
+    def mounts(name: str) -> dict[str, str]:
+        return {
+            volume["target"]: volume.get("volume", {}).get("subpath", volume["source"])
+            for volume in services[name]["volumes"]
+            if volume["target"] != "/etc/sendit"
+        }
+
+    def secrets(name: str) -> set[str]:
+        return {secret["source"] for secret in services[name]["secrets"]}
+
+    assert mounts("worker-phi") == {"/srv/sendit": "work", "/srv/inbox": "/srv/in"}
+    assert mounts("worker-out") == {"/srv/sendit/clean": "clean", "/srv/out": "/srv/out"}
+    assert mounts("web") == {"/srv/sendit/previews": "previews"}
+    assert secrets("worker-out") == {"database_url", "broker_url"}
+    assert secrets("web") == {"database_url", "broker_url", "field_key", "web_secret_key"}
+    assert "outside" not in services["worker-phi"]["networks"]
+    assert set(services["worker-out"]["networks"]) == {"inside", "outside"}
+    assert resolved("all")["networks"]["inside"]["internal"] is True
+    published = [name for name in services if services[name].get("ports")]
+    assert published == ["nginx"]
+
+
+def test_no_service_has_a_secret_in_its_environment_or_a_default_for_one() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    services = resolved("all")["services"]
+
+    for service in services.values():
+        for key, value in service.get("environment", {}).items():
+            if any(word in key for word in ("PASSWORD", "URL", "SECRET", "KEY")):
+                assert key.endswith("_FILE")
+                assert str(value).startswith("/run/secrets/")
+    assert "PASSWORD:-" not in text
+    assert not list(ROOT.glob("secrets/*"))
+
+
+def test_new_secrets_are_private_and_never_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+
+    def make() -> str:
+        return subprocess.run(
+            ["sh", ROOT / "docker/new-secrets.sh"],
+            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "SENDIT_SECRETS": str(folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    make()
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    again = make()
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+    assert "kept" in again
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert len(bytes.fromhex(first["site.key"].decode())) == 32
+    assert first["database_password"].strip() in first["database_url"]
+    assert {"tls.crt", "tls.key", "field.key", "web_secret_key"} <= set(first)
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    linter = Path(sys.executable).parent / "hadolint"
+
+    done = subprocess.run(
+        [linter, ROOT / "docker/Dockerfile"], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert COMPOSE.exists()
+
+
+@pytest.mark.timeout(500)
+def test_main_job_goes_through_the_whole_topology(topology: Topology) -> None:
+    site = topology
+    site.start("watcher")
+    site.wait_until(lambda: site.healthy("watcher"), "the watcher is not healthy")
+    for name in ("web", "worker-phi", "worker-out"):
+        site.start(name)
+    site.wait_until(lambda: site.healthy("web"), "the web server is not healthy")
+    site.start("nginx")
+    site.wait_until(lambda: site.healthy("worker-phi"), "the workers are not healthy")
+    for number in range(4):
+        make_study(site.root / f"arriving-{number}", n_series=2, n_images=3)
+        (site.root / f"arriving-{number}").rename(site.inbox / f"ACC{number}")
+
+    def done() -> bool:
+        with psycopg.connect(site.database_url) as connection:
+            rows = connection.execute("SELECT status, stage FROM records_batch").fetchall()
+        return rows == [("DONE", "")] * 4
+
+    site.wait_until(done, "the batches were not done", seconds=240)
+
+    with psycopg.connect(site.database_url) as connection:
+        workers = {row[0] for row in connection.execute("SELECT name FROM records_beat")}
+    assert len(list(site.out.rglob("*.dcm"))) == 24
+    assert not list(site.inbox.iterdir())
+    assert {name.partition("@")[0] for name in workers} == {"watcher", "worker-phi", "worker-out"}
+
+    assert site.get("/healthz", port=site.http_port)[:2] == (200, "ok\n")
+    assert site.get("/healthz")[:2] == (200, "ok\n")
+    assert site.get("/readyz")[:2] == (200, "ok\n")
+    code, text, headers = site.get("/")
+    assert code in (302, 403)
+    assert "ACC0" not in text
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "nginx/" not in headers["Server"]
+    code, _, headers = site.get("/batch/1/?x=1", port=site.http_port)
+    assert (code, headers["Location"]) == (308, "https://localhost/batch/1/?x=1")
+    some = next(path for path in site.out.rglob("*.dcm"))
+    for path in (f"/{some.relative_to(site.out)}", "/images/1.dcm", "/clean/1/x.dcm", "/1.IMA"):
+        assert site.get(path)[0] == 404
+    assert site.get("/CNRYTYPED/CNRYNAME?q=CNRYQUERY")[0] in (302, 403, 404)
+
+    ended = site.end()
+
+    for name in OURS:
+        assert ended[name][0] in (0, -15, 143), (name, ended, site.said())
+        assert ended[name][1] < 10, (name, ended)
+    logs = {log.name: log.read_text() for log in site.root.glob("*.log")}
+    assert not [name for name, said in logs.items() if "CNRY" in said]
+    for name in ("watcher.log", "worker-phi.log", "worker-out.log", "nginx-access.log"):
+        lines = [json.loads(line) for line in logs[name].splitlines()]
+        assert lines, name
+    stages = [
+        line
+        for name in ("worker-phi.log", "worker-out.log")
+        for line in map(json.loads, logs[name].splitlines())
+        if " done" in line["message"]
+    ]
+    assert len(stages) == 4 * 6, "one line for each stage of each batch"
+
+
+@pytest.mark.timeout(300)
+def test_pages_say_not_ready_while_the_database_is_away(topology: Topology) -> None:
+    site = topology
+    site.start("watcher")
+    site.wait_until(lambda: site.healthy("watcher"), "the watcher is not healthy")
+    site.start("web")
+    site.wait_until(lambda: site.healthy("web"), "the web server is not healthy")
+    site.start("nginx")
+    site.wait_until(lambda: site.get("/readyz")[0] == 200, "it is not ready")
+
+    site.postgresql.stop()
+
+    assert site.get("/readyz")[:2] == (503, "not ready\n")
+    assert site.get("/healthz")[0] == 200
+    site.postgresql.start()
+    site.wait_until(lambda: site.get("/readyz")[0] == 200, "it is not ready again")
