@@ -1,0 +1,120 @@
+"""A backup, restored on another machine, is the same installation: same rows, keys, pseudonyms."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_canary import MARK, fill, leaks
+from tests.pipeline.files import tree
+from tests.support.installation import Installation
+from tests.support.stores import PostgreSQL
+
+
+def another(installation: Installation, root: Path) -> Installation:
+    """Return an installation on another machine, with the same configuration and nothing else."""
+    place = Installation(
+        root,
+        root / "sendit.toml",
+        root / "projects",
+        root / "inbox",
+        root / "work",
+        root / "out",
+    )
+    for folder in (place.inbox, place.out):
+        folder.mkdir(parents=True)
+    shutil.copytree(installation.projects, place.projects)
+    shutil.copy(installation.config, place.config)
+    return place
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_restored_installation_is_the_same(
+    installation: Installation, postgresql: PostgreSQL, tmp_path: Path, database: str
+) -> None:
+    here: dict[str, str] = {}
+    there: dict[str, str] = {}
+    if database == "postgresql":
+        here["SENDIT_DATABASE_URL"] = postgresql.new_database(f"b1-{tmp_path.name}"[-60:])
+        there["SENDIT_DATABASE_URL"] = postgresql.new_database(f"b2-{tmp_path.name}"[-60:])
+    fill(installation.inbox)
+    installation.add_study("ACC1", n_series=1, n_images=2)
+    assert installation.run("run", "--once", **here).returncode == 0
+    before = installation.run("status", "--json", **here).stdout
+    folder = tmp_path / "safe"
+
+    made = installation.run("backup", str(folder), **here)
+    twice = installation.run("backup", str(folder), **here)
+    place = another(installation, tmp_path / "other")
+    restored = place.run("restore", str(folder), **there)
+    again = place.run("restore", str(folder), **there)
+
+    assert made.returncode == 0, made.stderr
+    assert twice.returncode == 1
+    assert "not empty" in twice.stderr
+    assert restored.returncode == 0, restored.stderr
+    assert again.returncode == 1
+    assert "in use already" in again.stderr
+    assert place.run("status", "--json", **there).stdout == before
+    assert leaks(folder) == [], "a backup holds an identifier in clear"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert not [p for p in folder.rglob("*") if p.is_file() and p.stat().st_mode & 0o077]
+
+    shutil.copytree(installation.root / "inbox", tmp_path / "kept", dirs_exist_ok=True)
+    place.add_study("ACC2", n_series=1, n_images=2, PatientID="SAME")
+    installation.add_study("ACC2", n_series=1, n_images=2, PatientID="SAME")
+    for one, environ in ((installation, here), (place, there)):
+        assert one.run("run", "--once", **environ).returncode == 0
+    patients = {path.name for path in installation.out.iterdir()}
+    assert {path.name for path in place.out.iterdir()} <= patients
+    assert place.delivered()
+    assert MARK.encode() not in b"".join(map(bytes, map(str.encode, tree(place.out))))
+
+
+@pytest.mark.timeout(200)
+def test_damaged_or_foreign_backup_changes_nothing(
+    installation: Installation, tmp_path: Path
+) -> None:
+    assert installation.run("run", "--once").returncode == 0
+    folder = tmp_path / "safe"
+    assert installation.run("backup", str(folder)).returncode == 0
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    def refusal(name: str, **changes: object) -> str:
+        bad = tmp_path / name
+        shutil.copytree(folder, bad)
+        (bad / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+        if not changes:
+            with (bad / "database.sqlite3").open("ab") as stream:
+                stream.write(b"x")
+        place = another(installation, tmp_path / f"for-{name}")
+        done = place.run("restore", str(bad))
+        assert done.returncode == 1
+        assert not (place.work_dir / "keys").exists()
+        return done.stderr
+
+    assert "damaged" in refusal("flipped")
+    assert "database.url names sqlite" in refusal("vendor", vendor="postgresql")
+    nothing = another(installation, tmp_path / "nothing").run("restore", str(tmp_path))
+    assert nothing.returncode == 1
+    assert "is no backup" in nothing.stderr
+
+
+@pytest.mark.timeout(200)
+def test_another_key_in_place_is_left_alone(installation: Installation, tmp_path: Path) -> None:
+    assert installation.run("run", "--once").returncode == 0
+    folder = tmp_path / "safe"
+    assert installation.run("backup", str(folder)).returncode == 0
+    place = another(installation, tmp_path / "other")
+    key = place.work_dir / "keys" / "site.key"
+    key.parent.mkdir(parents=True)
+    key.touch(mode=0o600)
+    key.write_text("00" * 32)
+
+    done = place.run("restore", str(folder))
+
+    assert done.returncode == 1
+    assert "Another key" in done.stderr
+    assert key.read_text() == "00" * 32
