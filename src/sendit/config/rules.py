@@ -136,7 +136,7 @@ def _broker_problems(settings: Settings, file: str) -> Iterator[Problem]:
 
 
 def _web_problems(settings: Settings, file: str) -> Iterator[Problem]:
-    if _is_loopback(settings.web.host):
+    if is_loopback(settings.web.host):
         return
     if not settings.web.allowed_hosts:
         yield Problem(
@@ -153,7 +153,8 @@ def _web_problems(settings: Settings, file: str) -> Iterator[Problem]:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:
