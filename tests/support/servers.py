@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,19 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
     """Return the address of an empty PostgreSQL, ``postgresql://sendit@127.0.0.1:PORT/postgres``."""
+    with running_postgresql() as url:
+        if url is None:
+            pytest.skip("PostgreSQL is not installed")
+        yield url
+
+
+@contextmanager
+def running_postgresql() -> Iterator[str | None]:
+    """Run an empty PostgreSQL until the block ends and give its address; None if not installed."""
     initdb = find_program("initdb")
     if initdb is None:
-        pytest.skip("PostgreSQL is not installed")
+        yield None
+        return
     # Not below pytest's own folder: that is 0700 and its path is too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="sendit-pg-"))
     control = [*_as_ordinary_user(folder), f"{Path(initdb).parent}/pg_ctl", "-D", f"{folder}/data"]

@@ -15,7 +15,7 @@ _INBOX = (
     "again; then accept this batch, or reject it."
 )
 _LEFT_OUT = "Accept the batch without it, or reject the batch."
-_LATER = "It is tried again by itself; retry once the cause is gone to go on at once."
+_LATER = "It was tried until the tries were used up: mend the cause, then retry."
 
 REMEDIES: Mapping[str, str] = {
     **dict.fromkeys(

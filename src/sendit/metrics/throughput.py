@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from django.db.models import Count, Sum, TextField
 from django.db.models.functions import Cast, Substr
 
-from sendit.metrics.numbers import BYTES_PER_GB
 from sendit.records.models import StageRun
 from sendit.records.queries import BatchQuerySet
 from sendit.terms import Stage, Status
@@ -23,7 +22,8 @@ class Day:
     """What became ``DONE`` on one day (UTC)."""
 
     day: date
-    gb: float
+    size: int
+    """Bytes of the originals."""
     batches: int
 
 
@@ -50,9 +50,9 @@ def by_day(batches: BatchQuerySet, *, days: int, now: datetime) -> list[Day]:
     found = {day: (total, number) for day, total, number in rows}
     wanted = (first + timedelta(days=n) for n in range(days))
     return [
-        Day(day, (found[str(day)][0] or 0) / BYTES_PER_GB, found[str(day)][1])
+        Day(day, found[str(day)][0] or 0, found[str(day)][1])
         if str(day) in found
-        else Day(day, 0.0, 0)
+        else Day(day, 0, 0)
         for day in wanted
     ]
 

@@ -22,7 +22,7 @@ from sendit.metrics.wording import count_text, duration_text, moment_text, size_
 from sendit.pipeline.decide import NEEDS, Action, Decision, decide, possible, version_of
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch, Delivery, Image
-from sendit.terms import Stage, Verdict
+from sendit.terms import Stage, Status, Verdict
 from sendit.web.asking import batch_or_404, who
 from sendit.web.rows import rows
 
@@ -85,7 +85,7 @@ def act(request: HttpRequest, number: int, action: str) -> HttpResponse:
         image=int(image) if image.isascii() and image.isdigit() and len(image) < 10 else None,
         target=request.POST.get("target") or None,
     )
-    version = request.POST.get("version") or None
+    version = request.POST.get("seen") or None
     try:
         decide(batch.pk, decision, version=version, now=datetime.now(UTC))
     except ChangedMeanwhile as error:
@@ -132,13 +132,13 @@ def _page(
         "size": size_text(batch.bytes),
         "finished": moment_text(batch.finished),
         "arrived": moment_text(batch.created),
-        "steps": _steps(batch, now=now),
+        "steps": _steps(batch),
         "groups": _groups(row.told),
         "settled": _settled(row.told),
         "counts": _counts(row.told),
         "deliveries": _deliveries(batch),
         "offered": [str(one) for one in offered],
-        "version": version_of(batch),
+        "seen": version_of(batch),
         "page": page,
         "verdict": verdict,
         "kept": f"verdict={verdict}&" if verdict else "",
@@ -153,7 +153,7 @@ def _page(
     return render(request, "web/batch.html", context, status=status)
 
 
-def _steps(batch: Batch, *, now: datetime) -> list[Step]:
+def _steps(batch: Batch) -> list[Step]:
     times = {one.stage: one for one in stage_times(batch)}
     longest = max((one.took for one in times.values()), default=timedelta()) or timedelta(1)
     order = list(Stage)
@@ -169,23 +169,24 @@ def _steps(batch: Batch, *, now: datetime) -> list[Step]:
             failed = f", {one.failures} failed" if one.failures else ""
             note = f"{count_text(one.runs, 'run')}{failed}"
         took = one.took if one is not None else None
-        text = duration_text(took) if took is not None else _unmeasured(place, at)
+        text = duration_text(took) if took is not None else _unmeasured(place, at, tone)
         percent = 0 if took is None else max(1, round(100 * (took / longest)))
         steps.append(Step(stage.replace("_", " "), tone, text, percent, note))
-    del now
     return steps
 
 
-def _unmeasured(place: int, at: int) -> str:
-    return "now" if place == at else "not needed" if place < at else "to come"
+def _unmeasured(place: int, at: int, tone: str) -> str:
+    if place != at:
+        return "not needed" if place < at else "to come"
+    return {"bad": "stopped here", "waiting": "waits here", "quiet": "to come"}.get(tone, "now")
 
 
 def _tone_now(batch: Batch) -> str:
-    if batch.status in ("ERROR",) or (batch.held and batch.has_error):
+    if batch.status == Status.ERROR or (batch.held and batch.has_error):
         return "bad"
-    if batch.held or batch.retry_at or batch.status == "QUEUE":
+    if batch.held or batch.retry_at or batch.status == Status.QUEUE:
         return "waiting"
-    return "quiet" if batch.status in ("DONE", "EMPTY") else "busy"
+    return "quiet" if batch.status in (Status.DONE, Status.EMPTY) else "busy"
 
 
 def _groups(told: Mapping[str, Any]) -> list[Group]:

@@ -11,13 +11,13 @@ from django.views.decorators.http import require_safe
 
 from sendit.metrics.numbers import batches_by_status
 from sendit.metrics.throughput import Day, Hour, by_day, by_hour
-from sendit.metrics.wording import moment_text
+from sendit.metrics.wording import count_text, moment_text, size_text
 from sendit.terms import Status
 from sendit.web.asking import who
 from sendit.web.health import gauges, health, needing_a_person
 from sendit.web.rows import rows
 
-MOST_URGENT = 10
+MOST_URGENT = 5
 NEWEST = 10
 REFRESH_SECONDS = 5
 DAYS, HOURS = 14, 24
@@ -41,8 +41,7 @@ class Chart:
 
     title: str
     columns: Sequence[Column]
-    highest: str
-    total: str
+    told: str
     first: str
     last: str
 
@@ -82,31 +81,34 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 
 def _volume(days: Sequence[Day]) -> Chart:
-    total = sum(day.gb for day in days)
+    total, most = sum(day.size for day in days), max(day.size for day in days)
     return _chart(
-        "GB a day",
+        "Delivered a day",
         [
-            (f"{day.day:%a %d %b}", day.gb, f"{day.gb:.3g} GB in {day.batches} batches")
+            (
+                f"{day.day:%a %d %b}",
+                day.size,
+                f"{size_text(day.size)} in {count_text(day.batches, 'batch', 'batches')}",
+            )
             for day in days
         ],
-        total=f"{total:.3g} GB in {len(days)} days",
+        told=f"{size_text(total)} in {len(days)} days; at most {size_text(most)} a day",
     )
 
 
 def _images(hours: Sequence[Hour]) -> Chart:
-    total = sum(hour.images for hour in hours)
+    total, most = sum(hour.images for hour in hours), max(hour.images for hour in hours)
     return _chart(
         "Images an hour",
-        [(f"{hour.began:%H:00}", float(hour.images), f"{hour.images} images") for hour in hours],
-        total=f"{total} images in {len(hours)} h",
+        [(f"{hour.began:%H:00}", hour.images, count_text(hour.images, "image")) for hour in hours],
+        told=f"{count_text(total, 'image')} in {len(hours)} h; at most {most} an hour",
     )
 
 
-def _chart(title: str, values: Sequence[tuple[str, float, str]], *, total: str) -> Chart:
-    highest = max((value for _, value, _ in values), default=0.0)
+def _chart(title: str, values: Sequence[tuple[str, int, str]], *, told: str) -> Chart:
+    highest = max((value for _, value, _ in values), default=0)
     columns = []
     for place, (label, value, text) in enumerate(values):
-        height = max(2, round(HEIGHT * value / highest)) if highest and value else 0
+        height = max(2, round(HEIGHT * value / highest)) if value else 0
         columns.append(Column(10 * place, HEIGHT - height, height, label, text))
-    shown = f"{highest:.3g}" if highest else "0"
-    return Chart(title, columns, shown, total, values[0][0], values[-1][0])
+    return Chart(title, columns, told, values[0][0], values[-1][0])

@@ -50,7 +50,7 @@ def image_page(request: HttpRequest, number: int) -> HttpResponse:
     access = who(request)
     result = _result(image)
     slices = None if result is None else _slices(image, result)
-    at = _whole(request.GET.get("slice"), below=slices.count) if slices else None
+    at = _place(request, slices.count) if slices else None
     window = _window(request)
     others = _series(image)
     before = others.filter(nr__lt=image.nr).order_by("-nr").values_list("pk", flat=True).first()
@@ -73,7 +73,7 @@ def image_page(request: HttpRequest, number: int) -> HttpResponse:
         "remedy": remedy(image.reason) if image.verdict != Verdict.ACCEPTED else "",
         "source": image.source if access.may(Right.PHI, image.batch.project) else None,
         "slices": slices,
-        "at": (slices.at if at is None else at) if slices else 0,
+        "at": 1 + (slices.at if at is None else at) if slices else 1,
         "window": window or _own(slices),
         "query": request.GET.urlencode(),
         "kept_picture": slices is None and _kept(image) is not None,
@@ -94,7 +94,7 @@ def preview(request: HttpRequest, number: int) -> HttpResponse:
             raise Http404
         return HttpResponse(kept.read_bytes(), content_type="image/png")
     slices = _slices(image, result)
-    at = _whole(request.GET.get("slice"), below=slices.count if slices else 1)
+    at = _place(request, slices.count if slices else 1)
     frame: int | None = at
     if slices and slices.look.frames == 1:
         frame = None
@@ -168,19 +168,20 @@ def _elements(image: Image) -> list[tuple[str, str, str, str, str, int]]:
     ]
 
 
-def _whole(text: str | None, *, below: int) -> int | None:
-    """Return a number from 0 to below a limit; None when there is none.
+def _place(request: HttpRequest, count: int) -> int | None:
+    """Return which slice is asked for, from 0 on; the address counts from 1, as people do.
 
     Raises
     ------
     Http404
-        When it is not one of these.
+        When there is no such slice.
     """
+    text = request.GET.get("slice")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 8 and int(text) < below):
+    if not (text.isascii() and text.isdigit() and len(text) < 8 and 1 <= int(text) <= count):
         raise Http404
-    return int(text)
+    return int(text) - 1
 
 
 def _window(request: HttpRequest) -> tuple[float, float] | None:

@@ -12,12 +12,13 @@ from pydantic import BaseModel, SecretStr
 
 from sendit.ingest.loop_lock import loop_is_alive, loop_process
 from sendit.metrics.numbers import folders_in
-from sendit.metrics.wording import duration_text
+from sendit.metrics.wording import duration_text, size_text
 from sendit.records.roles import Right
 from sendit.web.asking import who
 from sendit.web.health import gauges
 
 REFRESH_SECONDS = 10
+_SIZES = ("limits.min_free_disk", "limits.max_instance")
 _WITHHELD = "is set; not shown"
 
 
@@ -67,7 +68,7 @@ def _values(section: BaseModel, prefix: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, SecretStr):
             lines.append((key, _WITHHELD))
         else:
-            lines.append((key, _text(value)))
+            lines.append((key, size_text(value) if key in _SIZES else _text(value)))
     return lines
 
 

@@ -43,12 +43,12 @@ if (viewer) {
     next.onload = () => done(true);
     next.onerror = () => done(false);
     next.src = `${viewer.dataset.preview}?${query}`;
-    shown.textContent = String(at + 1);
+    shown.textContent = String(at);
     fields.slice.value = at;
-    picture.alt = picture.alt.replace(/slice \d+/, `slice ${at + 1}`);
+    picture.alt = picture.alt.replace(/slice \d+/, `slice ${at}`);
   };
   const step = (by) => {
-    const to = Math.min(count - 1, Math.max(0, at + by));
+    const to = Math.min(count, Math.max(1, at + by));
     if (to !== at) { at = to; load(); }
   };
 
@@ -61,7 +61,7 @@ if (viewer) {
   for (const name of ["slice", "centre", "width"]) {
     if (!fields[name]) continue;
     fields[name].addEventListener("input", () => {
-      if (name === "slice") { const to = Number(fields.slice.value); if (Number.isInteger(to) && to >= 0 && to < count) { at = to; load(); } }
+      if (name === "slice") { const to = Number(fields.slice.value); if (Number.isInteger(to) && to >= 1 && to <= count) { at = to; load(); } }
       else if (fields.centre.value && Number(fields.width.value) > 1) { windowed = true; load(); }
     });
   }
