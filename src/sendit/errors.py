@@ -5,6 +5,7 @@
     SenditError
     ├── ConfigurationInvalid     the files say something impossible; every problem is listed
     ├── UsageError               a command was asked for something that cannot be
+    │   └── ChangedMeanwhile     what a decision rests on is not so any more
     ├── KeyProblem               a key is missing, changed or unreadable
     ├── AuditBroken              an entry of the audit log was changed or is missing
     ├── NotAllowed               the right for this is missing
@@ -59,6 +60,12 @@ class UsageError(SenditError):
     """The request does not fit the state of things (unknown batch, nothing to retry…)."""
 
     code = "USAGE"
+
+
+class ChangedMeanwhile(UsageError):
+    """What a person has decided on is not what it was when they looked."""
+
+    code = "CHANGED"
 
 
 class KeyProblem(SenditError):

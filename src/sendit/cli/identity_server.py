@@ -15,8 +15,8 @@ from pathlib import Path
 from threading import Event
 
 from sendit.cli.child import end, environment
-from sendit.cli.web_server import is_loopback
 from sendit.config import Configuration
+from sendit.config.rules import is_loopback
 from sendit.errors import UsageError
 
 LOOK_SECONDS = 0.2

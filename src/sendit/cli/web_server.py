@@ -5,7 +5,6 @@ down.  A thread of the parent starts a server that died anew, and makes a new lo
 when one was used.
 """
 
-import ipaddress
 import logging
 import socket
 import subprocess
@@ -13,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 from sendit.cli.child import end, environment
 from sendit.config import Configuration
+from sendit.config.rules import is_loopback
 from sendit.errors import UsageError
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token
 
@@ -81,20 +82,13 @@ def check_host(configuration: Configuration, host: str) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach an address."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
 @contextmanager
 def web_server(
     configuration: Configuration,
     listening: socket.socket,
     *,
     stop: Event,
-    tell_token: Callable[[str], None],
+    tell_token: Callable[[str], None] | None,
 ) -> Iterator["Keeper"]:
     """Serve the pages until the block ends.
 
@@ -107,7 +101,7 @@ def web_server(
     stop
         Set here when the server cannot be kept alive, and by whoever wants the block to end.
     tell_token
-        Called with the token of each new login link.
+        Called with the token of each new login link; None: no link is made.
     """
     ended = Event()
     keeper = Keeper(configuration, listening, stop=stop, ended=ended, tell_token=tell_token)
@@ -132,7 +126,7 @@ class Keeper:
         *,
         stop: Event,
         ended: Event,
-        tell_token: Callable[[str], None],
+        tell_token: Callable[[str], None] | None,
     ) -> None:
         self._configuration = configuration
         self._listening = listening
@@ -149,10 +143,8 @@ class Keeper:
         token = ""
         child, began = self._start(), time.monotonic()
         try:
-            while not self._ended.wait(LOOK_SECONDS if token else 0):
-                if not token or not is_unused(work_dir, token):
-                    token = make_link_token(work_dir)
-                    self._tell_token(token)
+            while not self._ended.wait(LOOK_SECONDS if token or self._tell_token is None else 0):
+                token = self._link(work_dir, token)
                 if child.poll() is not None:
                     if time.monotonic() - began < SHORTEST_LIFE_SECONDS:
                         logger.error("the web server does not start; its messages stand above")
@@ -163,6 +155,14 @@ class Keeper:
                     child, began = self._start(), time.monotonic()
         finally:
             end(child, seconds=STOP_SECONDS)
+
+    def _link(self, work_dir: Path, token: str) -> str:
+        """Return the token of an unused link, made anew when there is none."""
+        if self._tell_token is None or (token and is_unused(work_dir, token)):
+            return token
+        token = make_link_token(work_dir)
+        self._tell_token(token)
+        return token
 
     def _start(self) -> subprocess.Popen[bytes]:
         descriptor = self._listening.fileno()

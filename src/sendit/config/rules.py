@@ -139,7 +139,7 @@ def _broker_problems(settings: Settings, file: str) -> Iterator[Problem]:
 
 
 def _web_problems(settings: Settings, file: str) -> Iterator[Problem]:
-    if _is_loopback(settings.web.host):
+    if is_loopback(settings.web.host):
         return
     if not settings.web.allowed_hosts:
         yield Problem(
@@ -163,7 +163,7 @@ def _identity_service_problems(settings: Settings, file: str) -> Iterator[Proble
     for name in given:
         if not getattr(service, name).is_file():
             yield Problem(file, f"identity_service.{name}", "is not a file")
-    if len(given) == 1 or (not given and not _is_loopback(service.host)):
+    if len(given) == 1 or (not given and not is_loopback(service.host)):
         for name in set(names) - set(given):
             yield Problem(
                 file,
@@ -173,7 +173,8 @@ def _identity_service_problems(settings: Settings, file: str) -> Iterator[Proble
             )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:

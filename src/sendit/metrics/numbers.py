@@ -1,12 +1,15 @@
 """Counts, amounts and times over all batches; one query each, and no name among them."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.db.models import Count, Sum
 
 from sendit.records.models import Batch
+from sendit.records.queries import BatchQuerySet
 from sendit.terms import Status
 
 BYTES_PER_MB = 10**6
@@ -51,9 +54,9 @@ def process_times(*, with_uid: bool) -> Iterator[ProcessTime]:
         )
 
 
-def batches_by_status() -> dict[str, int]:
-    """Return how many batches have each status; 0 for those that none has."""
-    rows = Batch.objects.order_by().values_list("status").annotate(number=Count("pk"))
+def batches_by_status(batches: BatchQuerySet | None = None) -> dict[str, int]:
+    """Return how many batches (of all, or of some) have each status; 0 for those that none has."""
+    rows = _all_or(batches).order_by().values_list("status").annotate(number=Count("pk"))
     found = {str(status): number for status, number in rows}
     return {word.value: found.get(word.value, 0) for word in Status}
 
@@ -63,8 +66,20 @@ def batches_on_their_way() -> int:
     return Batch.objects.exclude(status__in=[Status.DONE, Status.EMPTY, Status.ERROR]).count()
 
 
-def gb_per_day(*, days: int, now: datetime) -> float:
+def gb_per_day(*, days: int, now: datetime, batches: BatchQuerySet | None = None) -> float:
     """Return gigabytes (10⁹ bytes) a day of what became ``DONE`` in the last days."""
-    done = Batch.objects.filter(status=Status.DONE, finished__gt=now - timedelta(days=days))
+    done = _all_or(batches).filter(status=Status.DONE, finished__gt=now - timedelta(days=days))
     total: int | None = done.aggregate(total=Sum("bytes"))["total"]
     return (total or 0) / BYTES_PER_GB / days
+
+
+def folders_in(inbox: Path) -> int:
+    """Return how many folders an inbox holds; 0 when it cannot be looked into."""
+    try:
+        return sum(entry.is_dir(follow_symlinks=False) for entry in os.scandir(inbox))
+    except OSError:
+        return 0
+
+
+def _all_or(batches: BatchQuerySet | None) -> BatchQuerySet:
+    return Batch.objects.all() if batches is None else batches

@@ -193,12 +193,12 @@ def _actions(facts: BatchFacts) -> list[_Row]:
 
 def _elements(facts: BatchFacts) -> list[tuple[str, str, str, str, int]]:
     return [
-        (path, _keyword(path), action, rule, count)
+        (path, keyword(path), action, rule, count)
         for (path, action, rule), count in sorted(facts.elements.items())
     ]
 
 
-def _keyword(path: str) -> str:
+def keyword(path: str) -> str:
     """Return the keyword of the last tag of ``(0008,1140)/(0008,1155)``; empty when unknown."""
     digits = path.rpartition("/")[2].strip("()").replace(",", "")
     try:

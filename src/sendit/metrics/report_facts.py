@@ -120,7 +120,7 @@ def _collect(batch: Batch, workspace: Workspace) -> BatchFacts:
             )
         },
         bytes_out=total or 0,
-        stages=_stages(batch),
+        stages=stage_times(batch),
         elements=elements_of(batch),
         findings=tuple(Finding.objects.filter(batch=batch).defer("file").order_by("pk")),
         deliveries=tuple(Delivery.objects.filter(batch=batch).order_by("pk")),
@@ -128,7 +128,8 @@ def _collect(batch: Batch, workspace: Workspace) -> BatchFacts:
     )
 
 
-def _stages(batch: Batch) -> tuple[StageTime, ...]:
+def stage_times(batch: Batch) -> tuple[StageTime, ...]:
+    """Return how long each stage of a batch was worked on, in their order."""
     spans: dict[str, list[tuple[datetime, datetime]]] = {}
     failures: Counter[str] = Counter()
     runs = StageRun.objects.filter(batch=batch).order_by("started")

@@ -186,6 +186,7 @@ class Runner:
                 elements=chunk.listed_elements(),
                 findings=chunk.findings,
                 now=self._now(),
+                treatments=chunk.treatments,
             )
             settled = not claim.more and machine.settle(batch.pk, now=self._now())
         logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)

@@ -10,6 +10,8 @@ from django.db import models
 
 from sendit.records import audit_tables, ledger_tables
 from sendit.records.encrypted import EncryptedField
+from sendit.records.people import ApiToken as ApiToken  # so that Django finds all tables here
+from sendit.records.people import Grant as Grant
 from sendit.records.queries import BatchQuerySet, ImageQuerySet
 from sendit.terms import DeliveryState, Stage, Status, Verdict
 
@@ -138,6 +140,19 @@ class Batch(models.Model):
             models.Index(fields=["stage", "status"], name="batch_stage_status"),
             models.Index(fields=["status", "id"], name="batch_status_id"),
             models.Index(fields=["lease_until"], name="batch_lease_until"),
+            # What the pages list, count and sort by.
+            models.Index(fields=["project", "status", "id"], name="batch_project_status"),
+            models.Index(fields=["held", "status"], name="batch_held"),
+            models.Index(fields=["status", "finished", "bytes"], name="batch_done_when"),
+            models.Index(fields=["finished", "id"], name="batch_finished"),
+            models.Index(fields=["created"], name="batch_created"),
+            models.Index(fields=["bytes", "id"], name="batch_bytes"),
+            models.Index(
+                fields=["retry_at"],
+                name="batch_retry_at",
+                condition=models.Q(retry_at__isnull=False),
+            ),
+            models.Index(fields=["id"], name="batch_has_error", condition=models.Q(has_error=True)),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -206,7 +221,7 @@ class Image(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, default="")
     result_size = models.PositiveBigIntegerField(default=0)
     report = models.JSONField(default=dict)
-    """What was done: actions and rules with counts, never values."""
+    """What was done: actions and rules with counts, never values; ``treatment``: which one."""
 
     created = models.DateTimeField(auto_now_add=True)
     modified = models.DateTimeField(auto_now=True)
@@ -217,6 +232,7 @@ class Image(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["batch", "verdict", "status"], name="image_batch_verdict_status"),
             models.Index(fields=["status", "id"], name="image_status_id"),
+            models.Index(fields=["batch", "series_instance_uid", "nr"], name="image_series"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "nr"], name="image_nr_unique"),
@@ -241,6 +257,17 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return f"image {self.nr} of batch {self.batch_id}"
+
+
+class Treatment(models.Model):
+    """What was done to some images, element by element; alike ones share a row."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    elements = models.JSONField()
+    """``[path, action, rule, count]``, sorted; never a value."""
+
+    def __str__(self) -> str:
+        return self.digest[:12]
 
 
 class BatchIdentifiers(models.Model):
@@ -312,7 +339,10 @@ class StageRun(models.Model):
     """De-identify: ``[path, action, rule, count]`` over the images of this run."""
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["batch", "stage"], name="stagerun_batch_stage")]
+        indexes: ClassVar = [
+            models.Index(fields=["batch", "stage"], name="stagerun_batch_stage"),
+            models.Index(fields=["stage", "ended", "images"], name="stagerun_stage_ended"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.stage} of batch {self.batch_id}"
@@ -343,7 +373,14 @@ class Finding(models.Model):
     """What the person said who settled it; it may name somebody."""
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["batch", "severity"], name="finding_batch")]
+        indexes: ClassVar = [
+            models.Index(fields=["batch", "severity"], name="finding_batch"),
+            models.Index(
+                fields=["code", "stage", "batch"],
+                name="finding_open_errors",
+                condition=models.Q(severity="error", resolved=""),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} in batch {self.batch_id}"

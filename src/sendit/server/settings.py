@@ -6,9 +6,13 @@
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
+from sendit.api.options import REST_FRAMEWORK as REST_FRAMEWORK
+from sendit.api.options import SPECTACULAR as SPECTACULAR_SETTINGS  # noqa: F401 - a setting
 from sendit.config import Configuration, load
+from sendit.config.rules import is_loopback
 from sendit.server.database import database_from_url
 from sendit.server.logs import logging_configuration
 
@@ -37,8 +41,13 @@ LOGGING = logging_configuration(
 )
 
 INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "axes",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "sendit.records",
     "sendit.web",
     "sendit.cli",
@@ -48,11 +57,34 @@ MIDDLEWARE = [
     "sendit.web.middleware.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
     "sendit.web.middleware.LoginMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+        ("UserAttributeSimilarityValidator", {}),
+    )
+]
+# Behind a proxy everybody comes from one address, so it is the pair that is locked.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "sendit.web.sign_in.locked_out"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -60,6 +92,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "sendit.web.asking.context",
             ],
         },
     },
@@ -73,6 +106,8 @@ WHITENOISE_USE_FINDERS = True  # static files come from the packages; there is n
 SESSION_COOKIE_NAME = "sendit_session"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_HTTPONLY = True
+# Beyond this machine the pages are served through TLS (docs/guides/web.md).
+SESSION_COOKIE_SECURE = not is_loopback(_web.host)
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_USE_SESSIONS = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -1,14 +1,15 @@
 """What holds for every answer: it needs a login, loads nothing foreign, and is kept nowhere.
 
 A batch's uid is often an accession number, so a page is closed unless its view says
-otherwise (``open_to_all``).
+otherwise (``open_to_all``).  What somebody who is signed in may see, each view looks for.
 """
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+
+from sendit.web.sign_in import sign_in_page
 
 View = Callable[..., HttpResponseBase]
 Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -17,13 +18,8 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'"
 )
-SIGNED_IN = "signed_in"
-
-
-def open_to_all(view: View) -> View:
-    """Mark a view that answers without a login."""
-    view.open_to_all = True  # type: ignore[attr-defined]  # a mark that the middleware reads
-    return view
+API_PAGE_POLICY = CONTENT_SECURITY_POLICY + "; img-src 'self' data:"
+"""Swagger UI's own stylesheet holds its icons; no address of anybody else's is in it."""
 
 
 class HeadersMiddleware:
@@ -35,7 +31,9 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer, with the headers."""
         response = self._get_response(request)
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        is_api_page = request.path.rstrip("/") == "/api"
+        policy = API_PAGE_POLICY if is_api_page else CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
@@ -44,7 +42,7 @@ class HeadersMiddleware:
 
 
 class LoginMiddleware:
-    """Lets nobody in who has not used a login link."""
+    """Lets nobody in who has not signed in."""
 
     def __init__(self, get_response: Answer) -> None:
         self._get_response = get_response
@@ -57,6 +55,8 @@ class LoginMiddleware:
         self, request: HttpRequest, view: View, _args: object, _kwargs: object
     ) -> HttpResponse | None:
         """Stop a request for a closed view that comes without a login."""
-        if getattr(view, "open_to_all", False) or request.session.get(SIGNED_IN):
+        if getattr(view, "open_to_all", False) or request.user.is_authenticated:
             return None
-        return render(request, "web/sign_in.html", {"used": False}, status=403)
+        if getattr(view, "open_with_token", False) and "Authorization" in request.headers:
+            return None  # the view looks at the token
+        return sign_in_page(request, status=403)

@@ -1,21 +1,37 @@
 """The addresses of the pages; each is answered with and without the last slash."""
 
-from collections.abc import Callable
+from django.urls import path
 
-from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
-
-from sendit.web import views
-
-
-def _both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
-    return [path(f"{route}/", view, name=name), path(route, view, name=name)]
-
+from sendit.records.addresses import both
+from sendit.web import (
+    batch,
+    batches,
+    dashboard,
+    errors,
+    image,
+    projects,
+    settings_page,
+    sign_in,
+    targets,
+    views,
+)
 
 urlpatterns = [
-    path("", views.status, name="status"),
-    *_both("login/<token>", views.login, "login"),
-    *_both("logout", views.logout, "logout"),
-    *_both("healthz", views.healthz, "healthz"),
-    *_both("readyz", views.readyz, "readyz"),
+    path("", dashboard.dashboard, name="dashboard"),
+    *both("batches", batches.batch_list, "batches"),
+    *both("batch/<number:number>", batch.batch_page, "batch"),
+    *both("batch/<number:number>/report", batch.report, "report"),
+    *both("batch/<number:number>/do/<slug:action>", batch.act, "act"),
+    *both("image/<number:number>", image.image_page, "image"),
+    *both("image/<number:number>/preview", image.preview, "preview"),
+    *both("errors", errors.errors, "errors"),
+    *both("errors/retry", errors.retry_all, "retry-all"),
+    *both("projects", projects.projects, "projects"),
+    *both("targets", targets.targets, "targets"),
+    *both("settings", settings_page.settings_page, "settings"),
+    *both("login", sign_in.password, "sign-in"),
+    *both("login/<token>", sign_in.link, "login"),
+    *both("logout", sign_in.leave, "logout"),
+    *both("healthz", views.healthz, "healthz"),
+    *both("readyz", views.readyz, "readyz"),
 ]

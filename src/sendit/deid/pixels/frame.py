@@ -8,6 +8,7 @@ DICOM: PS3.3 C.7.6.3 (Image Pixel), C.7.6.16.2 (functional groups), PS3.5 annex 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,27 @@ _HEADER = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which picture of an instance."""
+
+    frame: int | None = None
+    """From 0 on; None: the middle one."""
+    window: Window | None = None
+    """None: the image's own, or what fits its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What can be looked at."""
+
+    frames: int
+    window: Window | None
+    """The image's own, of its first frame."""
+    is_grey: bool
+    """A window means something."""
+
+
 class NoPicture(Exception):
     """The instance cannot be drawn; the message says why and holds no value."""
 
@@ -59,8 +81,19 @@ def is_compressed(path: Path) -> bool:
     return syntax.is_encapsulated or syntax.is_deflated
 
 
-def draw(path: Path) -> bytes:
-    """Return a PNG of the middle frame of an instance.
+def look_at(path: Path) -> Look:
+    """Return how many pictures an instance holds, and its window."""
+    header = _header(path)
+    photometric = str(header.get("PhotometricInterpretation") or "MONOCHROME2")
+    return Look(
+        frames=max(1, int(header.get("NumberOfFrames") or 1)),
+        window=_window(header, 0),
+        is_grey=photometric.startswith("MONOCHROME"),
+    )
+
+
+def draw(path: Path, wanted: Wanted = Wanted()) -> bytes:
+    """Return a PNG of one frame of an instance.
 
     Raises
     ------
@@ -74,18 +107,24 @@ def draw(path: Path) -> bytes:
     samples = int(header.get("SamplesPerPixel") or 1)
     if rows * columns * samples * int(header.get("BitsAllocated") or 8) // 8 > _LARGEST_FRAME:
         raise NoPicture("the frame is too large for a preview")
-    index = (int(header.get("NumberOfFrames") or 1) - 1) // 2
+    frames = max(1, int(header.get("NumberOfFrames") or 1))
+    index = (frames - 1) // 2 if wanted.frame is None else wanted.frame
+    if index >= frames:
+        raise NoPicture("the instance has no such frame")
     # pydicom looks for the pixels at their place in the file, which a deflated one does not have.
     deflated = UID(str(header.file_meta.TransferSyntaxUID)).is_deflated
     frame = np.asarray(pixel_array(dcmread(path) if deflated else path, index=index))
-    return png(shrink(_as_shown(frame, header, index=index), longest_side=LONGEST_SIDE))
+    shown = _as_shown(frame, header, index=index, window=wanted.window or _window(header, index))
+    return png(shrink(shown, longest_side=LONGEST_SIDE))
 
 
 def _header(path: Path) -> Dataset:
     return dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
 
 
-def _as_shown(frame: NDArray[np.generic], header: Dataset, *, index: int) -> NDArray[np.uint8]:
+def _as_shown(
+    frame: NDArray[np.generic], header: Dataset, *, index: int, window: Window | None
+) -> NDArray[np.uint8]:
     photometric = str(header.get("PhotometricInterpretation") or "MONOCHROME2")
     if photometric == "PALETTE COLOR":
         frame = apply_color_lut(frame, header)
@@ -97,7 +136,7 @@ def _as_shown(frame: NDArray[np.generic], header: Dataset, *, index: int) -> NDA
         frame,
         slope=_number(header, index, "RescaleSlope") or 1.0,
         intercept=_number(header, index, "RescaleIntercept") or 0.0,
-        window=_window(header, index),
+        window=window,
         inverted=photometric == "MONOCHROME1",
     )
 

@@ -18,7 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import sendit
-from sendit.deid.pixels.frame import NoPicture, draw
+from sendit.deid.pixels.frame import NoPicture, Wanted, draw
+from sendit.deid.pixels.picture import Window
 
 _MAX_MEMORY = 4 << 30
 _START = timedelta(seconds=30)
@@ -33,25 +34,30 @@ class Picture:
     reason: str = ""
 
 
-def draw_quietly(source: Path) -> Picture:
-    """Draw the middle frame of one instance in this process."""
+MIDDLE = Wanted()
+
+
+def draw_quietly(source: Path, wanted: Wanted = MIDDLE) -> Picture:
+    """Draw one frame of one instance in this process."""
     try:
         with warnings.catch_warnings():
             # What pydicom says about odd values may quote them, so it goes nowhere.
             warnings.simplefilter("ignore")
-            return Picture(draw(source))
+            return Picture(draw(source, wanted))
     except NoPicture as error:
         return Picture(None, str(error))
     except Exception:  # noqa: BLE001 - the boundary of one image: pydicom raises anything
         return Picture(None, "the pixels cannot be decoded")
 
 
-def draw_isolated(sources: Sequence[Path], *, time_limit: timedelta) -> list[Picture]:
-    """Draw the middle frame of each instance in a child process; ``time_limit`` is for each."""
+def draw_isolated(
+    sources: Sequence[Path], *, time_limit: timedelta, wanted: Wanted = MIDDLE
+) -> list[Picture]:
+    """Draw a frame of each instance in a child process; ``time_limit`` is for each."""
     pictures: list[Picture] = []
     while len(pictures) < len(sources):
         rest = sources[len(pictures) :]
-        drawn, end = _run_child(rest, time_limit=time_limit)
+        drawn, end = _run_child(rest, time_limit=time_limit, wanted=wanted)
         pictures += drawn
         if len(drawn) < len(rest):
             slow = end == -signal.SIGALRM
@@ -60,8 +66,16 @@ def draw_isolated(sources: Sequence[Path], *, time_limit: timedelta) -> list[Pic
     return pictures
 
 
-def _run_child(sources: Sequence[Path], *, time_limit: timedelta) -> tuple[list[Picture], int]:
-    wanted = {"seconds": time_limit.total_seconds(), "sources": [str(path) for path in sources]}
+def _run_child(
+    sources: Sequence[Path], *, time_limit: timedelta, wanted: Wanted
+) -> tuple[list[Picture], int]:
+    window = None if wanted.window is None else [wanted.window.centre, wanted.window.width]
+    order = {
+        "seconds": time_limit.total_seconds(),
+        "sources": [str(path) for path in sources],
+        "frame": wanted.frame,
+        "window": window,
+    }
     # The product may run from a source tree that only this process knows of.
     product = str(Path(sendit.__file__).parents[1])
     python_path = os.pathsep.join(filter(None, (product, os.environ.get("PYTHONPATH"))))
@@ -74,7 +88,7 @@ def _run_child(sources: Sequence[Path], *, time_limit: timedelta) -> tuple[list[
     ) as child:
         try:
             output, _ = child.communicate(
-                json.dumps(wanted).encode(),
+                json.dumps(order).encode(),
                 timeout=(_START + time_limit * len(sources)).total_seconds(),
             )
         except subprocess.TimeoutExpired:
@@ -101,10 +115,12 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold pixels
     # The default action ends the process even while C code runs; a handler would wait for it.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    wanted = json.load(sys.stdin)
-    for source in wanted["sources"]:
-        signal.setitimer(signal.ITIMER_REAL, wanted["seconds"])
-        picture = draw_quietly(Path(source))
+    order = json.load(sys.stdin)
+    window = None if order["window"] is None else Window(*order["window"])
+    wanted = Wanted(order["frame"], window)
+    for source in order["sources"]:
+        signal.setitimer(signal.ITIMER_REAL, order["seconds"])
+        picture = draw_quietly(Path(source), wanted)
         signal.setitimer(signal.ITIMER_REAL, 0)
         data = picture.png or b""
         sys.stdout.buffer.write(json.dumps([len(data), picture.reason]).encode() + b"\n" + data)

@@ -9,13 +9,14 @@ Only *results* may be drawn here; what shows an original is another matter.
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sendit.deid.pixels.frame import is_compressed
-from sendit.deid.pixels.isolated import Picture, draw_isolated, draw_quietly
+from sendit.deid.pixels.frame import Look, Wanted, is_compressed, look_at
+from sendit.deid.pixels.isolated import MIDDLE, Picture, draw_isolated, draw_quietly
 
 TIME_LIMIT = timedelta(seconds=10)
 """For one compressed instance."""
@@ -87,11 +88,24 @@ def write_previews(
     return tuple(made.values())
 
 
-def render(sources: Sequence[Path], *, time_limit: timedelta = TIME_LIMIT) -> list[Picture]:
-    """Draw the middle frame of each instance; a picture for each, in the same order."""
+def render(
+    sources: Sequence[Path], *, time_limit: timedelta = TIME_LIMIT, wanted: Wanted = MIDDLE
+) -> list[Picture]:
+    """Draw a frame of each instance; a picture for each, in the same order."""
     apart = [source for source in sources if _needs_a_codec(source)]
-    isolated = dict(zip(apart, draw_isolated(apart, time_limit=time_limit), strict=True))
-    return [isolated.get(source) or draw_quietly(source) for source in sources]
+    drawn = draw_isolated(apart, time_limit=time_limit, wanted=wanted)
+    isolated = dict(zip(apart, drawn, strict=True))
+    return [isolated.get(source) or draw_quietly(source, wanted) for source in sources]
+
+
+def look_quietly(source: Path) -> Look | None:
+    """Return what of an instance can be looked at; None when its header cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return look_at(source)
+    except Exception:  # noqa: BLE001 - the boundary of one image: pydicom raises anything
+        return None
 
 
 def _needs_a_codec(source: Path) -> bool:

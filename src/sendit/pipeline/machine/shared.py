@@ -5,7 +5,7 @@ Whoever finishes last moves the batch on, and exactly one does.
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from sendit.errors import LeaseLost
 from sendit.pipeline.machine.findings import NewFinding, note
 from sendit.pipeline.machine.steps import Claim, locked, lost, make_move, write
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, SHARED, Event
-from sendit.records.models import Batch, Image, StageRun
+from sendit.records.models import Batch, Image, StageRun, Treatment
 from sendit.terms import Reason, Status, Verdict
 
 
@@ -132,6 +132,7 @@ def finish_images(
     elements: list[list[object]],
     findings: Sequence[NewFinding],
     now: datetime,
+    treatments: Mapping[str, list[list[object]]] | None = None,
 ) -> None:
     """Write down the results of a claimed chunk, all or nothing.
 
@@ -167,6 +168,11 @@ def finish_images(
             if cursor.rowcount != len(rows):
                 raise LeaseLost(lost(claim))
         note(claim.batch_id, findings, now=now)
+        # In order, so that two workers that write the same ones never wait for each other.
+        Treatment.objects.bulk_create(
+            (Treatment(digest, listed) for digest, listed in sorted((treatments or {}).items())),
+            ignore_conflicts=True,
+        )
         StageRun.objects.filter(pk=claim.run_id).update(
             ended=now, outcome="done", elements=elements
         )

@@ -5,6 +5,8 @@ made durable, and only then renamed into the results folder.  Results are functi
 input and the keys, so doing an image twice makes the same bytes.
 """
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -38,6 +40,8 @@ class Chunk:
     results: list[ImageResult] = field(default_factory=list)
     findings: list[NewFinding] = field(default_factory=list)
     elements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    treatments: dict[str, list[list[object]]] = field(default_factory=dict)
+    """By digest: what was done to one or more of the images."""
 
     def listed_elements(self) -> list[list[object]]:
         """Return ``[path, action, rule, count]``, sorted."""
@@ -119,10 +123,18 @@ def _written(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
             ) from None
         raise
     chunk.elements.update(report.elements)
-    chunk.results.append(_result(image, report))
+    chunk.results.append(_result(image, report, _treatment(report, chunk)))
 
 
-def _result(image: Image, report: Report) -> ImageResult:
+def _treatment(report: Report, chunk: Chunk) -> str:
+    """Note what was done, once for all images to which the same was done; return its digest."""
+    elements: list[list[object]] = [[*key, n] for key, n in sorted(report.elements.items())]
+    digest = hashlib.sha256(json.dumps(elements).encode()).hexdigest()
+    chunk.treatments[digest] = elements
+    return digest
+
+
+def _result(image: Image, report: Report, treatment: str) -> ImageResult:
     return ImageResult(
         image_id=image.pk,
         verdict=Verdict.ACCEPTED,
@@ -139,6 +151,7 @@ def _result(image: Image, report: Report) -> ImageResult:
             "actions": dict(report.actions),
             "rules": dict(report.rules),
             "regions": list(report.regions),
+            "treatment": treatment,
         },
     )
 

@@ -2,13 +2,15 @@
 
 import argparse
 
+from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
 from sendit.cli.command import SenditCommand
 from sendit.cli.main import INTERRUPTED, REFUSED
 from sendit.cli.stopping import until_stopped
-from sendit.cli.web_server import check_host, is_loopback, open_port, web_server
+from sendit.cli.web_server import check_host, open_port, web_server
 from sendit.config import Configuration, make_default_folders
+from sendit.config.rules import is_loopback
 from sendit.errors import UsageError
 from sendit.ingest import watch
 from sendit.ingest.loop_lock import loop_is_alive
@@ -18,7 +20,8 @@ class Command(SenditCommand):
     """Runs everything."""
 
     help = """Run the watcher, the workers and the status pages, until interrupted.
-Prints the address and a login link that works once; a new one whenever one was used."""
+Prints the address and, at a loopback address, a login link that works once; a new one whenever
+one was used. Elsewhere people sign in by name: sendit user add."""
     example = "sendit serve --port 8080"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,12 +53,19 @@ Prints the address and a login link that works once; a new one whenever one was 
             self.say(f"Sign in (works once): {address}login/{token}")
             self.stdout.flush()
 
+        # A link in a log that others read would let them in; they sign in by name instead.
+        with_links = is_loopback(host)
         self.say(f"Status page: {address}", "Stop with Ctrl-C.")
+        if not with_links and not User.objects.filter(is_active=True).exists():
+            self.say('Nobody can sign in yet: make the first admin with "sendit user add".')
         self.stdout.flush()
         with (
             until_stopped() as request,
             web_server(
-                configuration, listening, stop=request.stop, tell_token=tell_token
+                configuration,
+                listening,
+                stop=request.stop,
+                tell_token=tell_token if with_links else None,
             ) as server,
         ):
             watch.run(configuration, site_key=keys.site, once=False, stop=request.stop)

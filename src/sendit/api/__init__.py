@@ -1,0 +1,1 @@
+"""REST: batches, images, metrics and decisions as JSON, described by OpenAPI."""

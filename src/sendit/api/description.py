@@ -1,0 +1,37 @@
+"""The API's description (OpenAPI 3) and the page that shows it, from files of our own."""
+
+from typing import Any  # Django REST framework's signature
+
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+class _PlainErrors(APIView):
+    """Errors as everywhere else, whatever the view itself is shown as."""
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        done = super().finalize_response(request, response, *args, **kwargs)
+        if response.exception:
+            done.accepted_renderer = JSONRenderer()
+            done.accepted_media_type = "application/json"
+        return done
+
+
+@extend_schema(exclude=True)
+class Description(_PlainErrors, SpectacularAPIView):
+    """The description itself."""
+
+
+@extend_schema(exclude=True)
+class DescriptionPage(_PlainErrors, SpectacularSwaggerSplitView):
+    """Swagger UI."""
+
+    template_name = "web/api.html"
+    url_name = "api-schema"
+    url_self = None

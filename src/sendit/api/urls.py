@@ -1,0 +1,34 @@
+"""The addresses of the API; each is answered with and without the last slash."""
+
+from collections.abc import Callable
+
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern
+
+from sendit.api import batches, description, images, numbers
+from sendit.records.addresses import both
+
+
+def _both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
+    if name == "page":  # for people, who are asked to sign in
+        view.open_with_token = True  # type: ignore[attr-defined]  # read by the pages' middleware
+    else:
+        view.open_to_all = True  # type: ignore[attr-defined]  # Django REST framework looks who asks
+    return both(f"api/{route}", view, f"api-{name}")
+
+
+urlpatterns = [
+    *_both("", description.DescriptionPage.as_view(), "page"),
+    *_both("schema", description.Description.as_view(), "schema"),
+    *_both("batches", batches.batch_list, "batches"),
+    *_both("batches/<number:number>", batches.batch_detail, "batch"),
+    *_both("batches/<number:number>/retry", batches.retry, "retry"),
+    *_both("batches/<number:number>/resolve", batches.resolve, "resolve"),
+    *_both("batches/<number:number>/release", batches.release, "release"),
+    *_both("batches/<number:number>/upload_finished", batches.upload_finished, "send"),
+    *_both("images", images.image_list, "images"),
+    *_both("images/<number:number>", images.image_detail, "image"),
+    *_both("metrics", numbers.metrics, "metrics"),
+    *_both("metrics/gb", numbers.volume_of_a_week, "volume-of-a-week"),
+    *_both("metrics/gb/<str:days>", numbers.volume, "volume"),
+]

@@ -1,0 +1,98 @@
+"""The list of batches: filtered, searched, sorted, in pages; as fast for many as for few."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from sendit.records.encrypted import keyed_digest
+from sendit.records.queries import BatchQuerySet
+from sendit.terms import Status
+from sendit.web.asking import who
+from sendit.web.health import needing_a_person
+from sendit.web.rows import rows
+
+PER_PAGE = 50
+SORTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "newest": ("Newest first", ("-pk",)),
+    "oldest": ("Oldest first", ("pk",)),
+    "finished": ("Last finished first", ("-finished", "-pk")),
+    "largest": ("Largest first", ("-bytes", "-pk")),
+}
+_LONGEST = 200
+_COPIES = range(2, 10)
+"""A folder that comes again is ``NAME~2``, and so on."""
+
+
+@require_safe
+def batch_list(request: HttpRequest) -> HttpResponse:
+    """List the batches that whoever asks may see."""
+    now = datetime.now(UTC)
+    access = who(request)
+    asked = {
+        name: request.GET.get(name, "").strip().replace("\0", "")[:_LONGEST]
+        for name in ("q", "project", "status", "errors", "since", "until", "sort")
+    }
+    found = _filtered(access.batches(), asked)
+    sort = asked["sort"] if asked["sort"] in SORTS else "newest"
+    paginator = Paginator(found.order_by(*SORTS[sort][1]), PER_PAGE)
+    page = paginator.get_page(request.GET.get("page"))
+    kept = request.GET.copy()
+    kept.pop("page", None)
+    context = {
+        "rows": rows(list(page.object_list), access, now=now),
+        "page": page,
+        "total": paginator.count,
+        "asked": {**asked, "sort": sort},
+        "filtered": any(asked[name] for name in asked if name != "sort"),
+        "statuses": [word.value for word in Status if word != Status.SENT],
+        "projects": _projects(access.batches()),
+        "sorts": [(name, words) for name, (words, _) in SORTS.items()],
+        "kept": f"{kept.urlencode()}&" if kept else "",
+    }
+    return render(request, "web/batches.html", context)
+
+
+def _filtered(batches: BatchQuerySet, asked: Mapping[str, str]) -> BatchQuerySet:
+    if asked["project"]:
+        batches = batches.filter(project=asked["project"])
+    if asked["status"] in Status.__members__:
+        batches = batches.filter(status=asked["status"])
+    if asked["errors"] == "yes":
+        batches = batches.filter(has_error=True)
+    elif asked["errors"] == "no":
+        batches = batches.filter(has_error=False)
+    elif asked["errors"] == "person":
+        batches = needing_a_person(batches)
+    since, until = _day(asked["since"]), _day(asked["until"])
+    if since is not None:
+        batches = batches.filter(created__gte=since)
+    if until is not None:
+        batches = batches.filter(created__lt=until + timedelta(days=1))
+    return batches.filter(_called(asked["q"])) if asked["q"] else batches
+
+
+def _called(text: str) -> Q:
+    """Match a number or a whole name; names are encrypted, so parts of one cannot be found."""
+    digests = [keyed_digest(name) for name in (text, *(f"{text}~{copy}" for copy in _COPIES))]
+    called = Q(uid_digest__in=digests)
+    number = text.removeprefix("#")
+    if number.isascii() and number.isdigit() and len(number) <= 18:
+        called |= Q(pk=int(number))
+    return called
+
+
+def _projects(batches: BatchQuerySet) -> list[str]:
+    return list(batches.order_by("project").values_list("project", flat=True).distinct())
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return day if 1900 <= day.year <= 9000 else None

@@ -1,0 +1,85 @@
+"""In and out: by name and password, or by the link that ``sendit serve`` prints.
+
+Whoever guesses a password is stopped by django-axes after a few tries; the answer is the
+same for a name that nobody has.
+"""
+
+from collections.abc import Callable
+from typing import Any  # what axes hands over
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth import login as start_session
+from django.contrib.auth import logout as end_session
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from sendit.config.rules import is_loopback
+from sendit.records.access import LOCAL_USER, local_user
+from sendit.web.login_links import use_token
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_LONGEST = 150
+
+
+def open_to_all(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Mark a view that answers without a login."""
+    view.open_to_all = True  # type: ignore[attr-defined]  # a mark that the middleware reads
+    return view
+
+
+def sign_in_page(request: HttpRequest, *, status: int = 200, **said: object) -> HttpResponse:
+    """Return the page that asks who is there."""
+    context = {
+        "next": request.path if request.method == "GET" else "",
+        "links": is_loopback(settings.SENDIT.settings.web.host),
+        **said,
+    }
+    return render(request, "web/sign_in.html", context, status=status)
+
+
+@open_to_all
+def password(request: HttpRequest) -> HttpResponseBase:
+    """Let in whoever knows a name and its password."""
+    onward = _onward(request)
+    if request.method != "POST":
+        return sign_in_page(request, next=onward)
+    name = request.POST.get("username", "")[:_LONGEST].replace("\0", "")
+    user = authenticate(
+        request, username=name, password=request.POST.get("password", "").replace("\0", "")
+    )
+    if user is None or user.get_username() == LOCAL_USER:
+        return sign_in_page(request, status=403, wrong=True, next=onward)
+    start_session(request, user, backend=_BACKEND)
+    return redirect(onward or "dashboard")
+
+
+@open_to_all
+@require_GET
+def link(request: HttpRequest, token: str) -> HttpResponse:
+    """Let in whoever brings a token that nobody has used."""
+    if not use_token(settings.SENDIT.settings.work_dir, token):
+        return sign_in_page(request, status=403, used=True, next="")
+    start_session(request, local_user(), backend=_BACKEND)
+    return redirect("dashboard")
+
+
+@require_POST
+def leave(request: HttpRequest) -> HttpResponse:
+    """Forget that this browser was let in."""
+    end_session(request)
+    return sign_in_page(request, left=True, next="")
+
+
+def locked_out(request: HttpRequest, _response: object, _credentials: Any) -> HttpResponse:
+    """Answer somebody who has guessed too often."""
+    return sign_in_page(request, status=429, locked=True, next="")
+
+
+def _onward(request: HttpRequest) -> str:
+    """Return where somebody wanted to go, if that is a page of ours."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else ""
