@@ -17,7 +17,7 @@ from sendit.pipeline.machine.deliveries import (
     mark_sent,
 )
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.removals import decide_removals, removal_done
+from sendit.pipeline.machine.removals import decide_removals, removals_done
 from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
 from sendit.pipeline.machine.steps import Claim
@@ -49,7 +49,7 @@ __all__ = [
     "register",
     "release",
     "release_claims",
-    "removal_done",
+    "removals_done",
     "renew",
     "rerun",
     "retry",
