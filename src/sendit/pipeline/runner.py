@@ -33,7 +33,7 @@ from sendit.pipeline.stages import deidentify
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of
-from sendit.records.models import Batch
+from sendit.records.models import Batch, Image
 from sendit.terms import Stage, Zone
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ class Runner:
             now=self._now(),
         )
         if claim is None:
-            settled = machine.settle(batch.pk, now=self._now())
-            return Step.MOVED if settled else Step.IDLE
+            return Step.MOVED if self._settle(batch.pk) else Step.IDLE
         settled = False
         with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
             claim = self._lengthened(claim)
@@ -188,7 +187,7 @@ class Runner:
                 now=self._now(),
                 treatments=chunk.treatments,
             )
-            settled = not claim.more and machine.settle(batch.pk, now=self._now())
+            settled = not claim.more and self._settle(batch.pk)
         logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)
         if boundary.ending != "done":
             return Step.IDLE
@@ -196,6 +195,13 @@ class Runner:
             return Step.MOVED
         self._at_hand = batch
         return Step.AGAIN
+
+    def _settle(self, batch_id: int) -> bool:
+        """Move a batch on whose last image is done, without what killed workers left of results."""
+        if not Image.objects.open().filter(batch=batch_id).exists():
+            # Whoever still writes there is only slow, and has lost its claim.
+            self._workspace.remove(self._workspace.new(batch_id))
+        return machine.settle(batch_id, now=self._now())
 
     def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
         return Work(

@@ -1,6 +1,7 @@
 """In which zone a batch goes on, where a site keeps originals apart from the way out.
 
-The zone is an attribute of the stage, but for two cases.  Images that are not de-identified
+The zone is an attribute of the stage, but for three cases.  Sending is prepared where the
+originals are.  Images that are not de-identified
 never reach the ``out`` zone: their targets are served from where the originals are.  And an
 optional target that lags is served from the ``out`` zone also while the batch is cleaned up.
 """
@@ -18,6 +19,8 @@ def zone_of(batch: Batch, *, now: datetime) -> Zone:
     """Return the zone whose workers take the batch's next step."""
     stage = Stage(batch.stage)
     if not batch.profile.content.get("anonymize", True):
+        return Zone.PHI
+    if stage is Stage.SEND and batch.prepared is None:
         return Zone.PHI
     if stage is Stage.CLEAN_UP and batch.status in (Status.DONE, Status.EMPTY):
         return Zone.OUT if lags(batch.pk, before=now - LAGGING) else stage.zone

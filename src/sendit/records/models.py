@@ -125,6 +125,8 @@ class Batch(models.Model):
     """A person has rejected the batch: its originals go back."""
     removals = models.JSONField(default=dict, editable=False)
     """What retention has decided to remove: when, and when it was gone; by what it is."""
+    prepared = models.JSONField(null=True, editable=False)
+    """What sending needs to know of the originals (``stages/preparing.py``); None: not yet told."""
 
     created = models.DateTimeField(auto_now_add=True)
     modified = models.DateTimeField(auto_now=True)

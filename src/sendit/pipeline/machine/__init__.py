@@ -23,9 +23,10 @@ from sendit.pipeline.machine.deliveries import (
     delivery_moved,
     delivery_put_off,
     mark_sent,
+    prepared,
 )
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.removals import decide_removals, removal_done
+from sendit.pipeline.machine.removals import decide_removals, removals_done
 from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
 from sendit.pipeline.machine.steps import Claim
@@ -53,11 +54,12 @@ __all__ = [
     "mark_sent",
     "move",
     "note",
+    "prepared",
     "put_off",
     "register",
     "release",
     "release_claims",
-    "removal_done",
+    "removals_done",
     "renew",
     "rerun",
     "retry",

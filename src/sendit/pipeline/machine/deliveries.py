@@ -10,11 +10,24 @@ from django.db.models import F
 from sendit.errors import NotYetProven, TargetError
 from sendit.pipeline.machine.claims import delay_after, renew
 from sendit.pipeline.machine.steps import Claim
-from sendit.records.models import Delivery, Image
+from sendit.records.models import Batch, Delivery, Image
 from sendit.terms import DeliveryState, Status
 
 MOST_QUESTIONS = 60
 """So often a target is asked for a proof that it cannot give yet; the last ones an hour apart."""
+
+
+def prepared(claim: Claim, told: Mapping[str, object], *, now: datetime) -> None:
+    """Write down what sending needs to know of the originals.
+
+    Raises
+    ------
+    LeaseLost
+        When the claim is no longer held; nothing is written then.
+    """
+    with transaction.atomic():
+        renew(claim, now=now)
+        Batch.objects.filter(pk=claim.batch_id).update(prepared=told)
 
 
 def delivery_moved(

@@ -1,16 +1,16 @@
 """What retention has decided to remove, and what is gone; written before and after the removal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 
 from sendit.pipeline.machine.claims import renew
-from sendit.pipeline.machine.steps import Claim, locked
+from sendit.pipeline.machine.steps import Claim
 from sendit.records.models import Batch
 
 
-def decide_removals(claim: Claim, things: Sequence[str], *, now: datetime) -> None:
+def decide_removals(claim: Claim, things: Collection[str], *, now: datetime) -> None:
     """Write down what is to go; it goes in a later step.
 
     Raises
@@ -18,28 +18,29 @@ def decide_removals(claim: Claim, things: Sequence[str], *, now: datetime) -> No
     LeaseLost
         When the claim is no longer held; nothing is written then.
     """
-    _write(claim, {what: {"decided": _iso(now), "gone": None} for what in things}, now=now)
+    _write(claim, things, {"decided": _iso(now), "gone": None}, now=now)
 
 
-def removal_done(claim: Claim, what: str, *, now: datetime) -> None:
-    """Write down that something is gone."""
-    decided = removals_of(claim)[what]["decided"]
-    _write(claim, {what: {"decided": decided, "gone": _iso(now)}}, now=now)
+def removals_done(claim: Claim, things: Collection[str], *, now: datetime) -> None:
+    """Write down that what was decided to go is gone.
+
+    Raises
+    ------
+    LeaseLost
+        When the claim is no longer held; nothing is written then.
+    """
+    _write(claim, things, {"gone": _iso(now)}, now=now)
 
 
-def removals_of(claim: Claim) -> dict[str, dict[str, str | None]]:
-    """Return what was decided of a batch so far."""
-    removals: dict[str, dict[str, str | None]] = Batch.objects.values_list(
-        "removals", flat=True
-    ).get(pk=claim.batch_id)
-    return removals
-
-
-def _write(claim: Claim, changes: dict[str, dict[str, str | None]], *, now: datetime) -> None:
+def _write(
+    claim: Claim, things: Collection[str], change: dict[str, str | None], *, now: datetime
+) -> None:
     with transaction.atomic():
-        renew(claim, now=now)
-        batch = locked(claim.batch_id)
-        Batch.objects.filter(pk=batch.pk).update(removals={**batch.removals, **changes})
+        renew(claim, now=now)  # which also locks the row
+        row = Batch.objects.filter(pk=claim.batch_id)
+        removals = row.values_list("removals", flat=True).get()
+        changed = {thing: {**removals.get(thing, {}), **change} for thing in things}
+        row.update(removals={**removals, **changed})
 
 
 def _iso(moment: datetime) -> str:

@@ -50,6 +50,8 @@ def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token
         changes["finished"] = now
     if step.to_stage is None:
         changes["cleaned_at"] = now
+    if step.to_stage is Stage.SEND:
+        changes["prepared"] = None  # there are other results now
     write(batch_id, stage, token, now=now, **changes)
     if step.images is not None:
         Image.objects.accepted().filter(batch=batch_id).update(status=step.images, modified=now)

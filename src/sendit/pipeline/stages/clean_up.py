@@ -59,11 +59,12 @@ def run(work: Work) -> Outcome:
 
 def _remove_decided(work: Work) -> None:
     """Remove what an earlier step has decided to remove."""
-    for what, when in work.batch.removals.items():
-        if when["gone"] is None:
-            REMOVERS[what](work)
-            machine.removal_done(work.claim, what, now=work.now())
-            work.progress()
+    going = [what for what, when in work.batch.removals.items() if when["gone"] is None]
+    for what in going:
+        REMOVERS[what](work)
+        work.progress()
+    if going:
+        machine.removals_done(work.claim, going, now=work.now())
 
 
 def _catch_up(work: Work) -> bool:

@@ -17,7 +17,6 @@ from sendit import __version__
 from sendit.errors import NotYetProven, TargetConflict, VerificationFailed
 from sendit.pipeline import machine
 from sendit.pipeline.stages.copies import package_of_copy, receipt_of_copy
-from sendit.pipeline.stages.originals import OriginalNames
 from sendit.pipeline.stages.replacing import replace_copies
 from sendit.pipeline.work import Work
 from sendit.records.models import (
@@ -139,14 +138,13 @@ def plan(work: Work, name: str, target: Target) -> int:
         there += len(found.there) - _forget_lost(work, target, found.there)
         if found.changed and _policy(work, target, found.changed) == "replace":
             replace_copies(work, target, found.changed, studies[uid], copies(work, [receiver], uid))
-    names = OriginalNames(work) if studies else None
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
         _one_at_a_time(work, name)
         for uid, group_of_study in studies.items():
             held = copies(work, [receiver], uid)
             _wait_for_others(held)
-            _write(work, name, target, sort_out(group_of_study, held), names)
+            _write(work, name, target, sort_out(group_of_study, held))
     return there
 
 
@@ -252,14 +250,14 @@ def _write(
     name: str,
     target: Target,
     found: Sorted,
-    names: OriginalNames | None,
 ) -> None:
     """Write the lines of what is to be sent of one Study."""
     wanted = [*found.fresh, *found.changed]
-    if not wanted or names is None:
+    if not wanted:
         return
     receiver = receiver_of(work, name, target)
     first = wanted[0]
+    patient_digest, study_digest = _original_names(work, first.study_instance_uid)
     parts = DeliveredStudy.objects.filter(
         Q(instances__removed=None) | Q(batch=work.batch_id),
         namespace=work.project.identity.namespace,
@@ -282,11 +280,11 @@ def _write(
         study_instance_uid=first.study_instance_uid,
         study_pseudonym=first.study_pseudonym,
         study_date=next((image.study_date for image in wanted if image.study_date), ""),
-        patient_digest=names.patient_digest(first.study_instance_uid),
-        study_digest=names.study_digest(first.study_instance_uid),
+        patient_digest=patient_digest,
+        study_digest=study_digest,
         generation=generation,
         supplement=0 if last is None else last + 1,
-        recipe=names.recipe_digest,
+        recipe=work.project.recipe().digest,
         engine=__version__,
         planned=work.now(),
     )
@@ -303,6 +301,13 @@ def _write(
         ],
         batch_size=500,
     )
+
+
+def _original_names(work: Work, study_instance_uid: str) -> tuple[str, str]:
+    """Return the digests of the original patient and study, as they were prepared."""
+    studies = (work.batch.prepared or {}).get("studies", {})
+    patient_digest, study_digest = studies.get(study_instance_uid, ("", ""))
+    return patient_digest, study_digest
 
 
 def _last_supplement(

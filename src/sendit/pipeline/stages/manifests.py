@@ -2,21 +2,19 @@
 
 One line for each file of the batch that belongs to the Study: what was sent, what was there
 already, what was not sent and why; new names only.  Written once, before the first try, and
-never again, so that every try sends the same bytes; and checked against the originals before
-it may leave, as every result is.
+never again, so that every try sends the same bytes.  The names in it were checked against the
+originals before (``preparing``), as every result is.
 """
 
 import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from sendit.deid.release import Gate
 from sendit.pipeline.stages.incomplete import incomplete_series
-from sendit.pipeline.stages.sources import SourceReader
 from sendit.pipeline.work import Work
 from sendit.records.models import DeliveredInstance, DeliveredStudy, Finding, Image
 from sendit.storage import PackagedDocument
@@ -70,13 +68,7 @@ def documents_of(root: Path, part: DeliveredStudy) -> tuple[PackagedDocument, ..
 
 
 def write(work: Work, parts: Sequence[DeliveredStudy]) -> None:
-    """Write the manifests that are not there yet.
-
-    Raises
-    ------
-    sendit.errors.Rejected
-        ``IDENTIFIER_LEFT``: an original name would stand in it; nothing is written.
-    """
+    """Write the manifests that are not there yet."""
     root = work.workspace.clean(work.batch_id) / FOLDER
     missing = [part for part in parts if not (root / str(part.pk)).is_dir()]
     if not missing:
@@ -85,7 +77,6 @@ def write(work: Work, parts: Sequence[DeliveredStudy]) -> None:
     batch = _Batch(work)
     for part in missing:
         lines = batch.lines(part)
-        batch.check(lines)
         filling = root / f"{part.pk}.part"
         work.workspace.remove(filling)
         filling.mkdir()
@@ -138,7 +129,7 @@ class _Batch:
             .order_by("nr")
             .values_list("code", flat=True)
         )
-        self._sources = SourceReader()
+        self._sources: Mapping[str, str] = (work.batch.prepared or {}).get("sources", {})
 
     def lines(self, part: DeliveredStudy) -> list[Line]:
         """Return the lines of what is sent of a Study: first what is sent, then the rest."""
@@ -160,32 +151,6 @@ class _Batch:
             *self._not_sent(part, sent),
         ]
 
-    def check(self, lines: Sequence[Line]) -> None:
-        """Return if nothing of the originals stands in the lines."""
-        gate = Gate()
-        first_of_series = {image.series_digest: image.nr for image in reversed(self._images)}
-        for nr in sorted(first_of_series.values()):
-            original = self._work.workspace.original(self._work.batch_id, nr)
-            if original.exists():
-                known = gate.known_of(original)
-                gate.check_names(
-                    {line.patient_id for line in lines} | {line.study_pseudonym for line in lines},
-                    {
-                        uid
-                        for line in lines
-                        for uid in (
-                            line.study_instance_uid,
-                            line.series_instance_uid,
-                            line.sop_instance_uid,
-                            *line.sources.split(),
-                        )
-                        if uid
-                    },
-                    known=known,
-                    keeps_uids="retain-uids" in self._work.project.deid.options,
-                )
-                self._work.progress()
-
     def _of_instance(
         self, part: DeliveredStudy, one: DeliveredInstance, sent: Counter[str]
     ) -> Line:
@@ -202,7 +167,7 @@ class _Batch:
             size=one.size,
             digest=digest,
             n_sent=sent[series],
-            sources=self._sources.read(self._work.workspace.clean(part.batch) / one.file),
+            sources=self._sources.get(one.sop_instance_uid, ""),
         )
 
     def _of_image(

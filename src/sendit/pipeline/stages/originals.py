@@ -15,7 +15,6 @@ class OriginalNames:
     def __init__(self, work: Work) -> None:
         identities = identities_of(work)
         new = NewUids(identities.uid_key)
-        self.recipe_digest = work.project.recipe().digest
         self._digests: dict[str, tuple[str, str]] = {}
         for patient_id, study_uid in identities.answers:
             digests = patient_digest(patient_id), study_digest(study_uid)

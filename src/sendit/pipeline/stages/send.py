@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from sendit.errors import TargetError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
-from sendit.pipeline.stages import ledger, manifests, packages, setting_aside, verify
+from sendit.pipeline.stages import ledger, manifests, packages, preparing, setting_aside, verify
 from sendit.pipeline.stages.attempts import attempt, due, standing
 from sendit.pipeline.stages.holding import held_until
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery, Finding, Image
 from sendit.storage import Target
-from sendit.terms import DeliveryState, Stage, Verdict
+from sendit.terms import DeliveryState, Stage, Verdict, Zone
 
 _AGAIN = " It is tried again every few minutes."
 _HOW_AGAIN = ' Run "sendit retry" with --target when it can.'
@@ -25,10 +25,14 @@ _TAKEN = (DeliveryState.SENT, DeliveryState.VERIFIED)
 
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
-    if (until := held_until(work)) is not None:
-        return Outcome(None, again_at=until)
-    # What workers that were killed left of results; whoever is only slow has lost its claim.
-    work.workspace.remove(work.workspace.phi(work.batch_id) / "new")
+    if work.zone is not Zone.OUT:
+        if (until := held_until(work)) is not None:
+            return Outcome(None, again_at=until)
+        if work.project.anonymize and work.batch.prepared is None:
+            preparing.prepare(work)
+            if work.zone is Zone.PHI:
+                return Outcome(None, again_at=work.now())  # the other zone goes on
+            work.batch.refresh_from_db(fields=["prepared"])
     if work.project.anonymize:
         setting_aside.set_aside(work)
         if (nothing_left := _nothing_left(work)) is not None:

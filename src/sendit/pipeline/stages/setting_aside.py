@@ -28,8 +28,9 @@ _HOW = (
 
 def set_aside(work: Work) -> None:
     """Hold, or leave out, what may not be sent; and remove the results of what is held."""
-    _hold(work, _ready(work), Reason.RECALLED, _is_recalled(work), "was recalled before")
-    fresh = _not_planned(work)
+    ready = _ready(work)
+    _hold(work, ready, Reason.RECALLED, _is_recalled(work), "was recalled before")
+    fresh = _not_planned(work, ready)
     if work.project.delivery.incomplete_series != "send-marked":
         _incomplete(work, fresh)
     if work.project.delivery.supersede == "hold":
@@ -43,14 +44,14 @@ def set_aside(work: Work) -> None:
     _remove_results(work)
 
 
-def _not_planned(work: Work) -> list[Image]:
+def _not_planned(work: Work, ready: list[Image]) -> list[Image]:
     """Return the accepted images that no target was to get yet."""
     planned = set(
         DeliveredInstance.objects.filter(
             study__batch=work.batch_id, study__project=work.batch.project
         ).values_list("sop_instance_uid", flat=True)
     )
-    return [image for image in _ready(work) if image.sop_instance_uid not in planned]
+    return [image for image in ready if image.sop_instance_uid not in planned]
 
 
 def _ready(work: Work) -> list[Image]:

@@ -1,0 +1,80 @@
+"""Prepare the sending: what needs the originals or a key is done, before anything goes out.
+
+Whoever sends may stand where there are neither (``pipeline/zones.py``).  So the names that a
+manifest will tell are checked against the originals here, and what the ledger keeps of the
+original names, as keyed digests, is written beside the batch.
+"""
+
+from collections.abc import Collection, Mapping
+
+from sendit.deid.release import Gate
+from sendit.pipeline import machine
+from sendit.pipeline.stages.originals import OriginalNames
+from sendit.pipeline.stages.sources import SourceReader
+from sendit.pipeline.work import Work
+from sendit.records.models import Image
+
+
+def prepare(work: Work) -> None:
+    """Check what may be told of a batch's results, and write down what the ledger keeps.
+
+    Raises
+    ------
+    sendit.errors.Rejected
+        ``IDENTIFIER_LEFT``: an original name would stand in a manifest.
+    """
+    images = list(
+        Image.objects.accepted()
+        .filter(batch=work.batch_id)
+        .exclude(file="")
+        .defer("source", "report")
+        .order_by("nr")
+    )
+    sources = _sources(work, images)
+    _check(work, images, sources)
+    names = OriginalNames(work)
+    machine.prepared(
+        work.claim,
+        {
+            "studies": {
+                uid: [names.patient_digest(uid), names.study_digest(uid)]
+                for uid in sorted({image.study_instance_uid for image in images})
+            },
+            "sources": sources,
+        },
+        now=work.now(),
+    )
+
+
+def _sources(work: Work, images: Collection[Image]) -> dict[str, str]:
+    """Return what each result that has sources was derived from, by its SOP Instance UID."""
+    reader = SourceReader()
+    clean = work.workspace.clean(work.batch_id)
+    sources: dict[str, str] = {}
+    for image in images:
+        if found := reader.read(clean / image.file):
+            sources[image.sop_instance_uid] = found
+        work.progress()
+    return sources
+
+
+def _check(work: Work, images: Collection[Image], sources: Mapping[str, str]) -> None:
+    """Return if nothing of the originals stands in the names of the results."""
+    texts = {name for image in images for name in (image.patient_id, image.study_pseudonym)}
+    uids = {uid for found in sources.values() for uid in found.split()}
+    for image in images:
+        uids |= {image.study_instance_uid, image.series_instance_uid, image.sop_instance_uid}
+    gate = Gate()
+    first_of_series: dict[str, int] = {}
+    for image in images:
+        first_of_series.setdefault(image.series_digest, image.nr)
+    for nr in sorted(first_of_series.values()):
+        original = work.workspace.original(work.batch_id, nr)
+        if original.exists():
+            gate.check_names(
+                texts,
+                uids,
+                known=gate.known_of(original),
+                keeps_uids="retain-uids" in work.project.deid.options,
+            )
+            work.progress()
