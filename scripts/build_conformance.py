@@ -71,8 +71,12 @@ NOT_DONE = """\
 - Calibration, manufacture and installation dates of devices go even where the device is kept.
 - An age without a unit is taken to be in years and written as PS3.5 wants it (`repair:age`).
 - Ages over 89 become 90, in reports too; a date of birth is never moved but goes.
-- A time that is none is emptied, and so is a number written as text in which somebody is named;
-  known names in bytes (the description of an ICC profile) become blanks.
+- What stands as a number or a time, is none and identifies (a name, a day, a telephone number) is
+  emptied; a code string in which something identifies becomes REMOVED; what identifies among bytes
+  (the description of an ICC profile) becomes blanks.
+- A Specific Character Set that is misspelt or is not that of the texts is set right
+  (`repair:character-set`); text in a set that nobody knows is refused.
+- An option that keeps the device keeps none of its dates: they move with the others.
 - No result is released before an independent check has read it afresh.
 """
 

@@ -302,3 +302,112 @@ def test_station_is_taken_out_of_the_name_of_a_product(tmp_path: Path) -> None:
     assert model("GALAN3T", "Vantage Galan 3T") == "Vantage Galan 3T"
     assert model("GALAN3T", "Vantage GALAN3T") == "Vantage GALAN3T"
     assert model("UMR790", "uMR790") == "uMR790"
+
+
+def planted(
+    tmp_path: Path, *elements: tuple[int, str, bytes], recipe: Recipe = RESEARCH
+) -> Dataset:
+    """Return the result for an instance with elements that pydicom would not write."""
+    ds = make_instance(PatientBirthDate="19390407")
+    for tag, vr, value in elements:
+        padded = value + b" " * (len(value) & 1)
+        ds[tag] = RawDataElement(Tag(tag), vr, len(padded), padded, 0, False, True)
+    source = write_instance(tmp_path / "in.dcm", ds)
+    after, report = deidentified(source, tmp_path, recipe=recipe)
+    content = (tmp_path / str(report.file)).read_bytes()
+    assert b"sandpiper" not in content.lower().replace(b"\0", b"")
+    return after
+
+
+@pytest.mark.parametrize("tag", [0x00200060, 0x00281040, 0x00541220, 0x00700306])
+def test_no_code_string_of_any_group_names_somebody(tmp_path: Path, tag: int) -> None:
+    after = planted(tmp_path, (tag, "CS", b"SANDPIPER"))
+
+    assert after[tag].value == "REMOVED"
+
+
+@pytest.mark.parametrize(
+    "code", [b"1939-04-07", b"020 7946 0958", b"7.4.1939", b"AM@X.EXAMPLE.ORG"]
+)
+def test_code_that_is_no_code_is_read_like_a_text(tmp_path: Path, code: bytes) -> None:
+    after = planted(tmp_path, (0x00200060, "CS", code))
+
+    assert after[0x00200060].value == "REMOVED"
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        *((0x00201041, "DS", b"Sandpiper"), (0x00281050, "DS", b"07.04.1939")),
+        *((0x00540073, "DS", b"1939-04-07")),
+        *((0x0040A30A, "DS", b"A. Sandpiper"), (0x00080031, "TM", b"1939-04-07")),
+    ],
+)
+def test_what_is_no_number_or_time_and_tells_something_goes(
+    tmp_path: Path, tag: int, vr: str, value: bytes
+) -> None:
+    after = planted(tmp_path, (tag, vr, value))
+
+    assert not after[tag].value
+
+
+@pytest.mark.parametrize("value", [b"1,5 ", b"1.#IND"])
+def test_odd_numbers_stay(tmp_path: Path, value: bytes) -> None:
+    ds = make_instance()
+    ds[0x00201041] = RawDataElement(Tag(0x00201041), "DS", len(value), value, 0, False, True)
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    report = deidentified(source, tmp_path, recipe=RESEARCH)[1]
+
+    assert value in (tmp_path / str(report.file)).read_bytes()
+
+
+def test_text_of_two_bytes_a_character_is_read(tmp_path: Path) -> None:
+    after = planted(
+        tmp_path,
+        (0x00181030, "LO", "B30 Sandpiper".encode("utf-16-le")),
+        (0x00204000, "LT", b"liver\0seen by Sandpiper"),
+    )
+
+    assert after.ProtocolName == "B30 *"
+    assert after.ImageComments == "liver seen by *"
+
+
+def test_words_among_bytes_are_blanked(tmp_path: Path) -> None:
+    text = b"\1\2report of 07.04.1939 for a.b@example.org, "
+    after = planted(tmp_path, (0x00143050, "OW", text + b"Sandpiper "))
+
+    assert len(after[0x00143050].value) == len(text) + 10
+    assert b"1939" not in after[0x00143050].value
+    assert b"example" not in after[0x00143050].value
+
+
+def test_age_in_any_attribute_is_capped(tmp_path: Path) -> None:
+    assert planted(tmp_path, (0x0072005F, "AS", b"093Y"))[0x0072005F].value == "090Y"
+
+
+def test_option_that_keeps_the_device_keeps_none_of_its_days(tmp_path: Path) -> None:
+    after = planted(
+        tmp_path, (0x300C0127, "DT", b"20190314101500"), (0x0018700C, "DA", b"20190101")
+    )
+
+    assert after[0x300C0127].value == "20181204101500"
+    assert 0x0018700C not in after
+
+
+def test_class_of_a_device_stays_and_its_gateway_loses_the_link(tmp_path: Path) -> None:
+    after = planted(
+        tmp_path,
+        (0x0018100B, "UI", b"1.2.840.113619.9.9.1.777"),
+        (0x00181008, "LO", b"GW1 http://pacs.example.org/x +49 421 5550173"),
+    )
+
+    assert after.ManufacturerDeviceClassUID == "1.2.840.113619.9.9.1.777"
+    assert after[0x00181008].value == "GW1 *"
+
+
+@pytest.mark.parametrize("number", ["+33 1 55 55 01 77", "(617)-555-0199", "020 7946 0958"])
+def test_telephone_behind_an_underscore_is_found(tmp_path: Path, number: str) -> None:
+    after, _ = result_of(tmp_path, SeriesDescription=f"T1_{number}")
+
+    assert after.SeriesDescription == "T1_*"

@@ -499,3 +499,21 @@ def test_result_in_a_character_set_that_the_standard_has_not_is_refused(tmp_path
 
     assert refused.reason is Reason.IOD_BROKEN
     assert refused.detail == "(0008,0005)"
+
+
+def test_a_name_in_binary_numbers_is_found(tmp_path: Path) -> None:
+    original, result = pair(tmp_path)
+    rewrite(result, lambda ds: ds.add_new(0x0018605A, "FL", [0.0] * 4))
+    content = result.read_bytes()
+    place = content.index(b"\x18\x00\x5a\x60FL") + 8
+    result.write_bytes(content[:place] + b"of Sandpiper, A." + content[place + 16 :])
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+@pytest.mark.parametrize("vr", ["IS", "DS"])
+def test_the_day_of_birth_in_a_number_is_held(tmp_path: Path, vr: str) -> None:
+    keyword = {"IS": "AcquisitionNumber", "DS": "TableHeight"}[vr]
+    original, result = pair(tmp_path, PatientBirthDate="19390407", **{keyword: "19390407"})
+
+    assert refusal(original, result).reason is Reason.NUMBER_HIT

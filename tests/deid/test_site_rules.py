@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sendit.deid.private import SafeElement
-from sendit.deid.site_fields import Attribute, selector_of
+from sendit.deid.site_fields import Attribute, selector_of, tag_of
 from sendit.deid.site_file import read_site_rules
 from sendit.deid.site_filters import Area, Shade, judge
 from sendit.deid.site_rules import Do, From, SiteRules, Value
@@ -144,10 +144,22 @@ def test_what_happens_anyway_is_noted_not_refused() -> None:
         "REMOVE PatientID",
         "ADD PatientID var:entity_id",
         "REPLACE StudyInstanceUID func:generate_uid",
+        "REMOVE jitter",
     )
 
     assert not rules.rules
-    assert [note.split(":")[1] for note in rules.notes] == ["3", "4", "5", "6"]
+    assert [note.split(":")[1] for note in rules.notes] == ["3", "4", "5", "6", "7"]
+
+
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [
+        *(("ReferringPhysiciansName", 0x00080090), ("PatientsSex", 0x00100040)),
+        *(("OverlayDescription", 0x60000022), ("Patient's Weight", 0x00101030)),
+    ],
+)
+def test_names_of_older_recipes_are_understood(written: str, tag: int) -> None:
+    assert tag_of(written) == tag
 
 
 def test_lists_of_attributes_are_used_by_name() -> None:
@@ -170,7 +182,7 @@ def test_labels_tell_about_the_file_and_release() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("REMOVE PatientsName", 'no attribute "PatientsName"; did you mean "PatientName"?'),
+        ("REMOVE PatientNam", 'no attribute "PatientNam"; did you mean "PatientName"?'),
         ("SHUFFLE PatientComments", 'no action "SHUFFLE"'),
         ("REMOVE", "needs an attribute"),
         ("REPLACE PatientComments", "needs a value"),
@@ -183,6 +195,7 @@ def test_labels_tell_about_the_file_and_release() -> None:
         ("KEEP InstitutionName", "identifies"),
         ("KEEP ReferringPhysicianName", "identifies"),
         ("ADD PatientBirthDate var:item_timestamp", "date of birth"),
+        ("ADD PatientBirthDate var:entity_timestamp", "date of birth"),
         ("JITTER PatientComments 3", "moves dates"),
         ("JITTER StudyDate 0", "0 days"),
         ("JITTER StudyDate soon", "number of days"),

@@ -60,10 +60,17 @@ AGE: Final = re.compile(
 )
 """An age, also with a unit that is written out or, in years, missing."""
 BODY_PART: Final = 0x00180015
-TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
-NUMBERS: Final = re.compile(rb"[\d.eE+\- \0\\]*")
+_TIME: Final = rb" *(?:\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{0,6})?)?)?)?[ \0]*"
+TIMES: Final = re.compile(_TIME + rb"(?:\\" + _TIME + rb")*")
+LIKE_TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
+_ONE: Final = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
+NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
+"""Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
+NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
-NUMBERED: Final = re.compile(r"\d{7}", re.ASCII)
+NUMBERED: Final = re.compile(r"\d(?: ?\d){6}", re.ASCII)
+WIDE: Final = re.compile("(?:[^\0]\0){3}")
+"""Text of sixteen bits a character where it should be eight."""
 """No term has so long a number in it; a date, a telephone and an id have."""
 MAX_REMEMBERED: Final = 20_000
 
@@ -160,31 +167,36 @@ def keep_noted(rule: Rule, value: bytes, context: Context) -> Result:
 
 def keep_time(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep times of day; a value that is none may say anything, and goes."""
-    del context
-    if TIMES.fullmatch(value):
+    like_one = LIKE_TIMES.fullmatch(value) is not None
+    if TIMES.fullmatch(value) or (like_one and _tells_nothing(value, rule, context)):
         return None, (rule.note if rule.note.action else None)
     new = dummies.dummy(rule.vr) if rule.required else b""
     return rule.element(new), Note(rule.note.path, "Z", "repair:not-a-time")
 
 
 def keep_number(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep numbers written as text, except for a value in which somebody is named."""
+    """Keep numbers written as text; what is none, and names somebody or a day, goes."""
+    kept = None, (rule.note if rule.note.action == "K" else None)
     if NUMBERS.fullmatch(value):
-        return UNCHANGED
-    text = decode(value, rule.charset)
-    if context.cleaner.clean(text).value == text:
-        return UNCHANGED
+        return kept
+    if _tells_nothing(value, rule, context):
+        return kept
     new = dummies.dummy(rule.vr) if rule.required else b""
     return rule.element(new), Note(rule.note.path, "Z", "repair:not-a-number")
 
 
+def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
+    text = decode(value, rule.charset)
+    return context.cleaner.clean(text).value == text
+
+
 def mask_names(rule: Rule, value: bytes, context: Context) -> Result:
-    """Blank known identifiers that stand as text among bytes (an ICC profile's description)."""
+    """Blank what identifies and stands as text among bytes (an ICC profile's description)."""
     masked = bytearray(value)
     for stretch in READABLE.finditer(value):
         step = 2 if b"\0" in stretch[0] else 1
         text = stretch[0].replace(b"\0", b"").decode("ascii")
-        for start, end in context.cleaner.places(text):
+        for start, end in context.cleaner.tells(text):
             for place in range(start, end):
                 # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
                 at = stretch.start() + place * step
@@ -255,10 +267,10 @@ def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
         days = int(text[:3]) * {b"D": 1, b"W": 7, b"M": 30, b"Y": 365}[text[3:]]
         if days < 90 * 365:
             if text == written:
-                return None, rule.note
+                return None, (rule.note if rule.note.action else None)
             return rule.element(text), rule.note._replace(rule="repair:age")
-        return rule.element(b"090Y"), rule.note
-    return rule.element(b""), rule.note
+        return rule.element(b"090Y"), Note(rule.note.path, "D", "age-over-89")
+    return rule.element(b""), Note(rule.note.path, "Z", "repair:not-an-age")
 
 
 def rebuild_with(parser: Callable[[bytes], bytes | None]) -> Act:
@@ -324,11 +336,11 @@ def unless_birth(act: Act) -> Act:
 def cap_subject_age(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep a number of a content item, but no age above 89."""
     if context.concept != SUBJECT_AGE:
-        return UNCHANGED
+        return keep_number(rule, value, context)
     try:
         age = float(value.strip(b" \0"))
     except ValueError:
-        return UNCHANGED
+        return keep_number(rule, value, context)
     return (rule.element(b"90"), rule.note) if age > OLDEST else UNCHANGED
 
 
@@ -382,7 +394,10 @@ def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def _identifies(code: str, cleaner: Cleaner) -> bool:
-    return NUMBERED.search(code) is not None or cleaner.holds(code)
+    if NUMBERED.search(code) is not None or cleaner.holds(code):
+        return True
+    # A code that no code string may hold (PS3.5 6.2) is a text that somebody typed.
+    return NOT_IN_CODES.search(code) is not None and cleaner.clean(code).value != code
 
 
 def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:
@@ -406,9 +421,12 @@ def _text_of(rule: Rule, value: bytes) -> tuple[str, bool]:
     """Return a value as text, and whether it has to be written in another character set."""
     text, fits = decode_strictly(value, rule.charset)
     if rule.as_utf8:
-        return text, not text.isascii()
+        return text.replace("\0", " "), "\0" in text or not text.isascii()
     if not fits:
         raise WrongCharacterSet
+    if "\0" in text:
+        # What stands behind the end of a C string is read, too, and no NUL may stand in a text.
+        return text.replace("\0", "" if WIDE.search(text) else " "), True
     return text, False
 
 

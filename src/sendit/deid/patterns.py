@@ -43,16 +43,21 @@ _PHONE_LABEL = (
 )
 _PHONE = re.compile(
     # +49 (0)711 123-456 and 0049 …
-    r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}[ ./()-]{0,3}(?:\(?\d{1,5}\)?[ ./-]{0,2}){2,5}\d(?!\w|[.,]\d)"
+    r"(?<![^\W_])(?<!\+)(?:\+|00)[1-9]\d{0,2}[ ./()-]{0,3}(?:\(?\d{1,5}\)?[ ./-]{0,2}){2,5}\d"
+    r"(?!\w|[.,]\d)"
     # (650) 723-4000, 650-723-4000, 650.723.4000, 1-800-555-0199
-    r"|(?<![\w.])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w.]\d|\d)"
-    r"|(?<![\w.-])\d{3}-\d{4}(?![\w.-])"
+    r"|(?<![^\W_])(?<!\.)(?:1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w.]\d|\d)"
+    r"|(?<![^\W_])(?<![.-])\d{3}-\d{4}(?![\w.-])"
     # 0711/1234567, 030 1234567, 01 42 34 56 78
-    r"|(?<![\w.])0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
-    r"|(?<![\w.])0\d(?:[ .-]\d\d){4}(?![\w.])"
+    r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
+    r"|(?<![^\W_])(?<!\.)0\d(?:[ .-]\d\d){4}(?![\w.])"
     rf"|\b{_PHONE_LABEL}[.:#]?\s*[(+]?\d(?:(?! \d{{1,2}}[.,]\d{{1,2}}(?![\d.]))[\d ()./-]){{2,}}\d",
     re.IGNORECASE,
 )
+_SURELY_PHONE = re.compile(
+    rf"\+|\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}|{_PHONE_LABEL}[.:#\s]", re.IGNORECASE
+)
+_LINK = re.compile(r"(?:https?|ftp|dicom)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+", re.IGNORECASE)
 _NUMBER = re.compile(
     # social security numbers and their like, by country
     r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])"
@@ -154,9 +159,16 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
 
 
 def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
-    """Yield what has no place even in the name of a device: mails, names in PN form, UIDs, ages."""
-    for match in _EMAIL.finditer(text):
-        yield Span(match.start(), match.end(), "pattern:email")
+    """Yield what has no place even in the name of a device or an institution.
+
+    Mails, links, telephone numbers that can be nothing else, names in PN form, UIDs, ages.
+    """
+    for pattern, rule in ((_EMAIL, "pattern:email"), (_LINK, "pattern:url")):
+        for match in pattern.finditer(text):
+            yield Span(match.start(), match.end(), rule)
+    for match in _PHONE.finditer(text):
+        if _SURELY_PHONE.match(match.group()):
+            yield Span(match.start(), match.end(), "pattern:phone")
     if "^" in text:
         yield from _caret_names(text, vocabulary)
     for match in _UID.finditer(text):

@@ -80,11 +80,10 @@ STUDY_NAMES: Final = frozenset((0x00080050, 0x00200010))
 CLASS_UIDS: Final = frozenset(
     (
         *(0x00080016, 0x0008001A, 0x0008001B, 0x00080062, 0x00081150, 0x0008115A),
-        *(0x0008010C, 0x00080117, 0x00080118, 0x0040DB06, 0x0040DB07),
+        *(0x00083002, 0x0040DB06, 0x0040DB07),
     )
 )
-"""UIDs that name a class, a coding scheme or a context group: the same for everybody."""
-PATIENT_AGE: Final = 0x00101010
+"""UIDs that name a class: the same for everybody."""
 CODE_VALUE: Final = 0x00080100
 CODING_SCHEME: Final = 0x00080102
 CODE_MEANING: Final = 0x00080104
@@ -98,9 +97,10 @@ GRAPHIC_TEXT: Final = 0x00700006
 MAKERS: Final = frozenset((0x00080070, 0x00081090, 0x00181020))
 """Manufacturer, model and software: full of numbers and dates that are nobody's."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
-TERM_GROUPS: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
-LABELS: Final = frozenset((0x00700002, 0x00700080))
-"""Code strings of those groups that people make up: Graphic Layer, Content Label."""
+SAMPLES: Final = frozenset((0x0028, 0x5400, 0x7FE0))
+"""Groups of words that are samples or tables of them."""
+GEOMETRY: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))
+"""Groups of numbers that differ from slice to slice."""
 TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
 """Code strings that hold a defined term."""
 CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x00080120))
@@ -328,14 +328,18 @@ class DeidPlan(Plan):
             return REPORT, self._rule(tag, vr, note, actions.search_maker), discard
         if vr in TEXT_VRS and tag not in CODES:
             return REPORT, self._rule(tag, vr, note, actions.search), discard
-        is_term = tag in TERMS or (tag >> 16 in TERM_GROUPS and tag not in LABELS)
-        if vr == b"CS" and not is_term:
+        if vr == b"CS" and tag not in TERMS:
             return REPORT, self._rule(tag, vr, note, actions.search_codes), discard
         if vr == b"TM":
             return REPORT, self._rule(tag, vr, note, actions.keep_time), discard
-        if vr in (b"DS", b"IS") and tag >> 16 not in TERM_GROUPS:
-            return REPORT, self._rule(tag, vr, note, actions.keep_number), discard
-        if vr == b"OB":
+        if vr == b"AS":
+            return REPORT, self._rule(tag, vr, note, actions.cap_age), discard
+        if vr in (b"DS", b"IS"):
+            rule = self._rule(tag, vr, note, actions.keep_number)
+            # Positions differ in each slice, and to look is as fast as to remember.
+            rule.conceptual = tag >> 16 in GEOMETRY
+            return REPORT, rule, discard
+        if vr == b"OB" or (vr == b"OW" and tag >> 16 not in SAMPLES):
             return REPORT, self._rule(tag, vr, note, actions.mask_names), discard
         if tag in ROLES and not self._place.path:
             rule = self._rule(tag, vr, note, actions.keep)
@@ -378,10 +382,12 @@ class DeidPlan(Plan):
             return actions.patient_pseudonym
         if tag in STUDY_NAMES and not self._place.path:
             return actions.study_pseudonym
-        if action == "K" and tag == PATIENT_AGE:
+        if action == "K" and vr == b"AS":
             return actions.cap_age
         if action == "K" and vr == b"TM":
             return actions.keep_time
+        if action == "K" and vr in (b"DS", b"IS"):
+            return actions.keep_number
         if action in ("C", "K") and vr in TEXT_VRS:
             return actions.clean if action == "C" else actions.search
         if action in ("C", "K") and vr == b"CS":
@@ -439,6 +445,9 @@ class DeidPlan(Plan):
             rule = self._private_rule(tag, vr, note, actions.search_codes)
         elif meant in TEXT_VRS:
             rule = self._private_rule(tag, vr, note, actions.search)
+        elif meant in (b"DS", b"IS", b"TM"):
+            act = actions.keep_time if meant == b"TM" else actions.keep_number
+            rule = self._private_rule(tag, vr, note, act)
         else:
             rule = self._private_rule(tag, vr, note, actions.keep_noted)
             rule.fixed = (None, note)

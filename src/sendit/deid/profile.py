@@ -46,6 +46,8 @@ CLEAN_GRAPHICS: Final = "clean-graphics"
 FULL_DATES: Final = "retain-longitudinal-full-dates"
 MODIFIED_DATES: Final = "retain-longitudinal-modified-dates"
 
+DATE_OPTIONS: Final = frozenset((FULL_DATES, MODIFIED_DATES))
+
 STRENGTH: Final = {"X": 0, "Z": 1, "D": 2}
 REQUIRED: Final = {"2": 1, "2C": 1, "1": 2, "1C": 2}
 
@@ -154,6 +156,9 @@ class Profile:
         if tag in DEVICE_DATES and FULL_DATES not in self.options:
             return Decision(fitting("X", required=required, known_iod=known_iod), "basic")
         asked = {name: code for name, code in row.options.items() if name in self.options}
+        if MODIFIED_DATES in row.options:
+            # An option that keeps the device or the patient keeps no day of theirs.
+            asked = {name: code for name, code in asked.items() if name in DATE_OPTIONS}
         for code in ("K", "C"):
             for name, wanted in asked.items():
                 if wanted == code:

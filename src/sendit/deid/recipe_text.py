@@ -26,7 +26,7 @@ from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Selector, selector_of
 from sendit.deid.site_filters import Area, Criterion, Label, area_of, criteria_of, shade_of
 from sendit.deid.site_lines import check
-from sendit.deid.site_rules import Do, SiteAction, SiteRule, SiteRules, invalid
+from sendit.deid.site_rules import VARIABLES, Do, SiteAction, SiteRule, SiteRules, invalid
 
 _ORDER = (Do.KEEP, Do.ADD, Do.REPLACE, Do.JITTER, Do.REMOVE, Do.BLANK)
 _WORDS = re.compile(r"""(?:[^\s"']+|"[^"]*"|'[^']*')+""")
@@ -196,6 +196,9 @@ def _in_header(reading: _Reading, line: str, number: int) -> None:
         raise ValueError(f"{do.upper()} needs an attribute")
     value = " ".join(words[2:]).partition("#")[0].strip()
     source = f"{reading.name}:{number}"
+    if do in (Do.REMOVE, Do.BLANK) and words[1] in VARIABLES:
+        reading.notes.append(f"{source}: {words[1]} is a variable, and never written")
+        return
     for selector in _selectors(reading, words[1]):
         checked = check(do, selector, value, source)
         if checked.rule is not None:

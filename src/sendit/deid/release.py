@@ -32,7 +32,7 @@ from sendit.deid.release_reader import Reader
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_streams import check_streams
-from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types
+from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids, required_types
 from sendit.deid.release_text import is_defined
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, Rejected
@@ -185,7 +185,11 @@ class Gate:
         judge = self._judges.get(place)
         if judge is None or judge.known.version != known.version:
             searcher = Searcher(
-                known, allowed=allowance.kinds, keeps_uids=RETAIN_UIDS in allowance.options
+                known,
+                allowed=allowance.kinds,
+                keeps_uids=RETAIN_UIDS in allowance.options,
+                kept_uids=kept_uids(allowance.options),
+                keeps_dates=FULL_DATES in allowance.options,
             )
             judge = self._judges[place] = _Judge(known, searcher)
         return judge

@@ -45,15 +45,22 @@ _DATES_OF_USE = frozenset(
 )
 # They would tell the shift, so they go although device identity is kept.
 _DATES_OF_DEVICES = frozenset(
-    (0x00181200, 0x00181201, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x00181206, 0x0014407E)
+    (
+        *(0x00181200, 0x00181201, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x00181206),
+        *(0x0014407E, 0x0018700C, 0x0018700E),
+    )
 )
 _NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
 _LEAST_TELLING = 4
 _NUMERIC_VALUE = 0x0040A30A
 _NO_DATE = b"19000101"
 """What stands where a date had to go and could not be missing."""
-_CODING_SCHEME_UID = 0x0008010C
-_LETTERS = re.compile(rb"[^\d.:+\- \0\\]")
+_UIDS_OF_CODES = frozenset((0x0008010C, 0x0008010D, 0x00080117, 0x00080118))
+"""A site's own coding schemes and context groups have UIDs that may change."""
+_TIME = rb" *(?:\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{0,6})?)?)?)?[ \0]*"
+_NUMBER = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
+_TIMES = re.compile(_TIME + rb"(?:\\" + _TIME + rb")*")
+_NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*")
 _BLANK = ord(" ")
 _TEXT_VALUE = 0x0040A160
 
@@ -157,6 +164,8 @@ class Comparison:
             if row not in safe_private() or tag in self._touched or not value.strip(b" \0"):
                 continue
             now = by_tag.get(tag)
+            if now is not None and _is_cleared(vr_of(key), value, now[1]):
+                continue
             if now is None or now[1].strip(b" \0") != value.strip(b" \0"):
                 raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} private")
 
@@ -202,7 +211,7 @@ class Comparison:
         if tag == _NUMERIC_VALUE and _is_capped_age(old, new):
             return None
         action = self._profile.action(tag)
-        if tag == _CODING_SCHEME_UID:
+        if tag in _UIDS_OF_CODES:
             return None
         if vr == "UI" and tag not in CLASS_UIDS and RETAIN_UIDS not in self._profile.options:
             return self._check_uids(old, new, path, tag)
@@ -291,9 +300,10 @@ def _tells(key: Key, value: bytes) -> bool:
 def _is_cleared(vr: str, old: bytes, new: bytes) -> bool:
     """Return whether a time or number that was none is gone, or letters in bytes are blanks."""
     if vr in ("TM", "DS", "IS"):
-        return _LETTERS.search(old) is not None and not new.strip(b" \0").strip(b"0")
+        shape = _TIMES if vr == "TM" else _NUMBERS
+        return shape.fullmatch(old) is None and not new.strip(b" \0").strip(b"0")
     return (
-        vr == "OB"
+        vr in ("OB", "OW")
         and len(old) == len(new)
         and all(b in (a, _BLANK) for a, b in zip(old, new, strict=True))
     )

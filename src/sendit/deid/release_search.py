@@ -12,6 +12,7 @@ a ``NUMBER_HIT`` for a person to decide.
 
 import re
 import struct
+from collections.abc import Set
 from dataclasses import dataclass
 
 from sendit.deid.release_content import Key, vr_of
@@ -34,6 +35,7 @@ from sendit.deid.release_vocabulary import (
 )
 from sendit.deid.release_words import (
     PATTERNS,
+    dates_in,
     digit_runs,
     fold,
     parts_of,
@@ -50,6 +52,8 @@ _TITLE_BEFORE = frozenset(
     ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
 )
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
+_LETTERS = re.compile(rb"[A-Za-z][ -~]{5}|(?:[A-Za-z]\0){4}|[ -~]{8}")
+"""More letters in a row than binary numbers have by chance."""
 _MANY_NUMBERS = 4096
 _MANY_BYTES = 1 << 16
 _MOST_LINES = 1 << 16
@@ -63,6 +67,7 @@ _NO_SHORT = frozenset(
 )
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 _LEAST_LETTERS = 4
+_DATE_DIGITS = 8
 _BODY_PART = 0x00180015
 _METHOD, _CODE_MEANING = 0x00120063, 0x00080104
 _OUR_METHOD = re.compile(
@@ -85,7 +90,15 @@ class Hit:
 class Searcher:
     """Searches values for what one :class:`Known` holds, but for the kinds that may stand."""
 
-    def __init__(self, known: Known, *, allowed: Kind, keeps_uids: bool) -> None:
+    def __init__(
+        self,
+        known: Known,
+        *,
+        allowed: Kind,
+        keeps_uids: bool = False,
+        kept_uids: Set[int] = frozenset(),
+        keeps_dates: bool = False,
+    ) -> None:
         self._allowed = ~allowed
         self._words = self._counting(known.words)
         self._long = tuple(self._counting(known.long))
@@ -94,6 +107,8 @@ class Searcher:
         self._short = known.short
         self._raw = tuple(known.raw)
         self._uids = set[bytes]() if keeps_uids else known.uids
+        self._kept_uids = kept_uids
+        self._dates = set[str]() if keeps_dates else known.dates
         self._clean_lines: set[str] = set()
         self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
 
@@ -107,13 +122,13 @@ class Searcher:
         if tag == _CODE_MEANING and _OUR_CODES.fullmatch(value):
             return None
         if vr == "UI":
-            return self._in_uid(value)
+            return None if tag in self._kept_uids else self._in_uid(value)
         if vr == "AS":
             return Hit("age") if _is_very_old(value) else None
         if tag in CODE_TEXTS or tag in SCHEMES or vr == "CS":
             if tag == _BODY_PART and is_body_part(squeeze(value.decode("latin-1"))):
                 return None
-            return self._in_code(value, charset)
+            return self._in_code(value, charset, in_value=tag not in SCHEMES)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
         if vr in NUMBER_VRS:
@@ -123,6 +138,8 @@ class Searcher:
         if vr in TIME_VRS:
             return None if _TIME_SIGNS.match(value) else self._in_text(tag, vr, value, charset)
         if vr in INTEGER_CODES:
+            if _LETTERS.search(value) and (hit := self._in_bytes(value)) is not None:
+                return hit
             return self._in_binary_numbers(vr, value)
         return self._in_bytes(value)
 
@@ -232,7 +249,7 @@ class Searcher:
                     return True
         return False
 
-    def _in_code(self, value: bytes, charset: bytes) -> Hit | None:
+    def _in_code(self, value: bytes, charset: bytes, *, in_value: bool = True) -> Hit | None:
         for text in readings(value, charset):
             for part in text.split("\\"):
                 words = windows(words_of(part))
@@ -240,6 +257,8 @@ class Searcher:
                     return Hit("known-identifier", in_number=True)
                 if not self._numbers.keys().isdisjoint(words):
                     return Hit("known-identifier", in_number=True)
+                if in_value and self._dates and not self._dates.isdisjoint(dates_in(part)):
+                    return Hit("known-date", in_number=True)
                 squeezed = squeeze(part)
                 if any(word in squeezed for word in self._long):
                     return Hit("known-identifier", in_number=True)
@@ -251,10 +270,10 @@ class Searcher:
         return long_enough and self._words[word] != Kind.FOLDER and not is_clinical_term(word)
 
     def _in_decimal(self, value: bytes) -> Hit | None:
-        if not self._numbers:
-            return None
         for part in value.decode("latin-1").split("\\"):
             whole = part.strip(" \0+-").partition(".")[0]
+            if len(whole) == _DATE_DIGITS and whole in self._dates:
+                return Hit("known-date", in_number=True)
             if whole in self._numbers or whole.lstrip("0") in self._numbers:
                 return Hit("known-identifier", in_number=True)
         return None

@@ -10,6 +10,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
 from sendit.deid.release_content import Key, vr_of
 
 RETAIN_UIDS = "retain-uids"
@@ -19,6 +21,7 @@ SAFE_PRIVATE = "retain-safe-private"
 CLEAN_GRAPHICS = "clean-graphics"
 CLEAN_PIXELS = "clean-pixel-data"
 
+_DATES = (FULL_DATES, MODIFIED_DATES)
 _GRAPHIC_TEXT = 0x00700006
 """Cleaned with the sequence around it, of which alone Table E.1-1 speaks."""
 CODE_OF_OPTION = {
@@ -57,7 +60,10 @@ class Profile:
         entry = _attributes().get(f"{tag:08X}") or _repeating(tag)
         if entry is None:
             return ""
-        chosen = {code for option, code in entry["options"].items() if option in self.options}
+        options = entry["options"]
+        if MODIFIED_DATES in options:
+            options = {name: options[name] for name in options if name in _DATES}
+        chosen = {code for option, code in options.items() if option in self.options}
         if "K" in chosen:
             return "K"
         return "C" if chosen else str(entry["basic"])
@@ -71,6 +77,21 @@ class Profile:
             # Cleaned dates are other dates; cleaned text may be what it was.
             return vr_of(key) in ("DA", "DT") and MODIFIED_DATES in self.options
         return action not in ("", "K")
+
+
+@lru_cache(maxsize=64)
+def kept_uids(options: frozenset[str]) -> frozenset[int]:
+    """Return the attributes whose UID an option keeps, such as the class of a device."""
+    profile = Profile(options)
+    tags = (int(name, 16) for name in _attributes() if "X" not in name)
+    return frozenset(
+        tag for tag in tags if profile.action(tag) == "K" and dictionary_is(tag, vr="UI")
+    )
+
+
+def dictionary_is(tag: int, *, vr: str) -> bool:
+    """Return whether an attribute has one VR in the dictionary."""
+    return dictionary_has_tag(tag) and dictionary_VR(tag) == vr
 
 
 @lru_cache(maxsize=256)

@@ -34,6 +34,9 @@ def is_defined(charset: bytes) -> bool:
 
 def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
     """Return the texts that ``value`` may be; the declared character set comes first."""
+    if b"\0" in value.rstrip(b" \0"):
+        apart, together = value.replace(b"\0", b" "), value.replace(b"\0", b"")
+        return (*readings(apart, charset), *readings(together, charset))
     if value.isascii() and b"\x1b" not in value:
         return (value.decode("ascii").rstrip(" \0"),)
     texts = [_declared(value, charset)]

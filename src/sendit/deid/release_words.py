@@ -26,8 +26,8 @@ _LONGEST_WINDOW = 5
 MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
 LINK = re.compile(r"(?:https?|ftp)://\S+|\bwww\.[\w-]+\.\w+", re.IGNORECASE)
 PHONE = re.compile(
-    r"(?<![\w.])\+\d{1,3}[ (./-]{1,2}\d[\d ()/.-]{5,14}\d(?![\w.])"
-    r"|(?<![\w.-])\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}(?![\w.-])"
+    r"(?<![^\W_])(?<!\.)\+\d{1,3}[ (./-]{1,2}\d[\d ()/.-]{5,14}\d(?![\w.])"
+    r"|(?<![^\W_])(?<![.-])\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}(?![\w.-])"
     r"|\b(?:tel|phone|fax|mobile|telefon)\b[.:# ]{1,3}\+?\d[\d ()/.-]{4,}\d",
     re.IGNORECASE,
 )

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 
-from pydicom._dicom_dict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import tag_for_keyword
 
 from sendit.deid.walk import LONG_VRS, SHORT_VRS
@@ -212,4 +212,14 @@ def _keyword(tag: int) -> str:
 
 @lru_cache(maxsize=1)
 def _by_name() -> dict[str, int]:
-    return {entry[2].casefold(): tag for tag, entry in DicomDictionary.items()}
+    """Return tags by name, also as keywords were written before 2011 (``PatientsName``).
+
+    An attribute of a repeating group (``OverlayDescription``) stands for the first one.
+    """
+    found = {
+        keyword.casefold(): int(mask.replace("x", "0"), 16)
+        for mask, (_, _, _, _, keyword) in RepeatersDictionary.items()
+        if keyword
+    }
+    found |= {re.sub(r"\W", "", e[2]).casefold(): tag for tag, e in DicomDictionary.items()}
+    return found | {entry[2].casefold(): tag for tag, entry in DicomDictionary.items()}

@@ -45,8 +45,8 @@ VARIABLES = {
     "jitter": "shift_days",
 }
 """Names behind ``var:`` and what they stand for; the last three are the original sendit's."""
-_SHIFTED = "item_timestamp"
-"""The original sendit's word for the shifted date of the attribute itself."""
+_SHIFTED = frozenset(("item_timestamp", "entity_timestamp"))
+"""The original sendit's words for the shifted date of the attribute itself."""
 FUNCTIONS = {
     "uid": "uid",
     "generate_uid": "uid",
@@ -203,7 +203,7 @@ def value_of(text: str) -> Value:
     """
     kind, colon, name = text.partition(":")
     if colon and kind == "var":
-        if name == _SHIFTED:
+        if name in _SHIFTED:
             return Value(From.FUNCTION, "shift")
         if name not in VARIABLES:
             raise ValueError(f'there is no "var:{name}"; allowed: {_listed("var:", VARIABLES)}')

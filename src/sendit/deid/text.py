@@ -127,6 +127,11 @@ class Cleaner:
         finds = self._finder.find(text)
         return [(find.start, find.end) for find in finds if not is_short(find.identifier.letters)]
 
+    def tells(self, text: str) -> list[tuple[int, int]]:
+        """Return where something identifies in a text that stands among bytes."""
+        spans = [*self._dates(text), *find_patterns(text, self._vocabulary), *self._uids(text)]
+        return [*self.places(text), *((span.start, span.end) for span in spans)]
+
     def holds(self, code: str) -> bool:
         """Return whether a distinctive known identifier stands in a code or coded term.
 
