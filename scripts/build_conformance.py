@@ -53,8 +53,9 @@ NOT_DONE = """\
 - Photographs, video, audio, labels and overviews of slides, documents, models and raw data are not
   cleaned but held, each under a reason of its own that a recipe can release.
 - Digital signatures are removed, not made anew.
-- Numbers and coded terms are searched for known identifiers but never rewritten; an instance in
-  which one stands is held (`NUMBER_HIT`).
+- Numbers, codes and the terms of published coding schemes (PS3.16 Table 8-1) are searched for
+  known identifiers but never rewritten; an instance in which one stands is held (`NUMBER_HIT`).
+  The meaning of a site's own code is cleaned like a text.
 
 ## Beyond the profile
 

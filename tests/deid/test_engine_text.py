@@ -5,6 +5,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from sendit.deid import Engine, Recipe
+from sendit.errors import Held
 from tests.deid.engines import deidentified, identities_for
 from tests.support.make_study import make_instance, write_instance
 
@@ -223,3 +224,42 @@ def test_result_of_one_instance_does_not_depend_on_another(tmp_path: Path, prese
     alone.deidentify_to(second, tmp_path / "a.dcm")
 
     assert (tmp_path / "a.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()
+
+
+def coded(scheme: str | None, meaning: str, value: str = "XA12") -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodeMeaning = value, meaning
+    if scheme is not None:
+        code.CodingSchemeDesignator = scheme
+    return code
+
+
+@pytest.mark.parametrize("scheme", ["99RIS", "L", "KIS", None])
+def test_what_a_sites_own_code_means_is_cleaned(tmp_path: Path, scheme: str | None) -> None:
+    codes = [
+        coded("DCM", "Head"),
+        coded(scheme, "MR head of Sandpiper"),
+        coded(scheme, "Sandpiper"),
+    ]
+    after, report = result_of(tmp_path, ProcedureCodeSequence=codes)
+
+    meanings = [code.CodeMeaning for code in after.ProcedureCodeSequence]
+    assert meanings == ["Head", "MR head of *", "REMOVED"]
+    assert {code.CodeValue for code in after.ProcedureCodeSequence} == {"XA12"}
+    assert report.rules["known-identifier"] == 2
+
+
+def test_published_term_is_never_rewritten(tmp_path: Path) -> None:
+    codes = [coded("99RIS", "Head"), coded("SCT", "Sandpiper disease")]
+
+    with pytest.raises(Held, match="NUMBER_HIT"):
+        result_of(tmp_path, ProcedureCodeSequence=codes)
+
+
+def test_number_of_the_patient_in_a_code_holds_the_image(tmp_path: Path) -> None:
+    with pytest.raises(Held, match="NUMBER_HIT"):
+        result_of(
+            tmp_path,
+            PatientID="77310425",
+            ProcedureCodeSequence=[coded("99RIS", "MR head", value="77310425")],
+        )

@@ -5,8 +5,7 @@ An answer that was kept is used again; without an answer the batch does not go o
 
 from django.db import transaction
 
-from sendit.deid import PERSON_FIELDS, persons_in, read_header
-from sendit.deid.identities import Identities, Identity
+from sendit.deid import Identities, Identity, KnownValue, read_header
 from sendit.errors import IdentityError
 from sendit.identity import (
     IdentityRequest,
@@ -33,10 +32,10 @@ def run(work: Work) -> Outcome:
     if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
         return Outcome(Event.IDENTIFIED)
     identity = work.project.identity
-    names: set[str] = set()
+    known: set[KnownValue] = set()
     try:
         request = complete_request(
-            _request(work, names),
+            _request(work, known),
             entity_field=identity.entity_field,
             item_field=identity.item_field,
             on_missing=identity.on_missing,
@@ -52,7 +51,7 @@ def run(work: Work) -> Outcome:
                 [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
                 for key, answer in sorted(answers.items())
             ],
-            names=sorted(names),
+            names=[list(value) for value in sorted(known)],
         )
     return Outcome(Event.IDENTIFIED)
 
@@ -64,12 +63,12 @@ def identities_of(work: Work) -> Identities:
         answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
         uid_key=derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid"),
         entity_field=work.project.identity.entity_field,
-        names=frozenset(kept.names),
+        known=frozenset((tag, vr, text) for tag, vr, text in kept.names),
     )
 
 
-def _request(work: Work, names: set[str]) -> IdentityRequest:
-    """Return the request, and add everybody whom the headers name to ``names``."""
+def _request(work: Work, known: set[KnownValue]) -> IdentityRequest:
+    """Return the request, and add what the headers say of persons to ``known``."""
     identity = work.project.identity
     patients: dict[str, dict[str, StudyRequest]] = {}
     birth_dates: dict[str, str] = {}
@@ -78,12 +77,12 @@ def _request(work: Work, names: set[str]) -> IdentityRequest:
         identity.item_field,
         "PatientBirthDate",
         *ITEM_DATES,
-        *PERSON_FIELDS,
     )
     numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
     for nr in numbers.order_by("nr"):
-        header = read_header(work.workspace.original(work.batch_id, nr), fields=fields)
-        names |= persons_in(header)
+        original = work.workspace.original(work.batch_id, nr)
+        header = read_header(original, fields=fields, knowledge=True)
+        known |= header.known
         patient = header.values[identity.entity_field]
         study = StudyRequest(
             study_instance_uid=header.study_instance_uid,
