@@ -28,9 +28,11 @@ test: check  ## check, then the whole test suite (installs missing servers when 
 	$(BIN)/python -m tests.support.system
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
-bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline and other tools (BENCH="--quick")
+bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline, other tools, and sending (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
 	PYTHONPATH=src:. $(BIN)/python -m benchmarks.ledger
+	$(BIN)/python -m tests.support.system
+	$(BIN)/python -m benchmarks.delivery $(filter --quick,$(BENCH)) $(DELIVERY)
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
 	$(BIN)/python -m benchmarks.audit $(AUDIT)

@@ -15,7 +15,7 @@ from sendit.identity.http_json import Line
 from sendit.identity.registry import build, options_model
 from sendit.identity.rest import Rest
 from tests.contracts.identity_services import SITE_KEY, IdentityContract, ask, make_context
-from tests.support.certificates import make_certificate, server_context
+from tests.support.certificates import Authority, server_context
 from tests.support.dasher import JITTER, Dasher, Reply, dasher
 
 
@@ -449,11 +449,13 @@ def test_a_date_that_is_missing_is_left_out(there: Dasher, secrets: Path) -> Non
 
 
 def test_tls_is_used_and_checked(tmp_path: Path) -> None:
-    certificate, key = make_certificate(tmp_path)
-    with dasher(tls=server_context(certificate, key)) as there:
+    authority = Authority(tmp_path)
+    with dasher(tls=server_context(authority.issue("server"))) as there:
         secrets = there.write_secrets(tmp_path / "secrets.json")
         options = {"url": there.url, "secrets_file": str(secrets)}
-        trusting = build("rest", {**options, "ca_file": str(certificate)}, context=make_context())
+        trusting = build(
+            "rest", {**options, "ca_file": str(authority.certificate)}, context=make_context()
+        )
 
         assert trusting.identify(ask(*ONE)).of("A-1", "1.2.1").shift_days == JITTER
         with pytest.raises(IdentityError, match="not one that this machine trusts"):

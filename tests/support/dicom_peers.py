@@ -102,7 +102,11 @@ def have(*names: str) -> bool:
 
 @contextmanager
 def running_orthanc(
-    folder: Path, *, environ: Mapping[str, str] | None = None, **configuration: object
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    reports_by_tls: bool = False,
+    **configuration: object,
 ) -> Iterator[OrthancServer]:
     """Start an Orthanc with its defaults, and further ``configuration``; stop it afterwards."""
     http_port, dicom_port, report_port = free_ports(3)
@@ -118,7 +122,14 @@ def running_orthanc(
         "RemoteAccessAllowed": False,
         "Plugins": [find_program("libOrthancDicomWeb.so")],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-        "DicomModalities": {"sendit": ["SENDIT", "127.0.0.1", report_port]},
+        "DicomModalities": {
+            "sendit": {
+                "AET": "SENDIT",
+                "Host": "127.0.0.1",
+                "Port": report_port,
+                "UseDicomTls": reports_by_tls,
+            }
+        },
         "StorageCommitmentReportsSize": 100,
         "LuaScripts": [str(folder / "filter.lua")],
         # What it has just stored it would otherwise answer from memory, not from its disk.
@@ -181,3 +192,61 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
                 return
         time.sleep(0.02)
     raise RuntimeError(f"{process.args!r} does not listen on {port}")
+
+
+@dataclass(frozen=True, slots=True)
+class DcmtkServer:
+    """A running ``dcmqrscp`` or ``storescp``."""
+
+    port: int
+    ae: str
+    storage: Path
+
+    def files(self) -> list[Path]:
+        """Return what it has stored."""
+        return sorted(path for path in self.storage.iterdir() if path.name != "index.dat")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for path in self.storage.iterdir():
+            path.unlink()
+
+
+QUERY_RETRIEVE = """\
+NetworkTCPPort = {port}
+MaxPDUSize = 16384
+MaxAssociations = {associations}
+HostTable BEGIN
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+ARCHIVE {storage} RW (1000, 1024mb) ANY
+AETable END
+"""
+
+
+@contextmanager
+def running_dcmqrscp(folder: Path, *, associations: int = 16) -> Iterator[DcmtkServer]:
+    """Start DCMTK's archive with its defaults."""
+    storage = folder / "storage"
+    storage.mkdir(parents=True)
+    (port,) = free_ports(1)
+    configuration = folder / "dcmqrscp.cfg"
+    configuration.write_text(
+        QUERY_RETRIEVE.format(port=port, storage=storage, associations=associations)
+    )
+    command = [find_program("dcmqrscp") or "", "-c", str(configuration)]
+    with running(command, folder=folder, ports=[port]):
+        yield DcmtkServer(port, "ARCHIVE", storage)
+
+
+@contextmanager
+def running_storescp(folder: Path, *options: str) -> Iterator[DcmtkServer]:
+    """Start DCMTK's receiver with its defaults, and further options."""
+    storage = folder / "storage"
+    storage.mkdir(parents=True)
+    (port,) = free_ports(1)
+    command = [find_program("storescp") or "", "--fork", "-od", str(storage), *options, str(port)]
+    with running(command, folder=folder, ports=[port]):
+        yield DcmtkServer(port, "STORESCP", storage)

@@ -1,12 +1,20 @@
 """Real servers on loopback, one of each for a test run (for each xdist worker); a browser."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support.dicom_peers import OrthancServer, have, running_orthanc
+from tests.support.dicom_peers import (
+    DcmtkServer,
+    OrthancServer,
+    have,
+    running_dcmqrscp,
+    running_orthanc,
+    running_storescp,
+)
 from tests.support.stores import PostgreSQL, Redis
 from tests.support.system import find_program
 
@@ -101,6 +109,30 @@ def orthanc(orthanc_server: OrthancServer) -> OrthancServer:
     """Return an Orthanc that holds nothing."""
     orthanc_server.clear()
     return orthanc_server
+
+
+@pytest.fixture(scope="session")
+def dcmqrscp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DcmtkServer]:
+    """Return DCMTK's archive; see ``dcmqrscp``."""
+    if not have("dcmqrscp"):
+        pytest.skip("DCMTK is not installed")
+    with running_dcmqrscp(tmp_path_factory.mktemp("dcmqrscp")) as server:
+        yield server
+
+
+@pytest.fixture
+def dcmqrscp(dcmqrscp_server: DcmtkServer) -> DcmtkServer:
+    """Return an archive of DCMTK that holds nothing."""
+    dcmqrscp_server.clear()
+    return dcmqrscp_server
+
+
+@pytest.fixture
+def storescp(tmp_path: Path) -> Callable[..., AbstractContextManager[DcmtkServer]]:
+    """Return a function that starts DCMTK's ``storescp`` with the options that a test needs."""
+    if not have("storescp"):
+        pytest.skip("DCMTK is not installed")
+    return lambda *options: running_storescp(tmp_path / "storescp", *options)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ PROGRAMS = (
     Program("Orthanc", "orthanc", "orthanc"),
     Program("libOrthancDicomWeb.so", "orthanc-dicomweb", "orthanc"),
     Program("dcmqrscp", "dcmtk", "dcmqrscp"),
+    Program("storescp", "dcmtk", "storescp"),
 )
 
 

@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,15 +25,16 @@ ANSWERS = {"error 500": 500, "full": 507, "expired credentials": 401}
 class TroubledHttp:
     """The proxy; ``url`` takes the place of the server's."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None) -> None:
         self._upstream = urlsplit(upstream).netloc
+        self._tls = tls
         self._passed = threading.Event()
         self.trouble = ""
         self._serve(0)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     @contextmanager
     def troubled(self, trouble: str) -> Iterator[None]:
@@ -73,7 +75,14 @@ class TroubledHttp:
             daemon_threads = True
             block_on_close = False
 
+            def handle_error(self, *_: object) -> None:
+                """Say nothing of callers who go away, or have no certificate."""
+
         self._server = Server(("127.0.0.1", port), Handler)
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

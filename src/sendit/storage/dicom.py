@@ -34,7 +34,7 @@ from sendit.storage.dicom_store import store
 from sendit.storage.outgoing import (
     Failure,
     digests_of,
-    local_digests,
+    own_head,
     require_same_package,
     settle,
 )
@@ -145,11 +145,12 @@ class Dicom:
             item = by_uid.get(came.sop_instance_uid)
             if item is None or came.transfer_syntax_uid != item.meta.transfer_syntax_uid:
                 return False
-            same = came.data_sha256 == local_digests(item.outgoing).data_sha256
+            same = came.own_sha256 == item.outgoing.sha256
             return same or same_data_set(item.outgoing, came.content)
 
         syntaxes = sorted({item.syntax for item in items})
-        verdicts = retrieve(peer, series, syntaxes, judge, traffic=traffic)
+        heads = {item.uid: own_head(item.outgoing) for item in items}
+        verdicts = retrieve(peer, series, syntaxes, judge, heads=heads, traffic=traffic)
         return {
             item.key: Stored(peer.called_ae)
             if verdicts.get(item.uid)

@@ -50,8 +50,8 @@ class Came:
 
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data_sha256: str
-    """Of its data set, in hexadecimal."""
+    own_sha256: str
+    """Of its data set behind the head of our own file, in hexadecimal."""
     content: IO[bytes] = field(repr=False)
     """Its data set; gone after it was judged."""
 
@@ -83,11 +83,18 @@ def find(peer: Peer, series: Series, *, traffic: Traffic) -> Sequence[str]:
 
 
 def retrieve(
-    peer: Peer, series: Series, syntaxes: Sequence[Syntax], judge: Judge, *, traffic: Traffic
+    peer: Peer,
+    series: Series,
+    syntaxes: Sequence[Syntax],
+    judge: Judge,
+    *,
+    heads: Mapping[str, bytes],
+    traffic: Traffic,
 ) -> Mapping[str, bool]:
     """Have a Series sent to us and return what ``judge`` says of each instance, by its UID.
 
-    Only what comes in one of ``syntaxes`` is asked for, so that nobody transcodes on the way.
+    ``heads`` are what stands before the data set in our own file of each.  Only what comes in
+    one of ``syntaxes`` is asked for, so that nobody transcodes on the way.
 
     Raises
     ------
@@ -97,7 +104,7 @@ def retrieve(
     proposed = [(GET, IMPLICIT), *syntaxes[: MAX_CONTEXTS - 1]]
     classes = sorted({abstract for abstract, _ in syntaxes})
     with (
-        closing(_Received(judge)) as received,
+        closing(_Received(judge, heads)) as received,
         associate(peer, proposed, traffic=traffic, we_receive=classes) as association,
     ):
         context_id = _require(association, (GET, IMPLICIT), "C-GET (Study Root)")
@@ -144,14 +151,17 @@ def echo(peer: Peer, *, traffic: Traffic, needs: Sequence[tuple[Syntax, str]]) -
 class _Received:
     """The instances that come in, each judged when it is here and then forgotten."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, heads: Mapping[str, bytes]) -> None:
         self.verdicts: dict[str, bool] = {}
         self._judge = judge
+        self._heads = heads
         self._begin()
 
     def take(self, command: Mapping[int, bytes], fragment: bytes) -> None:
         """Take a piece of a data set; only of C-STORE is it an instance."""
         if number(command, FIELD) == C_STORE:
+            if not self._content.tell():
+                self._digest.update(self._heads.get(uid(command, AFFECTED_INSTANCE), b""))
             self._digest.update(fragment)
             self._content.write(fragment)
 

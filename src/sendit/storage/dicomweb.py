@@ -53,8 +53,8 @@ from sendit.storage.outgoing import (
     Failure,
     Outgoing,
     digests_of,
-    local_digests,
     outgoing,
+    own_head,
     require_same_package,
     settle,
 )
@@ -261,18 +261,17 @@ class DicomWeb:
 
     def _difference(self, item: Outgoing, place: str, traffic: Traffic) -> str:
         """Return what is other at the server than here, in words; empty if nothing is."""
-        expected = local_digests(item).data_sha256
         if not self.proves_content:
             answer = self._client.request(
                 "GET", f"{place}/metadata", headers=_JSON, traffic=traffic
             )
             names = differences(item.file, answer.body, may_change=self._may_change)
             return f"has other values there than were sent: {', '.join(names)}" if names else ""
-        fetched = self._fetch(place, traffic)
+        fetched = self._fetch(place, traffic, own_head(item))
         if fetched is None:
             return "is listed there, but cannot be fetched"
         with fetched.content:
-            same = fetched.data_sha256 == expected or same_file(item, fetched.content)
+            same = fetched.own_sha256 == item.sha256 or same_file(item, fetched.content)
         return "" if same else "has other content there than was sent"
 
     def _is_there(self, place: str, traffic: Traffic) -> bool:
@@ -281,13 +280,13 @@ class DicomWeb:
             fetched.content.close()
         return fetched is not None
 
-    def _fetch(self, place: str, traffic: Traffic) -> Fetched | None:
+    def _fetch(self, place: str, traffic: Traffic, head: bytes = b"") -> Fetched | None:
         with self._client.stream(
             "GET", place, headers=_WHOLE, traffic=traffic, allowed=(404, 410)
         ) as response:
             if response.status in (404, 410):
                 return None
-            return read_instance(response, traffic, url=self.location)
+            return read_instance(response, traffic, url=self.location, own_head=head)
 
     def _remove(self, key: str, receipt: Receipt, traffic: Traffic) -> str:
         """Remove one instance and return why it is left, if it is."""

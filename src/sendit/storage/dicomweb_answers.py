@@ -40,8 +40,8 @@ class Fetched:
 
     sha256: str
     """Of the file, in hexadecimal."""
-    data_sha256: str
-    """Of the data set alone, without preamble and File Meta Information."""
+    own_sha256: str
+    """Of its data set behind the head of our own file."""
     content: IO[bytes] = field(repr=False)
     """The file; gone when it is closed."""
 
@@ -85,7 +85,9 @@ def read_instance_uids(answer: Answer) -> list[str]:
     return [uid for item in document if (uid := _value(item, "00080018"))]
 
 
-def read_instance(response: HTTPResponse, traffic: Traffic, *, url: str) -> Fetched:
+def read_instance(
+    response: HTTPResponse, traffic: Traffic, *, url: str, own_head: bytes = b""
+) -> Fetched:
     """Read one instance of an answer to WADO-RS, of any size, and return it.
 
     Raises
@@ -95,7 +97,7 @@ def read_instance(response: HTTPResponse, traffic: Traffic, *, url: str) -> Fetc
     sendit.errors.TargetError
         When the answer is none.
     """
-    whole, data = hashlib.sha256(), hashlib.sha256()
+    whole, data = hashlib.sha256(), hashlib.sha256(own_head)
     head: bytes | None = b""
     content = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the caller closes it
     for block in _part(response, url):

@@ -199,7 +199,7 @@ class HttpClient:
                     password=options.client_key_password.get_secret_value(),
                 )
             except OSError as error:
-                raise TargetError(
+                raise TargetRefused(
                     f"The certificates for {self.url} cannot be used ({_reason(error)}); see "
                     "ca_file, client_certificate and client_key of the target."
                 ) from None

@@ -31,7 +31,7 @@ from sendit.storage.outgoing import (
     Failure,
     Outgoing,
     digests_of,
-    local_digests,
+    local_md5,
     outgoing,
     outgoing_identified,
     read_meta,
@@ -192,9 +192,7 @@ class Orthanc:
         return Stored(place=there[0], digest=found)
 
     def _expected(self, item: Outgoing) -> str:
-        return (
-            f"sha256:{item.sha256}" if self._proof == "file" else f"md5:{local_digests(item).md5}"
-        )
+        return f"sha256:{item.sha256}" if self._proof == "file" else f"md5:{local_md5(item)}"
 
     def _digest(self, orthanc_id: str, traffic: Traffic) -> str:
         """Return the digest of what Orthanc holds, after it was read there; empty if it is bad."""

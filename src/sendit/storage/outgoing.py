@@ -57,16 +57,6 @@ class Failure:
     """What the target said of it, and the remedy; continues "instance 2.25.… "."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalDigests:
-    """Digests of one file, in hexadecimal, from one reading of it."""
-
-    md5: str
-    sha256: str
-    data_sha256: str
-    """Of the data set alone, without preamble and File Meta Information."""
-
-
 def outgoing(package: Package) -> Sequence[Outgoing]:
     """Return the files of a de-identified package."""
     return [
@@ -153,30 +143,53 @@ def read_meta(item: Outgoing) -> FileMeta:
     return FileMeta(sop_class, sop_instance, transfer_syntax, end)
 
 
-def local_digests(item: Outgoing) -> LocalDigests:
-    """Read a file once and return its digests.
+def own_head(item: Outgoing) -> bytes:
+    """Return preamble and File Meta Information of a file.
+
+    A data set that came back, behind this head, has the SHA-256 of the file if it is the same.
+    """
+    with item.file.open("rb") as stream:
+        return stream.read(read_meta(item).data_start)
+
+
+def local_md5(item: Outgoing) -> str:
+    """Return the MD5 of a file, in hexadecimal, after making sure that it is what was packed.
 
     Raises
     ------
     sendit.errors.VerificationFailed
         When the file here is not what the package says it is.
     """
-    start = read_meta(item).data_start
-    whole, data, md5 = hashlib.sha256(), hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with item.file.open("rb", buffering=0) as stream:
-        head = stream.read(start)
-        whole.update(head)
-        md5.update(head)
         while block := stream.read(_BLOCK):
-            whole.update(block)
+            sha256.update(block)
             md5.update(block)
-            data.update(block)
-    if whole.hexdigest() != item.sha256:
-        raise VerificationFailed(
-            f"The file of instance {item.key} has changed here since it was made; nothing can be "
-            "proven by it. Check the disk, then process the batch again."
-        )
-    return LocalDigests(md5.hexdigest(), whole.hexdigest(), data.hexdigest())
+    if sha256.hexdigest() != item.sha256:
+        raise changed_here(item)
+    return md5.hexdigest()
+
+
+def require_unchanged(item: Outgoing) -> None:
+    """Return if the file is what was packed.
+
+    Raises
+    ------
+    sendit.errors.VerificationFailed
+        When it is not.
+    """
+    with item.file.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != item.sha256:
+            raise changed_here(item)
+
+
+def changed_here(item: Outgoing) -> VerificationFailed:
+    """Return the error about a file that is not what was packed."""
+    return VerificationFailed(
+        f"The file of instance {item.key} has changed here since it was made; nothing can be "
+        "proven by it. Check the disk, then process the batch again.",
+        failures={item.key: "has changed here since it was made"},
+    )
 
 
 def data_start(head: bytes) -> int:

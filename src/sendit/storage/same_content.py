@@ -18,7 +18,7 @@ from pydicom.filereader import dcmread, read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from sendit.storage.outgoing import Outgoing, read_meta
+from sendit.storage.outgoing import Outgoing, read_meta, require_unchanged
 
 IN_MEMORY: Final = 1 << 22
 """Bytes of an instance that comes back which are held in memory; more lie in a file."""
@@ -73,6 +73,7 @@ def same_data_set(item: Outgoing, theirs: IO[bytes]) -> bool:
 def _same_as(item: Outgoing, other: Dataset) -> bool:
     if item.size > _MOST:
         return False
+    require_unchanged(item)
     try:
         return _same(dcmread(item.file), other)
     except _UNREADABLE:
