@@ -339,7 +339,7 @@ def test_code_that_is_no_code_is_read_like_a_text(tmp_path: Path, code: bytes) -
     ("tag", "vr", "value"),
     [
         *((0x00201041, "DS", b"Sandpiper"), (0x00281050, "DS", b"07.04.1939")),
-        *((0x00540073, "DS", b"1939-04-07")),
+        (0x00540073, "DS", b"1939-04-07"),
         *((0x0040A30A, "DS", b"A. Sandpiper"), (0x00080031, "TM", b"1939-04-07")),
     ],
 )
