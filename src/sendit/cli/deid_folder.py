@@ -20,15 +20,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sendit.deid import (
-    PERSON_FIELDS,
     Accept,
     Engine,
     Header,
     Identities,
+    KnownValue,
     Recipe,
     Report,
     normal_id,
-    persons_in,
     read_header,
     screen,
 )
@@ -84,7 +83,7 @@ class _Seen:
     study_date: str = field(repr=False, default="")
     item: str = field(repr=False, default="")
     sop_instance_uid: str = field(repr=False, default="")
-    persons: frozenset[str] = field(repr=False, default=frozenset())
+    known: frozenset[KnownValue] = field(repr=False, default=frozenset())
     report: Report | None = None
     """Set when the file goes no further."""
 
@@ -120,14 +119,7 @@ def _inputs(source: Path) -> Iterator[Path]:
 
 
 def _fields(job: Job) -> tuple[str, ...]:
-    return (
-        job.entity_field,
-        job.item_field,
-        "PatientBirthDate",
-        "StudyDate",
-        ISSUER,
-        *PERSON_FIELDS,
-    )
+    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate", ISSUER)
 
 
 def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) -> _Seen:
@@ -136,7 +128,7 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
         size = path.lstat().st_size
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise Unreadable(Reason.LINK_OUTSIDE, "is a link that leaves the folder")
-        header = read_header(path, fields=fields)
+        header = read_header(path, fields=fields, knowledge=True)
         size = header.size
         screen(header, accept=accept)
         if not normal_id(header.values[fields[0]]):
@@ -160,7 +152,7 @@ def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
         study_date=date,
         study_instance_uid=header.study_instance_uid,
         sop_instance_uid=header.sop_instance_uid,
-        persons=persons_in(header),
+        known=header.known,
     )
 
 
@@ -205,8 +197,8 @@ def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
     complete = complete_request(
         asked, entity_field=job.entity_field, item_field=job.item_field, on_missing="derive"
     )
-    persons = frozenset(name for one in seen for name in one.persons)
-    return replace(job.service.identify(complete), names=persons)
+    known = frozenset(value for one in seen for value in one.known)
+    return replace(job.service.identify(complete), known=known)
 
 
 class _Work:

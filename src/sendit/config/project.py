@@ -26,6 +26,7 @@ from sendit.config.problems import Problem, problems_of, read_partly, refuse
 from sendit.config.project_sections import (
     Accept,
     DeidSettings,
+    DeliverySettings,
     IdentitySettings,
     RetentionSettings,
     TargetSettings,
@@ -58,6 +59,7 @@ class Project(Section):
     accept: Accept = Field(default_factory=Accept)
     identity: IdentitySettings
     deid: DeidSettings = Field(default_factory=DeidSettings)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     targets: tuple[TargetSettings, ...] = ()
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 

@@ -218,6 +218,15 @@ class TargetSettings(Section):
         return storage_registry.create(self.kind, self.options)
 
 
+class DeliverySettings(Section):
+    """`[delivery]`: what is done about content that changed, and series that are not whole."""
+
+    supersede: Literal["hold", "replace", "new-generation"] = "hold"
+    """Changed content of what a target holds: wait for a person, replace it, or keep both."""
+    incomplete_series: Literal["hold", "drop-series", "send-marked"] = "hold"
+    """A series of which an instance is missing: wait, leave it out, or send it marked."""
+
+
 class RetentionSettings(Section):
     """`[retention]`: how long things stay after `DONE`."""
 

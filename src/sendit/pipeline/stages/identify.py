@@ -5,8 +5,7 @@ An answer that was kept is used again; without an answer the batch does not go o
 
 from django.db import transaction
 
-from sendit.deid import PERSON_FIELDS, persons_in, read_header
-from sendit.deid.identities import Identities, Identity
+from sendit.deid import Identities, Identity, KnownValue, read_header
 from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
 from sendit.identity import (
@@ -37,10 +36,10 @@ def run(work: Work) -> Outcome:
     if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
         return Outcome(Event.IDENTIFIED)
     identity = work.project.identity
-    names: set[str] = set()
+    known: set[KnownValue] = set()
     try:
         request = complete_request(
-            _request(work, names),
+            _request(work, known),
             entity_field=identity.entity_field,
             item_field=identity.item_field,
             on_missing=identity.on_missing,
@@ -63,7 +62,7 @@ def run(work: Work) -> Outcome:
                 [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
                 for key, answer in sorted(answers.items())
             ],
-            names=sorted(names),
+            names=[list(value) for value in sorted(known)],
         )
     return Outcome(Event.IDENTIFIED)
 
@@ -75,7 +74,7 @@ def identities_of(work: Work) -> Identities:
         answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
         uid_key=_uid_key(work),
         entity_field=work.project.identity.entity_field,
-        names=frozenset(kept.names),
+        known=frozenset((tag, vr, text) for tag, vr, text in kept.names),
     )
 
 
@@ -100,8 +99,8 @@ def _uid_key(work: Work) -> bytes:
     return derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid")
 
 
-def _request(work: Work, names: set[str]) -> IdentityRequest:
-    """Return the request, and add everybody whom the headers name to ``names``."""
+def _request(work: Work, known: set[KnownValue]) -> IdentityRequest:
+    """Return the request, and add what the headers say of persons to ``known``."""
     identity = work.project.identity
     patients: dict[tuple[str, str], dict[str, StudyRequest]] = {}
     birth_dates: dict[tuple[str, str], str] = {}
@@ -111,12 +110,12 @@ def _request(work: Work, names: set[str]) -> IdentityRequest:
         "PatientBirthDate",
         ISSUER,
         *ITEM_DATES,
-        *PERSON_FIELDS,
     )
     numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
     for nr in numbers.order_by("nr"):
-        header = read_header(work.workspace.original(work.batch_id, nr), fields=fields)
-        names |= persons_in(header)
+        original = work.workspace.original(work.batch_id, nr)
+        header = read_header(original, fields=fields, knowledge=True)
+        known |= header.known
         issuer = header.values[ISSUER] if identity.by_issuer else ""
         patient = (header.values[identity.entity_field], issuer)
         study = StudyRequest(
