@@ -81,7 +81,7 @@ def test_nothing_stands_in_clear_and_a_backup_brings_the_names_back(
     url, environ = "", {}
     text, back_up, put_back = text_of_sqlite, back_up_sqlite, put_back_sqlite
     if database == "postgresql":
-        url = request.getfixturevalue("postgresql_url")
+        url = request.getfixturevalue("postgresql_database")
         environ = {"SENDIT_DATABASE_URL": url}
         text, back_up, put_back = text_of_postgresql, back_up_postgresql, put_back_postgresql
     installation.write_project(LEDGER)

@@ -27,8 +27,8 @@ def test_processes_agree_on_sqlite(tmp_path: Path) -> None:
     assert "100 studies of 30 patients by 4 processes" in allocate(tmp_path)
 
 
-def test_processes_agree_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
-    said = allocate(tmp_path, SENDIT_DATABASE_URL=postgresql_url)
+def test_processes_agree_on_postgresql(tmp_path: Path, postgresql_database: str) -> None:
+    said = allocate(tmp_path, SENDIT_DATABASE_URL=postgresql_database)
 
-    assert said.startswith("ledger, postgresql: ")
+    assert said.startswith("ledger, postgresql: 100 studies")
     assert "0 disagreements" in said
