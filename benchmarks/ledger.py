@@ -5,7 +5,7 @@
     python -m benchmarks.ledger                      # SQLite, in a temporary folder
     SENDIT_DATABASE_URL=postgresql://… python -m benchmarks.ledger
 
-Each process asks batch by batch, one study of one patient, in an order of its own; every
+Each process asks batch by batch, one study of one patient, in an order of its own; every tenth
 study is asked for by two of them, so that they meet.  The answers of all must agree.
 """
 
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sendit-ledger-", dir=arguments.folder) as scratch:
         environ = {**os.environ, "SENDIT_WORK_DIR": scratch}
         worker = [sys.executable, "-m", "benchmarks.ledger", "--studies", str(arguments.studies)]
-        subprocess.run([*worker, "--worker", "-1"], check=True, env=environ)
+        worker += ["--meet", str(arguments.meet)]
+        subprocess.run(
+            [*worker, "--worker", "-1"], check=True, env=environ, stdout=subprocess.DEVNULL
+        )
         began = time.monotonic()
         workers = [
             subprocess.Popen([*worker, "--worker", str(n)], env=environ, stdout=subprocess.PIPE)
@@ -36,6 +40,7 @@ def main() -> int:
         ]
         answers = [json.loads(worker.communicate()[0]) for worker in workers]
         seconds = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     together: dict[str, list[object]] = {}
     disagreed = sum(
         together.setdefault(study, identity) != identity
@@ -47,12 +52,13 @@ def main() -> int:
     kind = os.environ.get("SENDIT_DATABASE_URL", "sqlite:").partition(":")[0]
     print(
         f"ledger, {kind}: {arguments.studies} studies of {_patients(arguments.studies)} patients "
-        f"by {WORKERS} processes in {seconds:.1f} s, {disagreed} disagreements"
+        f"by {WORKERS} processes in {seconds:.1f} s "
+        f"({used.ru_utime + used.ru_stime:.1f} s of CPU), {disagreed} disagreements"
     )
     return int(not whole)
 
 
-def work(number: int, studies: int) -> None:
+def work(number: int, studies: int, meet: int) -> None:
     """Ask for the studies of one worker and print the answers as JSON."""
     # Imported here: the parent needs no Django, and the child only once its folder is named.
     import django  # noqa: PLC0415
@@ -68,7 +74,11 @@ def work(number: int, studies: int) -> None:
     from sendit.records.ledger import DatabaseLedger  # noqa: PLC0415
 
     key = prepare(settings.SENDIT).site
-    mine = [n for n in range(studies) if number in (n % WORKERS, (n + 1) % WORKERS)]
+    mine = [
+        n
+        for n in range(studies)
+        if number == n % WORKERS or (n % meet == 0 and number == (n + 1) % WORKERS)
+    ]
     random.Random(number).shuffle(mine)
     context = IdentityContext(key, "bench", "bench", ledger=DatabaseLedger())
     service = build("ledger", {}, context=context)
@@ -89,11 +99,12 @@ def _patients(studies: int) -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--meet", type=int, default=10, help="of so many, one is asked for twice")
     parser.add_argument("--folder", type=Path, default=None, help="where the database lies")
     parser.add_argument("--worker", type=int, default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker is not None:
-        work(arguments.worker, arguments.studies)
+        work(arguments.worker, arguments.studies, arguments.meet)
         sys.exit(0)
     return arguments
 

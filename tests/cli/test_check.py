@@ -5,8 +5,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from pytest_django.fixtures import Settings
 
-from tests.support.installation import Installation
+from sendit.records.ledger_tables import IdentityHistory
+from tests.support.installation import PROJECT, Installation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_this_process")]
 
@@ -39,3 +41,53 @@ def test_check_tells_what_does_not_work(installation: Installation) -> None:
     assert [check["what"] for check in told["checks"] if not check["ok"]] == [
         "project demo: target out"
     ]
+
+
+REAL_TIME = "project demo: dates: studies are sent on as they come"
+
+
+@pytest.mark.parametrize(
+    ("first", "rest", "warns"),
+    [
+        ("", "", True),
+        ('hold_releases = "30 days"\n', "", False),
+        ('send = "manual"\n', "", False),
+        ("", 'options = ["retain-longitudinal-full-dates"]\n', False),
+    ],
+    ids=["at once", "held", "by hand", "dates as they are"],
+)
+def test_check_warns_that_real_time_gives_the_shift_away(
+    installation: Installation, settings: Settings, first: str, rest: str, warns: bool
+) -> None:
+    installation.write_project(first + PROJECT.replace("[deid]\n", f"[deid]\n{rest}"))
+    settings.SENDIT = installation.configuration()
+    out = StringIO()
+
+    call_command("check", "--json", stdout=out)
+
+    told = json.loads(out.getvalue())
+    assert told["ok"]
+    assert any(one.startswith(REAL_TIME) for one in told["warnings"]) == warns
+
+
+def test_check_tells_of_another_identity_service(
+    installation: Installation, settings: Settings
+) -> None:
+    IdentityHistory.objects.create(project="demo", namespace="demo", kind="ledger")
+    settings.SENDIT = installation.configuration()
+    out = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("check", stdout=out)
+
+    assert 'named patients by identity.kind = "ledger"' in out.getvalue()
+
+
+def test_check_warns_of_another_namespace(installation: Installation, settings: Settings) -> None:
+    IdentityHistory.objects.create(project="demo", namespace="before", kind="keyed")
+    settings.SENDIT = installation.configuration()
+    out = StringIO()
+
+    call_command("check", stdout=out)
+
+    assert 'warning: it was "before" before' in out.getvalue()

@@ -4,13 +4,22 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from sendit.errors import UsageError
+from sendit.errors import IdentityError, UsageError
+from sendit.pipeline.preparation import prepare
 from sendit.records.audit_tables import AuditEntry
-from sendit.records.ledger_tables import LedgerId, LedgerItem, LedgerPatient, LedgerUid
-from sendit.records.models import Batch, BatchIdentifiers
+from sendit.records.ledger_tables import (
+    LedgerId,
+    LedgerItem,
+    LedgerNamespace,
+    LedgerPatient,
+    LedgerUid,
+)
+from sendit.records.models import BatchIdentifiers
+from sendit.records.provider import require_same
 from sendit.terms import Status
 from tests.pipeline.line import Line, make_line
 from tests.support.installation import PROJECT, Installation
+from tests.support.make_study import make_study
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LEDGER = PROJECT.replace("[identity]", '[identity]\nkind = "ledger"\nkeep_uids = true') + (
@@ -52,11 +61,37 @@ def test_a_closed_project_leads_nobody_back_and_names_nobody(
     line.installation.add_study("ACC2", n_series=1)
     batch = line.run("ACC2")
     assert (batch.status, batch.stage) == (Status.ERROR, "identify")
-    assert "were destroyed" in batch.errors[-1]["message"]
+    assert "was closed with its project" in batch.errors[-1]["message"]
     assert AuditEntry.objects.get().action == "project close"
-    Batch.objects.all().delete()
+    LedgerNamespace.objects.all().delete()  # as in a database made anew
+    line.installation.add_study("ACC3", n_series=1)
+    assert "was closed with its project" in line.run("ACC3").errors[-1]["message"]
+    marks = line.configuration.settings.keys.site_file.with_name("closed.namespaces")
+    assert marks.read_text() == "demo\n"
+
+
+def test_a_project_is_closed_once(line: Line) -> None:
+    close()
+
     with pytest.raises(UsageError, match="was closed on"):
         close()
+    with pytest.raises(IdentityError, match="were destroyed"):
+        require_same(line.configuration.projects["demo"])
+
+
+def test_a_folder_of_a_closed_project_is_not_de_identified(
+    installation: Installation, in_this_process: Any
+) -> None:
+    prepare(in_this_process)
+    close()
+    make_study(installation.root / "in")
+    words = ("in", "clean", "--project", str(installation.projects / "demo.toml"))
+
+    done = installation.run("deid", *words)
+
+    assert done.returncode == 1
+    assert "was closed with its project" in done.stderr
+    assert not list(installation.root.glob("clean/**/*.dcm"))
 
 
 def test_a_namespace_that_is_still_needed_is_not_closed(line: Line, settings: Any) -> None:

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STUDIES = "300"
+WORDS = ("--studies", "100", "--meet", "1")
 
 
 def allocate(tmp_path: Path, **environ: str) -> str:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SENDIT_")}
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ledger", "--studies", STUDIES, "--folder", tmp_path],
+        [sys.executable, "-m", "benchmarks.ledger", *WORDS, "--folder", tmp_path],
         cwd=tmp_path,
         env={**inherited, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **environ},
         capture_output=True,
@@ -24,11 +24,11 @@ def allocate(tmp_path: Path, **environ: str) -> str:
 
 
 def test_processes_agree_on_sqlite(tmp_path: Path) -> None:
-    assert "300 studies of 90 patients by 4 processes" in allocate(tmp_path)
+    assert "100 studies of 30 patients by 4 processes" in allocate(tmp_path)
 
 
-def test_processes_agree_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
-    said = allocate(tmp_path, SENDIT_DATABASE_URL=postgresql_url)
+def test_processes_agree_on_postgresql(tmp_path: Path, postgresql_database: str) -> None:
+    said = allocate(tmp_path, SENDIT_DATABASE_URL=postgresql_database)
 
-    assert said.startswith("ledger, postgresql: ")
+    assert said.startswith("ledger, postgresql: 100 studies")
     assert "0 disagreements" in said

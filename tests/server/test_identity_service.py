@@ -312,9 +312,9 @@ def test_many_processes_that_ask_for_the_same_new_patients_agree(
     assert len(set(answers)) == 1
 
 
-def test_many_processes_agree_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
+def test_many_processes_agree_on_postgresql(tmp_path: Path, postgresql_database: str) -> None:
     installation = write_installation(tmp_path)
-    with identity_service(installation, SENDIT_DATABASE_URL=postgresql_url) as service:
+    with identity_service(installation, SENDIT_DATABASE_URL=postgresql_database) as service:
         answers = run_many(service, service.issue(), 1000)
 
     assert len(json.loads(answers[0])) == 36

@@ -1,9 +1,11 @@
 """Real servers on loopback, one of each for a test run (for each xdist worker); a browser."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -93,6 +95,16 @@ def faketime() -> dict[str, str]:
     if not found:
         pytest.skip("faketime is not installed")
     return {"LD_PRELOAD": str(found[0]), "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[str]:
+    """Return the address of a database of that server that only one test uses."""
+    name = f"sendit_{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        yield f"{postgresql_url.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sendit.cli.arguments import add_common
 from sendit.cli.deid_folder import Entry, Job, deidentify_folder
-from sendit.config.keys import site_key
+from sendit.config.keys import require_open, site_key
 from sendit.config.load import DEFAULT_PROJECT, load, load_project
 from sendit.deid import Accept, Recipe, Totals
 from sendit.deid.files import part_path
@@ -134,6 +134,7 @@ def _job(words: argparse.Namespace) -> Job:
         service = build("keyed", {}, context=context)
         return Job(recipe=Recipe.resolve(), accept=Accept(), service=service, **places)
     project = load_project(words.project)
+    require_open(configuration.settings, project.identity.namespace)
     return Job(
         recipe=project.recipe(),
         accept=project.accept.rules(),

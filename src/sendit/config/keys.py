@@ -102,6 +102,59 @@ def add_field_key(settings: Settings) -> None:
         ) from None
 
 
+def require_open(settings: Settings, namespace: str) -> None:
+    """Return if keys may be derived for a namespace.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When its project was closed: the mark lies beside the site key, since that key would
+        make the same names again whatever becomes of the database.
+    """
+    if _is_closed(_marks(settings), namespace):
+        raise KeyProblem(
+            f'Namespace "{namespace}" was closed with its project; nobody is named in it again. '
+            "Use another namespace."
+        )
+
+
+def mark_closed(settings: Settings, namespace: str) -> None:
+    """Let no key be derived for a namespace again.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When the mark cannot be written.
+    """
+    path = _marks(settings)
+    if _is_closed(path, namespace):
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(f"{namespace}\n")
+            stream.flush()
+            os.fsync(descriptor)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise KeyProblem(
+            f"{path} cannot be written ({error.strerror}). Make its folder writable."
+        ) from None
+
+
+def _marks(settings: Settings) -> Path:
+    return settings.keys.site_file.with_name("closed.namespaces")
+
+
+def _is_closed(path: Path, namespace: str) -> bool:
+    try:
+        return namespace in path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise KeyProblem(f"{path} cannot be read ({error.strerror}).") from None
+
+
 def _keys(kind: _Kind, path: Path, *, history: bool, known: str | None) -> Sequence[bytes]:
     if not history and known is None and not path.exists():
         _make(path, _new(kind))

@@ -9,7 +9,7 @@ at the same time: names are drawn under the namespace's lock, after a second loo
 import hmac
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,6 +19,7 @@ from sendit.identity.keys import derive
 from sendit.identity.matching import Matching
 from sendit.identity.store import (
     Custom,
+    KnownItem,
     KnownPatient,
     LedgerStore,
     NewItem,
@@ -133,8 +134,7 @@ class Allocator:
         if not self._is_whole(asked, found):
             with self._store.open(self._namespace) as ledger:
                 # Another look: somebody else may have named them meanwhile.
-                self._complete(ledger, asked, ledger.find(*wanted))
-                found = ledger.find(*wanted)
+                found = self._complete(ledger, asked, ledger.find(*wanted))
         return [found[self._digests.patient(one.patient)] for one in asked]
 
     def _wanted(self, asked: Sequence[AskedPatient]) -> tuple[Sequence[str], Sequence[str]]:
@@ -159,7 +159,8 @@ class Allocator:
         ledger: OpenLedger,
         asked: Sequence[AskedPatient],
         found: Mapping[str, KnownPatient],
-    ) -> None:
+    ) -> Mapping[str, KnownPatient]:
+        """Name whom nobody has named, and return everybody."""
         strangers, new_items = self._missing(asked, found)
         names = self._names(ledger, len(strangers) + len(new_items))
         patients = [
@@ -177,7 +178,30 @@ class Allocator:
             for (patient, digest), one in new_items.items()
         ]
         ledger.add(patients, items)
-        self._replace_custom(ledger, asked, found)
+        if self._replace_custom(ledger, asked, found):
+            return ledger.find(*self._wanted(asked))
+        return self._together(found, patients, items)
+
+    def _together(
+        self,
+        found: Mapping[str, KnownPatient],
+        patients: Sequence[NewPatient],
+        items: Sequence[NewItem],
+    ) -> Mapping[str, KnownPatient]:
+        """Return who was known and who is now, each with the new items."""
+        everybody = dict(found)
+        for one in patients:
+            everybody[one.digest] = KnownPatient(0, one.suid, one.shift_days, one.custom)
+        new: dict[object, dict[str, KnownItem]] = {}
+        for item in items:
+            owner = everybody[item.patient].number or item.patient
+            new.setdefault(owner, {})[item.digest] = KnownItem(item.suid, item.custom)
+        return {
+            digest: replace(
+                patient, items={**patient.items, **new.get(patient.number or digest, {})}
+            )
+            for digest, patient in everybody.items()
+        }
 
     def _missing(
         self, asked: Sequence[AskedPatient], found: Mapping[str, KnownPatient]
@@ -204,7 +228,8 @@ class Allocator:
         ledger: OpenLedger,
         asked: Sequence[AskedPatient],
         found: Mapping[str, KnownPatient],
-    ) -> None:
+    ) -> bool:
+        """Replace custom fields that came with other values; say whether there were any."""
         patients: dict[str, Custom] = {}
         items: dict[tuple[str, str], Custom] = {}
         for one in asked:
@@ -221,6 +246,7 @@ class Allocator:
                     items[patient, digest] = custom
         if patients or items:
             ledger.set_custom(patients, items)
+        return bool(patients or items)
 
     def _names(self, ledger: OpenLedger, number: int) -> Iterator[str]:
         """Yield that many names that nobody has, never two alike."""
@@ -231,9 +257,10 @@ class Allocator:
             if self._options.suid == "counter":
                 first = ledger.count(missing)
                 new = [f"{prefix}{one:x}" for one in range(first, first + missing)]
+                taken = ledger.taken(new)  # an import may have brought any
             else:
-                new = [f"{prefix}{_random_name()}" for _ in range(missing)]
-            taken = ledger.taken(new)
+                # Two alike are as good as impossible, and the database would refuse the second.
+                new, taken = [f"{prefix}{_random_name()}" for _ in range(missing)], frozenset()
             drawn |= dict.fromkeys(name for name in new if name not in taken)
         yield from drawn
 

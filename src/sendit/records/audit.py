@@ -9,6 +9,7 @@ file: whoever has only the database cannot make a seal.
 ``append`` is called before what it tells of happens; what cannot be logged is not done.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -146,18 +147,29 @@ def _proof(number: int, seal: str) -> str:
 
 
 def _keep_head(path: Path, number: int, seal: str) -> None:
-    """Write the end into the file, unless another process has written a later one."""
-    kept = _kept_head(path)
-    if kept is not None and kept[0] >= number:
-        return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(f"{number} {seal}\n")
-        stream.flush()
-        os.fsync(descriptor)
-    part.replace(path)
+    """Write the end into the file, unless somebody has written a later one."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = _kept_head(path)
+            if kept is not None and kept[0] >= number:
+                return
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(f"{number} {seal}\n")
+                stream.flush()
+                os.fsync(descriptor)
+            part.replace(path)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise AuditBroken(
+            f"{path} cannot be written ({error.strerror}), so nothing that has to be in the audit "
+            "log is done. Make its folder writable."
+        ) from None
 
 
 def _kept_head(path: Path) -> tuple[int, str] | None:

@@ -70,10 +70,14 @@ class OpenNamespace:
 
     def __init__(self, row: LedgerNamespace) -> None:
         self._row = row
+        self._numbers: dict[str, int] = {}
+        """Numbers of patients that were seen under this lock, by digest."""
 
     def find(self, patients: Sequence[str], items: Sequence[str]) -> Mapping[str, KnownPatient]:
         """Return the patients of these digests, with those of the items that are known."""
-        return _find(self._row.name, patients, items)
+        found = _find(self._row.name, patients, items)
+        self._numbers |= {digest: patient.number for digest, patient in found.items()}
+        return found
 
     def taken(self, suids: Sequence[str]) -> frozenset[str]:
         """Return which of these names somebody or something has already."""
@@ -99,13 +103,17 @@ class OpenNamespace:
             )
             for one in patients
         )
+        self._numbers |= {one.digest: row.pk for one, row in zip(patients, rows, strict=True)}
         LedgerId.objects.bulk_create(
             LedgerId(
-                namespace=self._row, digest=one.digest, patient=row, content=dict(one.original)
+                namespace=self._row,
+                digest=one.digest,
+                patient_id=self._numbers[one.digest],
+                content=dict(one.original),
             )
-            for one, row in zip(patients, rows, strict=True)
+            for one in patients
         )
-        owners = self.patients_of({one.patient for one in items})
+        owners = self.patients_of([one.patient for one in items])
         LedgerItem.objects.bulk_create(
             LedgerItem(
                 namespace=self._row,
@@ -132,8 +140,10 @@ class OpenNamespace:
 
     def patients_of(self, digests: Collection[str]) -> Mapping[str, int]:
         """Return the numbers of the patients of these digests."""
-        ids = LedgerId.objects.filter(namespace=self._row, digest__in=digests)
-        return dict(ids.values_list("digest", "patient_id"))
+        if unseen := set(digests) - self._numbers.keys():
+            ids = LedgerId.objects.filter(namespace=self._row, digest__in=unseen)
+            self._numbers |= dict(ids.values_list("digest", "patient_id"))
+        return self._numbers
 
 
 def locked_namespace(name: str) -> LedgerNamespace:
@@ -144,8 +154,11 @@ def locked_namespace(name: str) -> LedgerNamespace:
     sendit.errors.IdentityError
         When it was closed.
     """
-    LedgerNamespace.objects.get_or_create(name=name)
-    row: LedgerNamespace = LedgerNamespace.objects.select_for_update().get(name=name)
+    rows = LedgerNamespace.objects.select_for_update()
+    row: LedgerNamespace | None = rows.filter(name=name).first()
+    if row is None:
+        LedgerNamespace.objects.get_or_create(name=name)
+        row = rows.get(name=name)
     if row.closed is not None:
         raise IdentityError(CLOSED)
     return row

@@ -12,7 +12,12 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Val
 from sendit.terms import Stage, Status, Verdict
 
 if TYPE_CHECKING:
-    from sendit.records.models import Batch, Image, Pause  # noqa: F401 - named in a base class
+    from sendit.records.models import (  # noqa: F401 - named in a base class
+        Batch,
+        Delivery,
+        Image,
+        Pause,
+    )
 
 AT_REST = (Status.DONE, Status.EMPTY, Status.ERROR)
 """A batch in one of these is not worked on; its folder's name may come again."""
@@ -41,7 +46,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
                 | Q(status=Status.DONEPROCESSING, stage__in=[Stage.SEND, Stage.VERIFY])
             )
             .filter(held="")
-            .exclude(stage=Stage.SEND, due_at__isnull=False)
+            .exclude(Q(stage=Stage.SEND, retry_at__isnull=False) & ~Exists(self._deliveries()))
         )
 
     def queued(self) -> Self:
@@ -113,6 +118,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
                 images__lease_until__gte=now,
             )
         )
+
+    def _deliveries(self) -> "models.QuerySet[Delivery]":
+        """Return the deliveries of the batch at hand, for a subquery."""
+        related = self.model._meta.get_field("deliveries").related_model
+        return cast("type[Delivery]", related)._default_manager.filter(batch=OuterRef("pk"))
 
     def _images(self) -> "ImageQuerySet":
         """Return the images of the batch at hand, for a subquery."""

@@ -5,6 +5,7 @@ An answer that was kept is used again; without an answer the batch does not go o
 
 from django.db import transaction
 
+from sendit.config.keys import require_open
 from sendit.deid import Identities, Identity, KnownValue, read_header
 from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
@@ -46,6 +47,7 @@ def run(work: Work) -> Outcome:
         )
     except IdentityError as error:
         raise IdentityError(f"{error} {HAND_IN_AGAIN.format(batch=work.batch_id)}") from None
+    require_open(work.settings, identity.namespace)
     provider.require_same(work.project)
     service = work.project.identity_service(
         work.site_key, ledger=DatabaseLedger(), progress=work.progress

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from sendit.cli.broker import user
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
+from sendit.config.keys import mark_closed
 from sendit.errors import UsageError
 from sendit.records.audit import Act
 from sendit.records.closing import close_project
@@ -50,6 +51,7 @@ names. The project's namespace cannot be used again."""
             now=datetime.now(UTC),
             head_folder=configuration.settings.keys.site_file.parent,
         )
+        mark_closed(configuration.settings, closed.namespace)
         self.say(
             f"Project {project.name} is closed: {closed.patients} patients of namespace "
             f"{closed.namespace} are gone from the ledger, with the kept identifiers of "
