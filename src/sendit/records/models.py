@@ -132,6 +132,25 @@ class Batch(models.Model):
             models.Index(fields=["stage", "status"], name="batch_stage_status"),
             models.Index(fields=["status", "id"], name="batch_status_id"),
             models.Index(fields=["lease_until"], name="batch_lease_until"),
+            # Small parts of a large table: what waits, what is on its way, what needs somebody.
+            models.Index(
+                models.F("priority").desc(),
+                "id",
+                name="batch_queued",
+                condition=models.Q(status=Status.QUEUE),
+            ),
+            models.Index(
+                fields=["stage", "due_at"],
+                name="batch_actionable",
+                condition=~models.Q(stage="") & ~models.Q(status=Status.QUEUE) & models.Q(held=""),
+            ),
+            models.Index(
+                fields=["retry_at"],
+                name="batch_retry_at",
+                condition=models.Q(retry_at__isnull=False),
+            ),
+            models.Index(fields=["held"], name="batch_held", condition=~models.Q(held="")),
+            models.Index(fields=["finished"], name="batch_finished"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -207,6 +226,11 @@ class Image(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["batch", "verdict", "status"], name="image_batch_verdict_status"),
             models.Index(fields=["status", "id"], name="image_status_id"),
+            models.Index(
+                fields=["lease_until"],
+                name="image_lease_until",
+                condition=models.Q(lease_until__isnull=False),
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "nr"], name="image_nr_unique"),
