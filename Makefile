@@ -6,10 +6,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test check bench serve docs audit fuzz
+.PHONY: help demo test check bench bench-scale chaos serve docs audit fuzz
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 8
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 13
 
 demo: $(VENV)/.run  ## take real studies through the whole pipeline, into ./sendit-demo
 	$(BIN)/sendit demo
@@ -33,6 +33,14 @@ bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline
 	PYTHONPATH=src:. $(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m tests.support.system
 	$(BIN)/python -m benchmarks.delivery $(filter --quick,$(BENCH)) $(DELIVERY)
+
+bench-scale: $(VENV)/.dev  ## ask a database of a million images what is asked all day (SCALE="--images 100000")
+	$(BIN)/python -m tests.support.system
+	$(BIN)/python -m benchmarks.scale $(SCALE)
+
+chaos: $(VENV)/.dev  ## the whole crash matrix, and on until 1,000 workers were killed (CHAOS="--kills 100")
+	$(BIN)/python -m tests.support.system
+	PYTHONPATH=src:. $(BIN)/python -m tests.e2e.matrix $(CHAOS)
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
 	$(BIN)/python -m benchmarks.audit $(AUDIT)

@@ -86,6 +86,14 @@ def whole_pipeline(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
     return (*SENDIT, "run", "--once", "--strict", "--config", str(config))
 
 
+def whole_site(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+    """Do the same with Celery, Redis and PostgreSQL, as a site runs it."""
+    command = whole_pipeline(corpus, folder, processes)
+    config = folder / "sendit.toml"
+    config.write_text(f'mode = "celery"\n{config.read_text()}'.replace('mode = "pool"\n', ""))
+    return (command[0], "-m", "benchmarks.site", str(folder), str(processes))
+
+
 def peer(name: str) -> Way:
     """Another tool, on some of the images: it takes up to a hundred times as long."""
 
@@ -134,5 +142,6 @@ WAYS: Mapping[str, Way] = {
     "engine": Way("engine alone", engine_alone, files_in_out),
     "engine-2": Way("engine, 2 processes", engine_on_two, files_in_out),
     "pipeline": Way("whole pipeline", whole_pipeline, images_done),
+    "site": Way("whole pipeline, site", whole_site, files_in_out),
     **{name: peer(name) for name in PEERS},
 }

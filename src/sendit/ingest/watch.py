@@ -163,7 +163,7 @@ class _Loop:
             self._refused.pop(what, None)
 
     def _idle(self) -> bool:
-        due = Batch.objects.due(_utc_now()).exists()
+        due = Batch.objects.anything_due(_utc_now())
         if due or self._rounds.took_in:
             self._busy = True
             self._rounds.took_in = False

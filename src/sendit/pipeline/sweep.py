@@ -20,6 +20,7 @@ ERR_FOLDER = re.compile(r".+\.err[0-9]*\Z", re.IGNORECASE | re.DOTALL)
 
 def sweep(configuration: Configuration, *, now: datetime) -> list[int]:
     """Free what dead processes of this machine held; return the batches that may go on."""
+    machine.forgive_clock(now=now, lease=configuration.settings.workers.lease)
     tokens = {
         *Batch.objects.filter(lease_until__gte=now).values_list("lease_token", flat=True),
         *Image.objects.filter(lease_until__gte=now)

@@ -149,6 +149,18 @@ class Batch(models.Model):
             models.Index(fields=["finished", "id"], name="batch_finished"),
             models.Index(fields=["created"], name="batch_created"),
             models.Index(fields=["bytes", "id"], name="batch_bytes"),
+            # Small parts of a large table: what waits, what is on its way, what needs somebody.
+            models.Index(
+                models.F("priority").desc(),
+                "id",
+                name="batch_queued",
+                condition=models.Q(status=Status.QUEUE),
+            ),
+            models.Index(
+                fields=["stage", "due_at"],
+                name="batch_actionable",
+                condition=~models.Q(stage="") & ~models.Q(status=Status.QUEUE) & models.Q(held=""),
+            ),
             models.Index(
                 fields=["retry_at"],
                 name="batch_retry_at",
@@ -235,6 +247,11 @@ class Image(models.Model):
             models.Index(fields=["batch", "verdict", "status"], name="image_batch_verdict_status"),
             models.Index(fields=["status", "id"], name="image_status_id"),
             models.Index(fields=["batch", "series_instance_uid", "nr"], name="image_series"),
+            models.Index(
+                fields=["lease_until"],
+                name="image_lease_until",
+                condition=models.Q(lease_until__isnull=False),
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "nr"], name="image_nr_unique"),

@@ -76,6 +76,12 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             ~Exists(self._pauses()),
         )
 
+    def anything_due(self, now: datetime) -> bool:
+        """Say whether any is due."""
+        # In the order of the index over the few that are on their way: PostgreSQL would rather
+        # look through all batches for the first that fits, of which there may be none.
+        return self.due(now).order_by("stage", "due_at").values_list("pk").first() is not None
+
     def _pauses(self) -> "models.QuerySet[Pause]":
         """Return the pauses that hold up the batch at hand, for a subquery."""
         pause: type[Pause] = self.model._meta.apps.get_model("records", "Pause")
@@ -125,9 +131,13 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return cast("type[Delivery]", related)._default_manager.filter(batch=OuterRef("pk"))
 
     def _images(self) -> "ImageQuerySet":
-        """Return the images of the batch at hand, for a subquery."""
+        """Return the images of the batch at hand, for a subquery.
+
+        Two bounds in place of "equal": PostgreSQL would make a hash of *all* images for that.
+        """
         related = self.model._meta.get_field("images").related_model
-        return cast("type[Image]", related).objects.filter(batch=OuterRef("pk"))
+        images = cast("type[Image]", related).objects
+        return images.filter(batch__gte=OuterRef("pk"), batch__lte=OuterRef("pk"))
 
 
 class ImageQuerySet(models.QuerySet["Image"]):

@@ -8,7 +8,15 @@ lost its lease writes nothing.  The table of moves is in ``table.py``.
 Why a move happens is the caller's matter; nothing here touches a file or a network.
 """
 
-from sendit.pipeline.machine.claims import claim, fail, move, put_off, release_claims, renew
+from sendit.pipeline.machine.claims import (
+    claim,
+    fail,
+    forgive_clock,
+    move,
+    put_off,
+    release_claims,
+    renew,
+)
 from sendit.pipeline.machine.decisions import (
     admit,
     register,
@@ -51,6 +59,7 @@ __all__ = [
     "delivery_put_off",
     "fail",
     "finish_images",
+    "forgive_clock",
     "mark_sent",
     "move",
     "note",

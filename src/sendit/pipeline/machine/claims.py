@@ -29,6 +29,10 @@ from sendit.terms import Reason, Stage, Status
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
+LONGEST_LEASE = timedelta(hours=1)
+"""No claim reaches further, however large its images are."""
+LONGEST_WINDOW = timedelta(hours=25)
+"""No time window opens later."""
 
 
 def claim(
@@ -172,11 +176,31 @@ def release_claims(worker: str, *, now: datetime, stuck: bool = False) -> None:
         It was ended because an image took too long; the image says so if it is given up.
     """
     lapsed = now - timedelta(microseconds=1)
-    Batch.objects.filter(lease_token__startswith=f"{worker}:").update(lease_until=lapsed)
-    Image.objects.filter(lease_token__startswith=f"{worker}:").update(
+    held = Batch.objects.filter(lease_until__isnull=False)
+    held.filter(lease_token__startswith=f"{worker}:").update(lease_until=lapsed)
+    leased = Image.objects.filter(lease_until__isnull=False)  # by its index: they are few
+    leased.filter(lease_token__startswith=f"{worker}:").update(
         lease_until=lapsed, reason=Reason.TIMED_OUT if stuck else ""
     )
     StageRun.objects.filter(worker=worker, ended=None).update(ended=now, outcome="lost")
+
+
+def forgive_clock(*, now: datetime, lease: timedelta) -> int:
+    """Mend what a clock that was ahead has written, and return how many rows that were.
+
+    Such a lease would keep a dead worker's claim, and such a delay a batch, for as long as the
+    clock was ahead.  Whoever still works under the lease loses nothing: it renews it.
+    """
+    far = now + max(2 * lease, LONGEST_LEASE)
+    until = now + lease
+    mended = Batch.objects.filter(lease_until__gt=far).update(lease_until=until)
+    mended += Image.objects.filter(status=Status.PROCESSING, lease_until__gt=far).update(
+        lease_until=until
+    )
+    late = Batch.objects.filter(retry_at__gt=now + 2 * LONGEST_DELAY)
+    mended += late.update(retry_at=now, modified=now)
+    outward = Batch.objects.filter(stage__in=(Stage.SEND, Stage.VERIFY))
+    return mended + outward.filter(due_at__gt=now + LONGEST_WINDOW).update(due_at=now)
 
 
 def _let_go_of_images(claim: Claim) -> None:

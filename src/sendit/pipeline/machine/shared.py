@@ -77,7 +77,8 @@ def claim_images(
     """
     token = f"{worker}:{uuid.uuid4().hex}"
     free = Image.objects.claimable(now).filter(
-        batch=batch_id, batch__in=Batch.objects.due(now).filter(stage=SHARED).values("pk")
+        batch=batch_id,
+        batch__in=Batch.objects.due(now).filter(pk=batch_id, stage=SHARED).values("pk"),
     )
     images = _take(free.filter(attempts=0), chunk, token=token, until=now + lease, now=now)
     more = len(images) == chunk

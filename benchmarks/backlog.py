@@ -1,0 +1,70 @@
+"""A backlog of small studies in a PostgreSQL, as rows alone: no file belongs to them.
+
+Most batches are done or wait in the queue, as in an installation that has run for years and
+has just been given an archive; a few are on their way.
+"""
+
+from datetime import UTC, datetime
+
+from django.apps import apps
+from django.db import connection
+
+IMAGES_PER_BATCH = 10
+ON_THEIR_WAY = 40
+
+_PROFILE = """
+INSERT INTO records_profile (digest, project, content, created)
+VALUES ('sha256:bench', 'demo', %s, now()) ON CONFLICT DO NOTHING
+"""
+_CONTENT = (
+    '{"name": "demo", "send": "auto", "anonymize": true, "targets": [{"name": "out"}], '
+    '"accept": {"on_bad_image": "reject"}}'
+)
+_BATCHES = """
+INSERT INTO records_batch (uid, uid_digest, folder, folder_key, inbox, project, profile_id,
+    priority, status, stage, held, lease_token, attempts, has_error, errors, alerts, unreadable,
+    bytes, expected_bytes, expected_files, accept_bad, turned_down, created, modified, started,
+    finished, cleaned_at)
+SELECT %s, 'digest-' || n, %s, '1:' || n, '/inbox', 'demo', 'sha256:bench', 0,
+    kind.status, kind.stage, '', '', 0, false, '[]', '[]', 0, 500000, 500000, 10, false, false,
+    now(), now(), now() - interval '1 hour',
+    CASE WHEN kind.status = 'DONE' THEN now() - n * interval '1 second' END,
+    CASE WHEN kind.status = 'DONE' THEN now() END
+FROM generate_series(%s, %s) AS n, LATERAL (SELECT
+    CASE WHEN n <= %s THEN (ARRAY['PROCESSING', 'DONEPROCESSING', 'PROCESSING', 'DONEPROCESSING'])
+            [n %% 4 + 1] WHEN n %% 2 = 0 THEN 'DONE' ELSE 'QUEUE' END AS status,
+    CASE WHEN n <= %s THEN (ARRAY['deidentify', 'send', 'identify', 'verify'])[n %% 4 + 1]
+        WHEN n %% 2 = 0 THEN '' ELSE 'import' END AS stage) AS kind
+"""
+_IMAGES = """
+INSERT INTO records_image (batch_id, nr, verdict, reason, detail, released, status, lease_token,
+    attempts, sop_digest, modality, size, sop_instance_uid, series_instance_uid,
+    study_instance_uid, patient_id, study_pseudonym, study_date, file, sha256, result_size,
+    report, created, modified)
+SELECT b.id, nr, 'ACCEPTED', '', '', '', CASE WHEN b.status = 'DONE' THEN 'DONE'
+        WHEN b.stage IN ('send', 'verify') THEN 'DONEPROCESSING' ELSE 'NEW' END,
+    '', 0, b.id || '-' || nr, 'CT', 50000, '2.25.' || b.id || nr, '2.25.1', '2.25.' || b.id, 'P',
+    'S', '20200101', 'P/S/E/' || nr || '.dcm', '', 50000, '{}', now(), now()
+FROM records_batch b, generate_series(1, %s) AS nr
+WHERE b.id NOT IN (SELECT DISTINCT batch_id FROM records_image)
+"""
+
+
+def fill(*, batches: int) -> None:
+    """Bring the database to so many batches, each with ten images."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PROFILE, [_CONTENT])
+        cursor.execute("SELECT count(*) FROM records_batch")
+        there = int(cursor.fetchone()[0])
+        secret = apps.get_model("records", "Batch")._meta.get_field("uid").get_prep_value("bench")
+        numbers = [there + 1, batches, ON_THEIR_WAY, ON_THEIR_WAY]
+        cursor.execute(_BATCHES, [secret, secret, *numbers])
+        cursor.execute(_IMAGES, [IMAGES_PER_BATCH])
+        cursor.execute("VACUUM ANALYZE") if connection.get_autocommit() else cursor.execute(
+            "ANALYZE"
+        )
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)

@@ -1,0 +1,85 @@
+"""The measuring half of ``make bench-scale``, in a process whose database is the one to fill."""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+
+from benchmarks.scale_questions import prepare_database, questions, utc_now  # isort: skip
+from benchmarks.backlog import IMAGES_PER_BATCH, fill  # isort: skip
+
+SMALL = 10_000
+TIMES = 15
+FLAT = 1.5
+NOISE_MS = 1.0
+WORK = 400_000
+
+
+def main() -> int:
+    """Measure at both sizes, then with one, two and four processes."""
+    large = int(sys.argv[1])
+    prepare_database()
+    fill(batches=SMALL // IMAGES_PER_BATCH)
+    before = {name: median_ms(ask) for name, ask in questions(now=utc_now()).items()}
+    began = time.monotonic()
+    fill(batches=large // IMAGES_PER_BATCH)
+    print(f"filled to {large:,} images in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    after = {name: median_ms(ask) for name, ask in questions(now=utc_now()).items()}
+    code = print_table(before, after, small=SMALL, large=large)
+    print_processes()
+    return code
+
+
+def median_ms(ask: Callable[[], object]) -> float:
+    """Return the median time of a question in milliseconds."""
+    ask()
+    took = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        ask()
+        took.append(1000 * (time.perf_counter() - began))
+    return statistics.median(took)
+
+
+def print_table(
+    before: Mapping[str, float], after: Mapping[str, float], *, small: int, large: int
+) -> int:
+    """Print the table; 1 when a question that should stay flat does not."""
+    print(f"{'question':<34}{f'{small:,} images':>16}{f'{large:,} images':>18}{'ratio':>8}")
+    steep = []
+    for name, small_ms in before.items():
+        ratio = after[name] / small_ms
+        linear = name.endswith("(linear)")
+        if ratio > FLAT and not linear and after[name] - small_ms > NOISE_MS:
+            steep.append(name)
+        print(f"{name:<34}{small_ms:>13.2f} ms{after[name]:>15.2f} ms{ratio:>8.2f}")
+    if steep:
+        print(f"not flat: {', '.join(steep)}")
+    return int(bool(steep))
+
+
+def print_processes() -> None:
+    """Print how much independent work more processes do."""
+    rates = {}
+    for processes in (1, 2, 4):
+        with ProcessPoolExecutor(processes) as pool:
+            list(pool.map(spin, [1000] * processes))  # they have started
+            began = time.perf_counter()
+            list(pool.map(spin, [WORK] * processes))
+            rates[processes] = processes / (time.perf_counter() - began)
+    said = ", ".join(f"{n}: {rate / rates[1]:.2f}" for n, rate in rates.items())
+    print(f"independent work by processes, one = 1 ({os.cpu_count()} cores): {said}")
+
+
+def spin(rounds: int) -> int:
+    """Work for a while."""
+    total = 0
+    for number in range(rounds):
+        total ^= hash((number, total))
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main())

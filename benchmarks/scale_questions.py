@@ -1,0 +1,78 @@
+"""What the pipeline and the pages ask of the database all day."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import django
+from django.conf import settings
+
+django.setup()
+
+from sendit.metrics.numbers import (  # noqa: E402 - models are there only now
+    batches_by_status,
+    gb_per_day,
+    process_times,
+)
+from sendit.metrics.status import describe  # noqa: E402
+from sendit.pipeline import machine  # noqa: E402
+from sendit.pipeline.admission import obstacle  # noqa: E402
+from sendit.pipeline.preparation import prepare  # noqa: E402
+from sendit.pipeline.sweep import sweep  # noqa: E402
+from sendit.records.models import Batch, Image  # noqa: E402
+from sendit.terms import Stage  # noqa: E402
+from sendit.web.health import needing_a_person  # noqa: E402
+
+LEASE = timedelta(seconds=60)
+
+
+def prepare_database() -> None:
+    """Make the tables."""
+    prepare(settings.SENDIT)
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
+    """Return each question; what lists everything grows with what there is, and says so."""
+    shared = Batch.objects.filter(stage=Stage.DEIDENTIFY).values_list("pk", flat=True)[0]
+
+    def claim_stage() -> None:
+        batch = Batch.objects.filter(stage=Stage.IDENTIFY).values_list("pk", flat=True)[0]
+        claim = machine.claim(
+            batch, Stage.IDENTIFY, worker="w:1:1", lease=LEASE, tries=10**6, now=utc_now()
+        )
+        assert claim is not None
+        machine.release_claims("w:1:1", now=utc_now())
+
+    def claim_images() -> None:
+        claim = machine.claim_images(
+            shared, worker="w:1:1", chunk=32, lease=LEASE, tries=10**6, now=utc_now()
+        )
+        assert claim is not None
+        machine.release_claims("w:1:1", now=utc_now())
+        Image.objects.filter(pk__in=claim.image_ids).update(attempts=0)
+
+    return {
+        "next batch": lambda: Batch.objects.claimable(now).values_list("pk", flat=True).first(),
+        "untouched batches (bell)": lambda: list(
+            Batch.objects.untouched(now).values_list("pk", flat=True)[:100]
+        ),
+        "claim a stage": claim_stage,
+        "claim a chunk": claim_images,
+        "admission": lambda: obstacle(settings.SENDIT),
+        "anything due": lambda: Batch.objects.anything_due(now),
+        "on their way": lambda: Batch.objects.admitted().count(),
+        "sweep": lambda: sweep(settings.SENDIT, now=utc_now()),
+        "page: 50 newest": lambda: describe(
+            list(Batch.objects.defer("uid").order_by("-pk")[:50]), with_files=False
+        ),
+        "page: who needs a person": lambda: list(
+            needing_a_person().values_list("pk", flat=True)[:20]
+        ),
+        "page: counts (linear)": batches_by_status,
+        "GB of a week (linear)": lambda: gb_per_day(days=7, now=now),
+        "export_metrics (linear)": lambda: sum(1 for _ in process_times(with_uid=False)),
+    }
