@@ -34,7 +34,7 @@ _ETAG = OpenApiParameter(
 )
 _IF_MATCH = OpenApiParameter(
     "If-Match",
-    str,
+    {"type": "string", "pattern": r'^("[0-9a-f]{32}"|\*)$'},
     OpenApiParameter.HEADER,
     description="The ETag of the batch as you have seen it; without one, or with `*`, the "
     "decision holds whatever has happened since.",
