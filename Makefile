@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test check bench serve docs audit fuzz
+.PHONY: help demo test check bench pages serve docs audit fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 8
@@ -30,6 +30,9 @@ test: check  ## check, then the whole test suite (installs missing servers when 
 
 bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline and other tools (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
+
+pages: $(VENV)/.dev  ## time the pages with 100,000 batches in SQLite and PostgreSQL (PAGES="--quick")
+	$(BIN)/python -m benchmarks.pages $(PAGES)
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
 	$(BIN)/python -m benchmarks.audit $(AUDIT)

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.support.installation import PROJECT, SOURCES, Installation
+from tests.support.installation import INSTALLATION, PROJECT, SOURCES, Installation
 from tests.support.make_study import not_dicom
 from tests.support.serving import serving, until
 
@@ -74,6 +74,7 @@ def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
     installation: Installation, chromium: Browser
 ) -> None:
     installation.write_project(PROJECT + 'results = "keep"\n')
+    installation.write_config(INSTALLATION.replace("processes = 1", "processes = 1\ntries = 1"))
     not_dicom(installation.add_study("ACC-772", n_series=1, n_images=1) / "notes.txt")
 
     with serving(installation, "--port", "0") as served:

@@ -24,6 +24,7 @@ from sendit.web.asking import who
 from sendit.web.health import needing_a_person
 
 SHOWN = 5
+MOST_GROUPS = 20
 AT_ONCE = 500
 """Batches that one click tries again."""
 _LONGEST = 32
@@ -106,7 +107,7 @@ def _groups(access: Access) -> list[DeadLetters]:
         )
         .order_by("-batches", "code")
     )
-    return [_group(access, row) for row in rows]
+    return [_group(access, row) for row in rows[:MOST_GROUPS]]
 
 
 def _group(access: Access, row: Mapping[str, Any]) -> DeadLetters:
