@@ -30,6 +30,7 @@ test: check  ## check, then the whole test suite (installs missing servers when 
 
 bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline and other tools (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
+	PYTHONPATH=src:. $(BIN)/python -m benchmarks.ledger
 
 pages: $(VENV)/.dev  ## time the pages with 100,000 batches in SQLite and PostgreSQL (PAGES="--quick")
 	$(BIN)/python -m benchmarks.pages $(PAGES)

@@ -7,6 +7,8 @@
     ├── UsageError               a command was asked for something that cannot be
     │   └── ChangedMeanwhile     what a decision rests on is not so any more
     ├── KeyProblem               a key is missing, changed or unreadable
+    ├── AuditBroken              an entry of the audit log was changed or is missing
+    ├── NotAllowed               the right for this is missing
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
     │   ├── Unreadable           it is not DICOM, truncated, malformed…
     │   ├── Excluded             a filter of the project leaves it out
@@ -24,6 +26,7 @@
     └── TargetError              a target refused
         ├── TargetUnavailable    it did not answer, or answered 5xx     (retryable)
         ├── TargetFull           it has no room                         (retryable)
+        ├── TargetRefused        it does not take it: credentials, rights, a SOP Class
         ├── TargetConflict       other content stands under the name
         ├── VerificationFailed   it does not hold what was sent
         └── NotYetProven         it cannot say yet                      (retryable)
@@ -32,6 +35,7 @@
 Messages never hold a value from a header or a name from an inbox.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from sendit.terms import Reason
@@ -66,6 +70,18 @@ class KeyProblem(SenditError):
     """A key file is missing, unreadable, or not the one this installation has used so far."""
 
     code = "KEY"
+
+
+class AuditBroken(SenditError):
+    """An entry of the audit log was changed or is missing; names the first one."""
+
+    code = "AUDIT"
+
+
+class NotAllowed(SenditError):
+    """Whoever asks has not the right for it."""
+
+    code = "NOT_ALLOWED"
 
 
 class ImageError(SenditError):
@@ -172,10 +188,23 @@ class IdentityUnavailable(IdentityError):
 
 
 class TargetError(SenditError):
-    """A target refused the package; ``target`` is its name once the pipeline knows it."""
+    """A target refused the package; ``target`` is its name once the pipeline knows it.
+
+    Parameters
+    ----------
+    message
+        What happened, at which instance (by its new UID), and what to do.
+    failures
+        What the target said of each instance, by new SOP Instance UID.  Those of the package
+        that are not named are as they should be, if any is named.
+    """
 
     code = "TARGET"
     target: str = ""
+
+    def __init__(self, message: str = "", *, failures: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.failures: Mapping[str, str] = dict(failures or {})
 
 
 class TargetUnavailable(TargetError):
@@ -190,6 +219,12 @@ class TargetFull(TargetError):
 
     retryable = True
     code = "TARGET_FULL"
+
+
+class TargetRefused(TargetError):
+    """The target does not take it, today or tomorrow: credentials, rights, a SOP Class."""
+
+    code = "TARGET_REFUSED"
 
 
 class TargetConflict(TargetError):

@@ -5,7 +5,7 @@ import pytest
 from sendit.metrics.remedies import OTHERWISE, REMEDIES, remedy
 from sendit.metrics.throughput import by_day, by_hour
 from sendit.records.models import Batch, StageRun
-from sendit.terms import Reason, Stage, Status
+from sendit.terms import OUTCOME_OF, Outcome, Reason, Stage, Status
 from tests.support.batches import NOW, make_batch
 
 
@@ -41,10 +41,9 @@ def test_images_are_added_up_by_the_hour_their_run_ended() -> None:
     assert [hour.images for hour in by_hour(["p2"], hours=3, now=NOW)] == [0, 1, 0]
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in {
-    Reason.MODALITY, Reason.SOP_CLASS, Reason.BURNED_IN, Reason.LISTED, Reason.DICOMDIR,
-    Reason.SAME_FILE, Reason.REVIEW,
-}])  # fmt: skip
+@pytest.mark.parametrize(
+    "reason", [reason for reason in Reason if OUTCOME_OF[reason] is not Outcome.EXCLUDED]
+)
 def test_every_reason_that_needs_a_person_says_what_to_do(reason: Reason) -> None:
     assert reason in REMEDIES
     assert remedy(reason).endswith(".")

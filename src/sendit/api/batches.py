@@ -16,7 +16,7 @@ from sendit.api import shapes
 from sendit.api.authentication import access
 from sendit.api.lists import page_of, read_query
 from sendit.errors import ChangedMeanwhile
-from sendit.metrics.status import describe, iso
+from sendit.metrics.status import describe_to, iso
 from sendit.pipeline.decide import NEEDS, Action, Decision, decide, version_of
 from sendit.records.access import Access
 from sendit.records.models import Batch
@@ -127,21 +127,10 @@ def upload_finished(request: Request, number: int) -> Response:
 
 def told(batches: Sequence[Batch], who: Access) -> list[dict[str, Any]]:
     """Return batches as JSON; names of files only to those with the right to see them."""
-    open_to = [batch for batch in batches if who.may(Right.PHI, batch.project)]
-    closed = [batch for batch in batches if not who.may(Right.PHI, batch.project)]
-    found = {
-        one["batch"]: one
-        for some, with_files in ((open_to, True), (closed, False))
-        for one in (describe(some, with_files=with_files) if some else ())
-    }
+    described = describe_to(batches, may_see_files=lambda batch: who.may(Right.PHI, batch.project))
     return [
-        {
-            "id": batch.pk,
-            "created": iso(batch.created),
-            "modified": iso(batch.modified),
-            **found[batch.pk],
-        }
-        for batch in batches
+        {"id": batch.pk, "created": iso(batch.created), "modified": iso(batch.modified), **one}
+        for batch, one in zip(batches, described, strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ leaves the files out.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any  # a JSON document, whose values are of many types
 
@@ -38,6 +38,18 @@ def describe(
     deliveries = _deliveries(these)
     about = _about(these, with_files=with_files)
     return [_describe(batch, counts[batch.pk], deliveries[batch.pk], about) for batch in batches]
+
+
+def describe_to(
+    batches: Sequence[Batch], *, may_see_files: Callable[[Batch], bool]
+) -> list[dict[str, Any]]:
+    """Return the same, each batch with what may identify only where that may be seen."""
+    found: dict[int, dict[str, Any]] = {}
+    for with_files in (True, False):
+        some = [batch for batch in batches if may_see_files(batch) == with_files]
+        described = describe(some, with_files=with_files) if some else []
+        found |= {one["batch"]: one for one in described}
+    return [found[batch.pk] for batch in batches]
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -83,10 +95,14 @@ def _entries(
     entries: list[dict[str, Any]], about: dict[int, dict[str, Any]]
 ) -> list[dict[str, Any]]:
     nothing = {"file": None, "number": None}
-    return [
-        {key: entry.get(key) for key in _ENTRY_KEYS} | about.get(entry["finding"], nothing)
-        for entry in entries
-    ]
+    told = []
+    for entry in entries:
+        known = dict(about.get(entry["finding"], nothing))
+        said = known.pop("said", None)
+        told.append({key: entry.get(key) for key in _ENTRY_KEYS} | known)
+        if said:
+            told[-1]["resolved"] = f"{entry['resolved']}: {said}"
+    return told
 
 
 def _image_counts(these: Q) -> dict[int, Counter[tuple[str, str]]]:
@@ -117,11 +133,15 @@ def _deliveries(these: Q) -> dict[int, list[dict[str, Any]]]:
 
 
 def _about(these: Q, *, with_files: bool) -> dict[int, dict[str, Any]]:
-    """Return the file of each finding, and its number in the batch, which tells nothing."""
-    rows = Finding.objects.filter(these).values_list("pk", "file", "nr", "image__nr")
+    """Return what may identify of each finding, and its number, which tells nothing."""
+    rows = Finding.objects.filter(these).values_list("pk", "file", "nr", "image__nr", "decision")
     return {
-        pk: {"file": _printable(file) if with_files and file else None, "number": image or nr}
-        for pk, file, nr, image in rows
+        pk: {
+            "file": _printable(file) if with_files and file else None,
+            "number": image or nr,
+            "said": said if with_files else None,
+        }
+        for pk, file, nr, image, said in rows
     }
 
 

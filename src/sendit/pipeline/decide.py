@@ -121,7 +121,11 @@ def possible(batch: Batch) -> list[Action]:
     """Return what can be offered for a batch; the machine has the last word."""
     if batch.turned_down and batch.held != HELD_RETURN:
         return []
-    failed = Delivery.objects.filter(batch=batch, state=DeliveryState.FAILED).exists()
+    unproven = Delivery.objects.filter(batch=batch).exclude(state=DeliveryState.VERIFIED)
+    failed = any(
+        state == DeliveryState.FAILED or retry_at is not None
+        for state, retry_at in unproven.values_list("state", "retry_at")
+    )
     held = Image.objects.filter(batch=batch, verdict=Verdict.HELD).exists()
     offered = []
     stopped = batch.status == Status.ERROR and batch.held in ("", HELD_RETURN)
