@@ -40,6 +40,8 @@ REMEDIES: Mapping[str, str] = {
     "what is there.",
     Reason.SUPERSEDES: "Another version was delivered before: compare, then release, or "
     "accept the batch without it.",
+    Reason.RECALLED: "Its delivered copies were taken back: release what may go out again, or "
+    "accept the batch without it.",
     **dict.fromkeys(
         (
             Reason.NOT_DICOM,
