@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar  # a batch as ``describe`` tells it is a JSON object
 
+from django.conf import settings
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
@@ -167,7 +168,13 @@ def _decided(
     if not who.may(NEEDS[action], batch.project):
         raise PermissionDenied(f"You need the right to {NEEDS[action]} in this project.")
     decision = Decision(action, by=who.name, reason=reason, image=image, target=target)
-    decide(batch.pk, decision, version=_version(request), now=datetime.now(UTC))
+    decide(
+        batch.pk,
+        decision,
+        version=_version(request),
+        now=datetime.now(UTC),
+        head_folder=settings.SENDIT.settings.keys.site_file.parent,
+    )
     batch.refresh_from_db()
     return _answer(batch, who)
 
