@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test check bench bench-scale chaos serve docs audit fuzz
+.PHONY: help demo test check bench bench-scale chaos pages serve docs audit fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 13
@@ -41,6 +41,9 @@ bench-scale: $(VENV)/.dev  ## ask a database of a million images what is asked a
 chaos: $(VENV)/.dev  ## the whole crash matrix, and on until 1,000 workers were killed (CHAOS="--kills 100")
 	$(BIN)/python -m tests.support.system
 	PYTHONPATH=src:. $(BIN)/python -m tests.e2e.matrix $(CHAOS)
+
+pages: $(VENV)/.dev  ## time the pages with 100,000 batches in SQLite and PostgreSQL (PAGES="--quick")
+	$(BIN)/python -m benchmarks.pages $(PAGES)
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
 	$(BIN)/python -m benchmarks.audit $(AUDIT)

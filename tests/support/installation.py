@@ -91,6 +91,19 @@ class Installation:
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
+    def python(self, code: str) -> str:
+        """Run some Python that sees this installation as ``django.conf.settings.SENDIT``."""
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=self.root,
+            env=self.environ(DJANGO_SETTINGS_MODULE="sendit.server.settings"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
         """Start ``sendit WORDS`` and return its process; whoever starts it also ends it."""
         return subprocess.Popen(

@@ -40,6 +40,8 @@ class Rule:
     post: dict[str, str] | None = None
     good: tuple[int, ...] = (200,)
     json: bool = field(default=False)
+    hidden: bool = field(default=False)
+    """To those who may not, it is as if it were not there."""
 
 
 RULES: dict[str, Rule] = {
@@ -54,6 +56,8 @@ RULES: dict[str, Rule] = {
     "batch/BATCH/do/upload_finished": Rule(RETRYING, {}, (409,)),
     "image/IMAGE": Rule(EVERYBODY),
     "image/IMAGE/preview": Rule(EVERYBODY, None, (404,)),
+    "image/IMAGE/compare": Rule({Role.REIDENTIFIER}, hidden=True),
+    "image/IMAGE/original": Rule({Role.REIDENTIFIER}, None, (404,), hidden=True),
     "errors": Rule(EVERYBODY),
     "errors/retry": Rule(EVERYBODY, {"code": "NOT_DICOM", "stage": "import"}, (302,)),
     "projects": Rule(EVERYBODY),
@@ -136,7 +140,8 @@ def test_every_role_gets_what_it_may(path: str) -> None:
         add_unreadable(batch, nr=9, file=FILE)
         client = visitor(f"all-{role}", role)
 
-        expected = rule.good if role in rule.allowed else (403,)
+        refused = (404,) if rule.hidden else (403,)
+        expected = rule.good if role in rule.allowed else refused
         assert ask(client, path, rule, batch) in expected, (path, role)
 
 

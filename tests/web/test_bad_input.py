@@ -1,5 +1,6 @@
 """What nobody should send: tampered numbers, strange queries, images that are gone."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from django.test import Client
 
 from sendit.config import Configuration
 from sendit.pipeline.workspace import Workspace
+from sendit.records.audit_tables import AuditEntry
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Image, Treatment
 from sendit.records.roles import Role
@@ -234,6 +236,58 @@ def test_no_original_is_ever_drawn(
     (workspace.clean(images[0].batch_id) / images[0].file).rename(original)
 
     assert client.get(f"/image/{images[0].pk}/preview").status_code == 404
+
+
+def test_a_look_at_an_original_is_for_few_and_written_down(
+    client: Client, workspace: Workspace, tmp_path: Path
+) -> None:
+    image = with_result(workspace, tmp_path)[0]
+    original = workspace.original(image.batch_id, image.nr)
+    original.parent.mkdir(parents=True)
+    shutil.copy(workspace.clean(image.batch_id) / image.file, original)
+    viewer = visitor("viewer", Role.VIEWER)
+
+    page = client.get(f"/image/{image.pk}/compare")
+    looked = client.get(f"/image/{image.pk}/original/")
+    refused = [viewer.get(f"/image/{image.pk}/{what}") for what in ("compare", "original")]
+
+    assert "Before and after" in page.content.decode()
+    assert looked.content.startswith(PNG)
+    assert [answer.status_code for answer in refused] == [404, 404]
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.actor, entry.action) == ("admin", "original viewed")
+    assert entry.subject == f"image {image.nr} of batch {image.batch_id}"
+    assert "Compare with the original" in client.get(f"/image/{image.pk}/").content.decode()
+    assert "Compare" not in viewer.get(f"/image/{image.pk}/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_written_down_is_not_shown(
+    client: Client, workspace: Workspace, tmp_path: Path
+) -> None:
+    image = with_result(workspace, tmp_path)[0]
+    original = workspace.original(image.batch_id, image.nr)
+    original.parent.mkdir(parents=True)
+    shutil.copy(workspace.clean(image.batch_id) / image.file, original)
+    head = workspace.work_dir / "keys" / "audit.head"
+    head.mkdir(parents=True)
+    client.raise_request_exception = False
+
+    answer = client.get(f"/image/{image.pk}/original/")
+
+    assert answer.status_code == 500
+    assert PNG not in answer.content
+
+
+def test_a_decision_is_written_into_the_audit_log(client: Client) -> None:
+    batch = make_batch(CANARY, status=Status.ERROR, stage=Stage.SEND)
+
+    client.post(f"/batch/{batch.pk}/do/retry")
+
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.actor, entry.action, entry.subject) == (
+        "admin", "batch retry", f"batch {batch.pk}",
+    )  # fmt: skip
 
 
 def test_a_project_that_does_not_deidentify_has_no_pictures(

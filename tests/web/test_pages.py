@@ -1,5 +1,6 @@
 """The status page, its login, and what the server says when something is wrong."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sendit.config import Configuration
 from sendit.metrics.standing import standing
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.pipeline.workspace import Workspace
+from sendit.records.models import TargetHealth
 from sendit.terms import Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
 from tests.support.batches import NOW, add_unreadable, make_batch
@@ -242,3 +244,16 @@ def test_an_empty_batch_says_why(columns: dict[str, object], words: str) -> None
     batch = make_batch(UID, status=Status.EMPTY, n_images=0, **columns)  # type: ignore[arg-type]
 
     assert standing(batch, now=NOW).words == f"Nothing to send: {words}."
+
+
+def test_a_target_that_is_away_is_shown_as_such(signed_in: Client) -> None:
+    make_batch("a", status=Status.DONE, project="demo")
+    receipt = signed_in.get("/targets/").content.decode()
+
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    TargetHealth.objects.create(project="demo", target="out", failures=5, open_until=until)
+    away = signed_in.get("/targets/").content.decode()
+
+    assert "Everything that was sent is proven." in receipt
+    assert "2 instances in /data/out" in receipt
+    assert "Does not answer; asked again at" in away

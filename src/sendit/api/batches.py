@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar  # a batch as ``describe`` tells it is a JSON object
 
+from django.conf import settings
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
@@ -16,7 +17,7 @@ from sendit.api import shapes
 from sendit.api.authentication import access
 from sendit.api.lists import page_of, read_query
 from sendit.errors import ChangedMeanwhile
-from sendit.metrics.status import describe, iso
+from sendit.metrics.status import describe_to, iso
 from sendit.pipeline.decide import NEEDS, Action, Decision, decide, version_of
 from sendit.records.access import Access
 from sendit.records.models import Batch
@@ -34,7 +35,7 @@ _ETAG = OpenApiParameter(
 )
 _IF_MATCH = OpenApiParameter(
     "If-Match",
-    str,
+    {"type": "string", "pattern": r'^("[0-9a-f]{32}"|\*)$'},
     OpenApiParameter.HEADER,
     description="The ETag of the batch as you have seen it; without one, or with `*`, the "
     "decision holds whatever has happened since.",
@@ -127,21 +128,10 @@ def upload_finished(request: Request, number: int) -> Response:
 
 def told(batches: Sequence[Batch], who: Access) -> list[dict[str, Any]]:
     """Return batches as JSON; names of files only to those with the right to see them."""
-    open_to = [batch for batch in batches if who.may(Right.PHI, batch.project)]
-    closed = [batch for batch in batches if not who.may(Right.PHI, batch.project)]
-    found = {
-        one["batch"]: one
-        for some, with_files in ((open_to, True), (closed, False))
-        for one in (describe(some, with_files=with_files) if some else ())
-    }
+    described = describe_to(batches, may_see_files=lambda batch: who.may(Right.PHI, batch.project))
     return [
-        {
-            "id": batch.pk,
-            "created": iso(batch.created),
-            "modified": iso(batch.modified),
-            **found[batch.pk],
-        }
-        for batch in batches
+        {"id": batch.pk, "created": iso(batch.created), "modified": iso(batch.modified), **one}
+        for batch, one in zip(batches, described, strict=True)
     ]
 
 
@@ -178,7 +168,13 @@ def _decided(
     if not who.may(NEEDS[action], batch.project):
         raise PermissionDenied(f"You need the right to {NEEDS[action]} in this project.")
     decision = Decision(action, by=who.name, reason=reason, image=image, target=target)
-    decide(batch.pk, decision, version=_version(request), now=datetime.now(UTC))
+    decide(
+        batch.pk,
+        decision,
+        version=_version(request),
+        now=datetime.now(UTC),
+        head_folder=settings.SENDIT.settings.keys.site_file.parent,
+    )
     batch.refresh_from_db()
     return _answer(batch, who)
 

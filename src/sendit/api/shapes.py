@@ -6,6 +6,7 @@ nothing else.
 
 from typing import Any  # Django REST framework's own signatures
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from sendit.terms import DeliveryState, Stage, Status, Verdict
@@ -16,6 +17,18 @@ LONGEST_REASON = 1000
 _IMAGE_STATES = [Status.NEW, Status.PROCESSING, Status.DONEPROCESSING, Status.SENT, Status.DONE]
 _BATCH_ORDER = ("id", "created", "modified", "status", "project")
 _IMAGE_ORDER = ("id", "created", "modified", "status")
+
+
+def _text(*, longest: int, blank: bool = False, **more: Any) -> serializers.CharField:
+    """Return a text as databases hold it: no NUL; and something in it, unless it may be blank."""
+    pattern = r"^[^\x00]*$" if blank else r"^[^\x00]*[^\s\x00][^\x00]*$"
+    return serializers.CharField(
+        max_length=longest,
+        allow_blank=blank,
+        trim_whitespace=False,
+        validators=[RegexValidator(pattern, "This field must hold text.")],
+        **more,
+    )
 
 
 def _both_ways(names: tuple[str, ...]) -> list[str]:
@@ -40,7 +53,7 @@ class BatchQuery(PageQuery):
     """Which batches."""
 
     status = serializers.ChoiceField(choices=[word.value for word in Status], required=False)
-    project = serializers.CharField(max_length=63, required=False)
+    project = _text(longest=63, required=False)
     has_error = serializers.ChoiceField(choices=["true", "false"], required=False)
     ordering = serializers.ChoiceField(choices=_both_ways(_BATCH_ORDER), default="-id")
 
@@ -49,7 +62,7 @@ class ImageQuery(PageQuery):
     """Which images."""
 
     status = serializers.ChoiceField(choices=[word.value for word in _IMAGE_STATES], required=False)
-    project = serializers.CharField(max_length=63, required=False)
+    project = _text(longest=63, required=False)
     has_error = serializers.ChoiceField(
         choices=["true", "false"], required=False, help_text="Of their batch."
     )
@@ -60,9 +73,7 @@ class ImageQuery(PageQuery):
 class Retry(serializers.Serializer[Any]):
     """What to try again."""
 
-    target = serializers.CharField(
-        max_length=63, required=False, help_text="Only the failed delivery to this target."
-    )
+    target = _text(longest=63, required=False, help_text="Only the failed delivery to this target.")
 
 
 class Resolve(serializers.Serializer[Any]):
@@ -72,10 +83,10 @@ class Resolve(serializers.Serializer[Any]):
         choices=["accept", "reject"],
         help_text="accept: go on without the bad and held files. reject: send nothing more.",
     )
-    reason = serializers.CharField(
-        max_length=LONGEST_REASON,
+    reason = _text(
+        longest=LONGEST_REASON,
         required=False,
-        allow_blank=True,
+        blank=True,
         help_text="Kept with the errors; do not name a patient.",
     )
 
@@ -83,9 +94,7 @@ class Resolve(serializers.Serializer[Any]):
 class Release(serializers.Serializer[Any]):
     """What may go on."""
 
-    reason = serializers.CharField(
-        max_length=LONGEST_REASON, help_text="Kept with the alerts; do not name a patient."
-    )
+    reason = _text(longest=LONGEST_REASON, help_text="Kept with the alerts; do not name a patient.")
     image = serializers.IntegerField(
         min_value=1,
         max_value=10**9,

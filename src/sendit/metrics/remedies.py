@@ -40,6 +40,8 @@ REMEDIES: Mapping[str, str] = {
     "what is there.",
     Reason.SUPERSEDES: "Another version was delivered before: compare, then release, or "
     "accept the batch without it.",
+    Reason.RECALLED: "Its delivered copies were taken back: release what may go out again, or "
+    "accept the batch without it.",
     **dict.fromkeys(
         (
             Reason.NOT_DICOM,
@@ -84,6 +86,7 @@ REMEDIES: Mapping[str, str] = {
     "it away, then retry.",
     "VERIFICATION_FAILED": "The target does not hold what was sent: see what changed it, then "
     "retry.",
+    "TARGET_REFUSED": "The target refused the study: read its message, mend the cause, then retry.",
     "TARGET": "The target refused the study: read its message, mend the cause, then retry.",
     "IDENTITY": "The identity service's answer cannot be used: mend it there, then retry.",
     "KEY": "Put the right key file back from your backup, then retry.",

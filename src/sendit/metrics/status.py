@@ -7,7 +7,7 @@ leaves the files out.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any  # a JSON document, whose values are of many types
 
@@ -45,6 +45,18 @@ def describe(
         | {"held": batch.held or why_waiting(batch, pauses, now=now)}
         for batch in batches
     ]
+
+
+def describe_to(
+    batches: Sequence[Batch], *, may_see_files: Callable[[Batch], bool]
+) -> list[dict[str, Any]]:
+    """Return the same, each batch with what may identify only where that may be seen."""
+    found: dict[int, dict[str, Any]] = {}
+    for with_files in (True, False):
+        some = [batch for batch in batches if may_see_files(batch) == with_files]
+        described = describe(some, with_files=with_files) if some else []
+        found |= {one["batch"]: one for one in described}
+    return [found[batch.pk] for batch in batches]
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -1,7 +1,8 @@
 """What a person decides about a batch, on a page or through the API: checked, then done.
 
 The machine says whether it is possible; this says whether the batch is still what the person
-has seen.  Both happen in one transaction, with the batch locked.
+has seen.  Both happen in one transaction, with the batch locked, and who did it is written into
+the audit log.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from django.db import transaction
 from django.db.models import Count
@@ -17,6 +19,7 @@ from django.db.models import Count
 from sendit.errors import ChangedMeanwhile, UsageError
 from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_RETURN
+from sendit.records import audit
 from sendit.records.models import Batch, Delivery, Image
 from sendit.records.roles import Right
 from sendit.terms import DeliveryState, Stage, Status, Verdict
@@ -59,7 +62,14 @@ class Decision:
     target: str | None = None
 
 
-def decide(batch_id: int, decision: Decision, *, version: str | None, now: datetime) -> None:
+def decide(
+    batch_id: int,
+    decision: Decision,
+    *,
+    version: str | None,
+    now: datetime,
+    head_folder: Path,
+) -> None:
     """Carry a decision out.
 
     Parameters
@@ -72,6 +82,8 @@ def decide(batch_id: int, decision: Decision, *, version: str | None, now: datet
         As ``version_of`` gave it when the person looked; None: whatever has happened since.
     now
         The time.
+    head_folder
+        Where the end of the audit log is kept (``records/audit.py``).
 
     Raises
     ------
@@ -87,6 +99,10 @@ def decide(batch_id: int, decision: Decision, *, version: str | None, now: datet
         if decision.action in NEEDS_REASON and not decision.reason.strip():
             raise UsageError("Say why: the reason is kept with the batch.")
         _carry_out(batch, decision, now=now)
+        act = audit.Act(
+            decision.by, f"batch {decision.action}", f"batch {batch_id}", decision.reason
+        )
+        audit.append(act, now=now, head_folder=head_folder)
     logger.info("batch %d: %s by user %s", batch_id, decision.action, decision.by)
 
 
@@ -121,7 +137,11 @@ def possible(batch: Batch) -> list[Action]:
     """Return what can be offered for a batch; the machine has the last word."""
     if batch.turned_down and batch.held != HELD_RETURN:
         return []
-    failed = Delivery.objects.filter(batch=batch, state=DeliveryState.FAILED).exists()
+    unproven = Delivery.objects.filter(batch=batch).exclude(state=DeliveryState.VERIFIED)
+    failed = any(
+        state == DeliveryState.FAILED or retry_at is not None
+        for state, retry_at in unproven.values_list("state", "retry_at")
+    )
     held = Image.objects.filter(batch=batch, verdict=Verdict.HELD).exists()
     offered = []
     stopped = batch.status == Status.ERROR and batch.held in ("", HELD_RETURN)

@@ -144,6 +144,8 @@ class Batch(models.Model):
             models.Index(fields=["lease_until"], name="batch_lease_until"),
             # What the pages list, count and sort by.
             models.Index(fields=["project", "status", "id"], name="batch_project_status"),
+            models.Index(fields=["project", "created"], name="batch_project_created"),
+            models.Index(fields=["status", "turned_down", "id"], name="batch_stopped"),
             models.Index(fields=["held", "status"], name="batch_held"),
             models.Index(fields=["status", "finished", "bytes"], name="batch_done_when"),
             models.Index(fields=["finished", "id"], name="batch_finished"),

@@ -125,6 +125,16 @@ class BatchQuerySet(models.QuerySet["Batch"]):
             )
         )
 
+    def claimed(self, now: datetime) -> Self:
+        """Return those that somebody holds as a whole."""
+        return self.filter(lease_until__gte=now)
+
+    def shared_out(self, now: datetime) -> Self:
+        """Return those of which somebody holds images."""
+        held = self._images().filter(status=Status.PROCESSING, lease_until__gte=now)
+        shared = self.filter(stage=Stage.DEIDENTIFY, status=Status.PROCESSING)
+        return shared.filter(Exists(held))
+
     def _deliveries(self) -> "models.QuerySet[Delivery]":
         """Return the deliveries of the batch at hand, for a subquery."""
         related = self.model._meta.get_field("deliveries").related_model

@@ -1,5 +1,8 @@
 """Who asks for a page, and what of the records that person may see."""
 
+from pathlib import Path
+
+from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, reverse
 
@@ -42,6 +45,12 @@ def image_or_404(request: HttpRequest, number: int, right: Right = Right.VIEW) -
     if image is None or not who(request).may(right, image.batch.project):
         raise Http404
     return image
+
+
+def audit_head() -> Path:
+    """Return where the end of the audit log is kept: beside the keys."""
+    folder: Path = settings.SENDIT.settings.keys.site_file.parent
+    return folder
 
 
 def context(request: HttpRequest) -> dict[str, object]:

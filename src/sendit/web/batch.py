@@ -23,7 +23,7 @@ from sendit.pipeline.decide import NEEDS, Action, Decision, decide, possible, ve
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch, Delivery, Image
 from sendit.terms import Stage, Status, Verdict
-from sendit.web.asking import batch_or_404, who
+from sendit.web.asking import audit_head, batch_or_404, who
 from sendit.web.rows import rows
 
 PER_PAGE = 50
@@ -87,7 +87,13 @@ def act(request: HttpRequest, number: int, action: str) -> HttpResponse:
     )
     version = request.POST.get("seen") or None
     try:
-        decide(batch.pk, decision, version=version, now=datetime.now(UTC))
+        decide(
+            batch.pk,
+            decision,
+            version=version,
+            now=datetime.now(UTC),
+            head_folder=audit_head(),
+        )
     except ChangedMeanwhile as error:
         return _page(request, batch_or_404(request, number), problem=str(error), status=412)
     except UsageError as error:

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from sendit.records.access import Access
 from sendit.records.encrypted import keyed_digest
+from sendit.records.models import Batch, Profile
 from sendit.records.queries import BatchQuerySet
 from sendit.terms import Status
 from sendit.web.asking import who
@@ -41,20 +44,32 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     sort = asked["sort"] if asked["sort"] in SORTS else "newest"
     paginator = Paginator(found.order_by(*SORTS[sort][1]), PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
+    shown = rows(_from_the_near_end(page), access, now=now)
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {
-        "rows": rows(list(page.object_list), access, now=now),
+        "rows": shown,
         "page": page,
         "total": paginator.count,
         "asked": {**asked, "sort": sort},
         "filtered": any(asked[name] for name in asked if name != "sort"),
         "statuses": [word.value for word in Status if word != Status.SENT],
-        "projects": _projects(access.batches()),
+        "projects": _projects(access),
         "sorts": [(name, words) for name, (words, _) in SORTS.items()],
         "kept": f"{kept.urlencode()}&" if kept else "",
     }
     return render(request, "web/batches.html", context)
+
+
+def _from_the_near_end(page: Page[Batch]) -> list[Batch]:
+    """Return the batches of a page; those of a late one are counted from the end."""
+    total = page.paginator.count
+    first = (page.number - 1) * PER_PAGE
+    if first <= total // 2:
+        return list(page.object_list)
+    ordered = cast("BatchQuerySet", page.paginator.object_list)
+    after = max(0, total - first - PER_PAGE)
+    return list(reversed(ordered.reverse()[after : total - first]))
 
 
 def _filtered(batches: BatchQuerySet, asked: Mapping[str, str]) -> BatchQuerySet:
@@ -86,8 +101,13 @@ def _called(text: str) -> Q:
     return called
 
 
-def _projects(batches: BatchQuerySet) -> list[str]:
-    return list(batches.order_by("project").values_list("project", flat=True).distinct())
+def _projects(access: Access) -> list[str]:
+    """Return the projects that batches came in under, from their few profiles."""
+    allowed = access.projects()
+    profiles = Profile.objects.all()
+    if allowed is not None:
+        profiles = profiles.filter(project__in=allowed)
+    return list(profiles.order_by("project").values_list("project", flat=True).distinct())
 
 
 def _day(text: str) -> datetime | None:

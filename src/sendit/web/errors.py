@@ -20,10 +20,11 @@ from sendit.records.access import Access
 from sendit.records.models import Finding
 from sendit.records.roles import Right
 from sendit.terms import Reason, Stage, Status
-from sendit.web.asking import who
+from sendit.web.asking import audit_head, who
 from sendit.web.health import needing_a_person
 
 SHOWN = 5
+MOST_GROUPS = 20
 AT_ONCE = 500
 """Batches that one click tries again."""
 _LONGEST = 32
@@ -79,7 +80,13 @@ def retry_all(request: HttpRequest) -> HttpResponse:
     for batch_id in list(batches.order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
         decision = Decision(Action.RETRY, by=access.name)
         try:
-            decide(batch_id, decision, version=None, now=datetime.now(UTC))
+            decide(
+                batch_id,
+                decision,
+                version=None,
+                now=datetime.now(UTC),
+                head_folder=audit_head(),
+            )
             tried += 1
         except UsageError:  # somebody else was quicker, or is at work on it: nothing to do
             left += 1
@@ -106,7 +113,7 @@ def _groups(access: Access) -> list[DeadLetters]:
         )
         .order_by("-batches", "code")
     )
-    return [_group(access, row) for row in rows]
+    return [_group(access, row) for row in rows[:MOST_GROUPS]]
 
 
 def _group(access: Access, row: Mapping[str, Any]) -> DeadLetters:

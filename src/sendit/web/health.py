@@ -4,14 +4,13 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from sendit.config import Configuration
 from sendit.ingest.loop_lock import loop_is_alive
 from sendit.metrics.wording import count_text, duration_text, size_text
 from sendit.pipeline.admission import obstacle
 from sendit.pipeline.machine.table import HELD_PERSON, HELD_RETURN
 from sendit.records.beats import WATCHER, last_beat
+from sendit.records.models import Batch
 from sendit.records.queries import BatchQuerySet
 from sendit.terms import Status
 
@@ -38,9 +37,11 @@ class Gauge:
 
 def needing_a_person(batches: BatchQuerySet) -> BatchQuerySet:
     """Return those of some batches that do not go on by themselves, newest first."""
-    stopped = Q(status=Status.ERROR, turned_down=False)
-    waiting = Q(held__in=[HELD_PERSON, HELD_RETURN])
-    return batches.filter(stopped | waiting).order_by("-pk")
+    stopped = Batch.objects.filter(status=Status.ERROR, turned_down=False)
+    waiting = Batch.objects.filter(held__in=[HELD_PERSON, HELD_RETURN])
+    # A union, since each half has an index and the two together have none.
+    wanted = stopped.order_by().values("pk").union(waiting.order_by().values("pk"))
+    return batches.filter(pk__in=wanted).order_by("-pk")
 
 
 def health(
@@ -94,7 +95,7 @@ def gauges(configuration: Configuration, batches: BatchQuerySet, *, now: datetim
     """Return watcher, workers, queue and disk."""
     settings = configuration.settings
     alive, _ = _watcher(configuration, batches, now=now)
-    at_work = batches.in_hand(now).distinct().count()
+    at_work = batches.claimed(now).count() + batches.shared_out(now).count()
     return [
         Gauge("Watcher", "running", "good")
         if alive

@@ -1,11 +1,13 @@
 """One image: its state, what was done to it, and pictures of its *result*.
 
-No view of an original is here: that would have to be audited, and belongs where the audit
-log is.
+A picture of the *original* is for those with the right to see what identifies, is kept
+nowhere, and each look is written into the audit log before it is answered.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,11 +24,12 @@ from sendit.metrics.remedies import remedy
 from sendit.metrics.report import ACTIONS, keyword
 from sendit.metrics.wording import count_text, moment_text, size_text
 from sendit.pipeline.workspace import Workspace
+from sendit.records import audit
 from sendit.records.models import Image, Treatment
 from sendit.records.queries import ImageQuerySet
 from sendit.records.roles import Right
 from sendit.terms import Verdict
-from sendit.web.asking import image_or_404, who
+from sendit.web.asking import audit_head, image_or_404, who
 
 KEPT_PICTURES = 128
 """At most half a megabyte each."""
@@ -71,6 +74,7 @@ def image_page(request: HttpRequest, number: int) -> HttpResponse:
         "n_regions": count_text(len(image.report.get("regions", ())), "region"),
         "regions": image.report.get("regions", ()),
         "remedy": remedy(image.reason) if image.verdict != Verdict.ACCEPTED else "",
+        "may_compare": access.may(Right.PHI, image.batch.project) and bool(_original(image)),
         "source": image.source if access.may(Right.PHI, image.batch.project) else None,
         "slices": slices,
         "at": 1 + (slices.at if at is None else at) if slices else 1,
@@ -110,12 +114,66 @@ def preview(request: HttpRequest, number: int) -> HttpResponse:
     return HttpResponse(png, content_type="image/png")
 
 
+@require_safe
+def compare(request: HttpRequest, number: int) -> HttpResponse:
+    """Show original and result side by side, with what was painted over."""
+    image = image_or_404(request, number, Right.PHI)
+    original = _original(image)
+    result = _result(image)
+    look = look_quietly(original) if original is not None else None
+    context = {
+        "image": image,
+        "batch": image.batch,
+        "original": original is not None,
+        "result": result is not None,
+        "look": look,
+        "boxes": [box for region in image.report.get("regions", ()) if (box := _box(region))],
+    }
+    return render(request, "web/compare.html", context)
+
+
+@require_safe
+def original_picture(request: HttpRequest, number: int) -> HttpResponse:
+    """Answer with a picture of the original, once the look at it is written down."""
+    image = image_or_404(request, number, Right.PHI)
+    original = _original(image)
+    if original is None:
+        raise Http404
+    act = audit.Act(
+        who(request).name, "original viewed", f"image {image.nr} of batch {image.batch_id}"
+    )
+    audit.append(act, now=datetime.now(UTC), head_folder=audit_head())
+    png = draw([original])[0].png
+    if png is None:
+        raise Http404
+    return HttpResponse(png, content_type="image/png")
+
+
 @lru_cache(maxsize=KEPT_PICTURES)
 def _drawn(
     result: Path, _changed: int, frame: int | None, window: tuple[float, float] | None
 ) -> bytes | None:
     wanted = Wanted(frame, None if window is None else Window(*window))
     return draw([result], wanted=wanted)[0].png
+
+
+def _original(image: Image) -> Path | None:
+    """Return the original while it is there."""
+    workspace = _workspace()
+    for excluded in (False, True):
+        path = workspace.original(image.batch_id, image.nr, excluded=excluded)
+        if path.is_file():
+            return path
+    return None
+
+
+def _box(region: Mapping[str, int]) -> tuple[int, int, int, int] | None:
+    """Return left, top, width and height of a region in pixels; None when it is told otherwise."""
+    try:
+        left, top, right, bottom = (region[side] for side in ("left", "top", "right", "bottom"))
+    except KeyError:
+        return None
+    return left, top, right - left, bottom - top
 
 
 def _result(image: Image) -> Path | None:

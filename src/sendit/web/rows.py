@@ -7,7 +7,7 @@ from typing import Any  # a batch as ``describe`` tells it is a JSON object
 
 from sendit.metrics.said import Said, said_once
 from sendit.metrics.standing import Standing, standing
-from sendit.metrics.status import describe
+from sendit.metrics.status import describe_to
 from sendit.metrics.wording import duration_text, moment_text
 from sendit.records.access import Access
 from sendit.records.models import Batch
@@ -59,6 +59,9 @@ class Row:
 
 def rows(batches: Sequence[Batch], access: Access, *, now: datetime) -> list[Row]:
     """Return batches as lines; names of files only where they may be seen."""
+    described = describe_to(
+        batches, may_see_files=lambda batch: access.may(Right.PHI, batch.project)
+    )
     return [
         Row(
             batch=batch,
@@ -67,18 +70,8 @@ def rows(batches: Sequence[Batch], access: Access, *, now: datetime) -> list[Row
             started=moment_text(batch.started)[:MINUTES],
             took=_took(batch),
         )
-        for batch, told in zip(batches, told_to(batches, access), strict=True)
+        for batch, told in zip(batches, described, strict=True)
     ]
-
-
-def told_to(batches: Sequence[Batch], access: Access) -> list[dict[str, Any]]:
-    """Return what ``describe`` says, without names of files where they may not be seen."""
-    described = describe(batches, with_files=access.may_somewhere(Right.PHI))
-    for batch, told in zip(batches, described, strict=True):
-        if not access.may(Right.PHI, batch.project):
-            for entry in (*told["errors"], *told["alerts"]):
-                entry["file"] = None
-    return described
 
 
 def _took(batch: Batch) -> str:

@@ -1,10 +1,11 @@
 """The targets: how each is doing, told from what was delivered; nothing is asked of them here.
 
 Asking a target takes as long as it likes, and needs what only the sending zone holds.
-``sendit check`` does that.
+``sendit targets`` does that.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.db.models import Count, Max
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from sendit.metrics.wording import count_text, moment_text
 from sendit.records.access import Access
-from sendit.records.models import Delivery
+from sendit.records.models import Delivery, TargetHealth
 from sendit.terms import DeliveryState
 from sendit.web.asking import who
 
@@ -48,8 +49,16 @@ def targets(request: HttpRequest) -> HttpResponse:
     access = who(request)
     allowed = access.projects()
     counts = _counts(access)
+    away = _away(now=datetime.now(UTC))
     shown = [
-        _shown(project.name, target.name, target.kind, counts, required=target.required)
+        _shown(
+            project.name,
+            target.name,
+            target.kind,
+            counts,
+            required=target.required,
+            away=away.get((project.name, target.name)),
+        )
         for name, project in sorted(settings.SENDIT.projects.items())
         if allowed is None or name in allowed
         for target in project.targets
@@ -72,7 +81,25 @@ def _counts(access: Access) -> Counts:
     return {(project, name, state): (n, newest) for project, name, state, n, newest in rows}
 
 
-def _shown(project: str, name: str, kind: str, counts: Counts, *, required: bool) -> Shown:
+def _away(*, now: datetime) -> dict[tuple[str, str], datetime]:
+    """Return until when which targets are left alone, since they were away too often."""
+    rows = TargetHealth.objects.filter(open_until__gt=now)
+    return {
+        (project, name): until
+        for project, name, until in rows.values_list("project", "target", "open_until")
+        if until is not None
+    }
+
+
+def _shown(
+    project: str,
+    name: str,
+    kind: str,
+    counts: Counts,
+    *,
+    required: bool,
+    away: datetime | None,
+) -> Shown:
     def number(state: str) -> int:
         return counts.get((project, name, state), (0, 0))[0]
 
@@ -81,7 +108,9 @@ def _shown(project: str, name: str, kind: str, counts: Counts, *, required: bool
     n_failed = number(DeliveryState.FAILED)
     waiting = sum(map(number, _OPEN))
     tone, words = "quiet", "Nothing was delivered yet."
-    if n_failed:
+    if away is not None:
+        tone, words = "bad", f"Does not answer; asked again at {moment_text(away)} UTC."
+    elif n_failed:
         tone, words = "bad", f"{count_text(n_failed, 'delivery', 'deliveries')} failed."
     elif waiting:
         tone, words = "busy", f"{count_text(waiting, 'delivery', 'deliveries')} on the way."

@@ -24,6 +24,8 @@ urlpatterns = [
     *both("batch/<number:number>/do/<slug:action>", batch.act, "act"),
     *both("image/<number:number>", image.image_page, "image"),
     *both("image/<number:number>/preview", image.preview, "preview"),
+    *both("image/<number:number>/compare", image.compare, "compare"),
+    *both("image/<number:number>/original", image.original_picture, "original"),
     *both("errors", errors.errors, "errors"),
     *both("errors/retry", errors.retry_all, "retry-all"),
     *both("projects", projects.projects, "projects"),

@@ -65,6 +65,8 @@ class Look:
     """What can be looked at."""
 
     frames: int
+    rows: int
+    columns: int
     window: Window | None
     """The image's own, of its first frame."""
     is_grey: bool
@@ -87,6 +89,8 @@ def look_at(path: Path) -> Look:
     photometric = str(header.get("PhotometricInterpretation") or "MONOCHROME2")
     return Look(
         frames=max(1, int(header.get("NumberOfFrames") or 1)),
+        rows=int(header.get("Rows") or 0),
+        columns=int(header.get("Columns") or 0),
         window=_window(header, 0),
         is_grey=photometric.startswith("MONOCHROME"),
     )
