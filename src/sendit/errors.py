@@ -23,6 +23,7 @@
     └── TargetError              a target refused
         ├── TargetUnavailable    it did not answer, or answered 5xx     (retryable)
         ├── TargetFull           it has no room                         (retryable)
+        ├── TargetRefused        it does not take it: credentials, rights, a SOP Class
         ├── TargetConflict       other content stands under the name
         ├── VerificationFailed   it does not hold what was sent
         └── NotYetProven         it cannot say yet                      (retryable)
@@ -31,6 +32,7 @@
 Messages never hold a value from a header or a name from an inbox.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from sendit.terms import Reason
@@ -165,10 +167,23 @@ class IdentityUnavailable(IdentityError):
 
 
 class TargetError(SenditError):
-    """A target refused the package; ``target`` is its name once the pipeline knows it."""
+    """A target refused the package; ``target`` is its name once the pipeline knows it.
+
+    Parameters
+    ----------
+    message
+        What happened, at which instance (by its new UID), and what to do.
+    failures
+        What the target said of each instance, by new SOP Instance UID.  Those of the package
+        that are not named are as they should be, if any is named.
+    """
 
     code = "TARGET"
     target: str = ""
+
+    def __init__(self, message: str = "", *, failures: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.failures: Mapping[str, str] = dict(failures or {})
 
 
 class TargetUnavailable(TargetError):
@@ -183,6 +198,12 @@ class TargetFull(TargetError):
 
     retryable = True
     code = "TARGET_FULL"
+
+
+class TargetRefused(TargetError):
+    """The target does not take it, today or tomorrow: credentials, rights, a SOP Class."""
+
+    code = "TARGET_REFUSED"
 
 
 class TargetConflict(TargetError):
