@@ -147,7 +147,7 @@ def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installatio
         (TARGET + 'name = "Big Name"\n', ["targets[1].name"]),
         (TARGET + 'layout = "heap"\n', ["targets[1].layout"]),
         ('[[targets]]\npath = "out"\n', ["targets[1].kind", "targets[1].name"]),
-        ('[[targets]]\nkind = "orthanc"\n', ["targets[1].kind"]),
+        ('[[targets]]\nkind = "fax"\n', ["targets[1].kind"]),
         ('targets = "folder"\n', ["targets"]),
         ("targets = [3]\n", ["targets[1]"]),
         ("identity = 3\n", ["identity"]),
