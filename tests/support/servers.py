@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.cloud import SeaweedServer, running_seaweedfs
 from tests.support.dicom_peers import OrthancServer, have, running_orthanc
-from tests.support.system import find_program
+from tests.support.system import find_emulator, find_program
 
 INITDB_OPTIONS = ("-U", "sendit", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
 
@@ -80,6 +81,23 @@ def orthanc(orthanc_server: OrthancServer) -> OrthancServer:
     """Return an Orthanc that holds nothing."""
     orthanc_server.clear()
     return orthanc_server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """Return a SeaweedFS that speaks S3; see ``seaweedfs``."""
+    program = find_emulator("weed")
+    if program is None:
+        pytest.skip('SeaweedFS is not installed: "make test" brings it')
+    with running_seaweedfs(program, tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def seaweedfs(seaweedfs_server: SeaweedServer) -> SeaweedServer:
+    """Return a SeaweedFS with an empty bucket."""
+    seaweedfs_server.clear()
+    return seaweedfs_server
 
 
 @pytest.fixture
