@@ -1,7 +1,9 @@
 """An object store as a receiver of the contract suite, looked at past the target."""
 
 import gzip
+import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sendit.storage import Target
+from sendit.storage import Package, PackagedInstance, PackagedStudy, Target
 from sendit.storage.registry import build
 from tests.contracts.targets import Trouble, every_copy
 from tests.support.troubled_store import TroubledStore
@@ -84,6 +86,21 @@ class StoreReceiver:
         else:
             with self.way.troubled(trouble):
                 yield
+
+
+def make_large(root: Path, *, salt: bytes = b"") -> Package:
+    """Return a package whose archive is of several parts, since noise cannot be packed."""
+    content = os.urandom(6 << 20) + salt
+    instances = []
+    for number in range(3):
+        file = f"P/2.25.1/2.25.2/2.25.3{number}.dcm"
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        instances.append(PackagedInstance(f"2.25.3{number}", file, digest, len(content)))
+    study = PackagedStudy("P", "2.25.1", "S", "20190704", tuple(instances))
+    return Package(root, 1, (study,))
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ Amazon's own service has never been met here, unless ``SENDIT_TEST_S3_BUCKET`` n
 """
 
 import hashlib
-import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from sendit.storage import Package, PackagedInstance, PackagedStudy, Target
 from sendit.storage.registry import accepts_identified, build
 from sendit.storage.s3_answers import read_xml
 from tests.contracts.targets import Receiver, TargetContract, make_package
-from tests.storage.store_receiver import StoreReceiver, unpacked
+from tests.storage.store_receiver import StoreReceiver, make_large, unpacked
 from tests.support.cloud import KEY, READER, READER_SECRET, SECRET, SeaweedServer
 from tests.support.troubled_store import TroubledStore
 
@@ -109,21 +108,6 @@ def make_s3(server: SeaweedServer, **options: object) -> Target:
 @pytest.fixture
 def package(tmp_path: Path) -> Package:
     return make_package(tmp_path / "clean")
-
-
-def make_large(root: Path, *, salt: bytes = b"") -> Package:
-    """Return a package whose archive is of several parts, since noise cannot be packed."""
-    content = os.urandom(6 << 20) + salt
-    instances = []
-    for number in range(3):
-        file = f"P/2.25.1/2.25.2/2.25.3{number}.dcm"
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        instances.append(PackagedInstance(f"2.25.3{number}", file, digest, len(content)))
-    study = PackagedStudy("P", "2.25.1", "S", "20190704", tuple(instances))
-    return Package(root, 1, (study,))
 
 
 # Archives of many parts

@@ -1,6 +1,9 @@
 """Servers that stand for cloud stores, on loopback; the fixtures are in ``servers.py``.
 
-SeaweedFS is a real S3 server: it checks signatures, checksums and conditions.
+SeaweedFS is a real S3 server: it checks signatures, checksums and conditions.  The two that
+stand for Google's store are emulators: fake-gcs-server keeps to ``ifGenerationMatch`` and checks
+no digest; gcp-storage-emulator checks MD5 and CRC32C and does not know the condition.  Neither
+asks for credentials.
 """
 
 import hashlib
@@ -8,11 +11,13 @@ import json
 import os
 import secrets
 import signal
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from sendit.storage.cloud_http import CloudHttp, Told
 from sendit.storage.http_options import HttpOptions
@@ -128,3 +133,81 @@ def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str,
         "credentials": [{"accessKey": key, "secretKey": secret}],
         "actions": actions,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class GcsServer:
+    """A running emulator of Google's store, and its bucket."""
+
+    url: str
+    bucket: str = "research"
+
+    def ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> bytes:
+        """Ask past the target."""
+        asked = urllib.request.Request(self.url + path, data=body or None, method=method)
+        if kind:
+            asked.add_header("Content-Type", kind)
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return answer.read()  # type: ignore[no-any-return]
+
+    def list(self) -> list[str]:
+        found = json.loads(self.ask("GET", f"/storage/v1/b/{self.bucket}/o"))
+        return sorted(one["name"] for one in found.get("items", ()))
+
+    def about(self, key: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.ask("GET", self._path(key)))
+        return told
+
+    def get(self, key: str) -> bytes:
+        return self.ask("GET", f"{self._path(key)}?alt=media")
+
+    def put(self, key: str, content: bytes) -> None:
+        query = urlencode({"uploadType": "media", "name": key})
+        path = f"/upload/storage/v1/b/{self.bucket}/o?{query}"
+        self.ask("POST", path, content, "application/octet-stream")
+
+    def delete(self, key: str) -> None:
+        self.ask("DELETE", self._path(key))
+
+    def clear(self) -> None:
+        for key in self.list():
+            self.delete(key)
+
+    def with_new_bucket(self) -> "GcsServer":
+        """Return the server with another bucket, which has Google's defaults."""
+        return _with_bucket(replace(self, bucket=f"bucket-{secrets.token_hex(4)}"))
+
+    def _path(self, key: str) -> str:
+        return f"/storage/v1/b/{self.bucket}/o/{quote(key, safe='')}"
+
+
+@contextmanager
+def running_fake_gcs(program: str, folder: Path) -> Iterator[GcsServer]:
+    """Run fake-gcs-server, in memory."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    words = ["-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
+    words += ["-external-url", url, "-public-host", f"127.0.0.1:{port}"]
+    with running([program, *words], folder=folder, ports=(port,)):
+        yield _with_bucket(GcsServer(url))
+
+
+@contextmanager
+def running_gcp_emulator(program: str, folder: Path) -> Iterator[GcsServer]:
+    """Run gcp-storage-emulator, in memory."""
+    (port,) = free_ports(1)
+    words = ["start", "-H", "127.0.0.1", "--port", str(port), "-M", "-q"]
+    with running([program, *words], folder=folder, ports=(port,)):
+        yield _with_bucket(GcsServer(f"http://127.0.0.1:{port}"), softDeletePolicy=_NO_SOFT_DELETE)
+
+
+_NO_SOFT_DELETE = {"retentionDurationSeconds": "0"}
+
+
+def _with_bucket(server: GcsServer, **about: object) -> GcsServer:
+    named = json.dumps({"name": server.bucket}).encode()
+    server.ask("POST", "/storage/v1/b?project=test", named, "application/json")
+    if about:
+        told = json.dumps(about).encode()
+        server.ask("PATCH", f"/storage/v1/b/{server.bucket}", told, "application/json")
+    return server

@@ -5,9 +5,10 @@ signs.  Answers that the emulators never give are given here, in the words of th
 """
 
 import http.client
+import math
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -26,6 +27,14 @@ class TroubledStore:
         self.trouble = ""
         self.asked: list[tuple[str, str]] = []
         """Method and path of every request."""
+        self.headers: list[Mapping[str, str]] = []
+        """Of every request, by name in lower case."""
+        self.changed: Mapping[str, Callable[[Answer], Answer]] = {}
+        """Changes answers, by the method or by a part of the path of the question."""
+        self.answer_headers: Mapping[str, str] = {}
+        """Further headers of answers that are given here."""
+        self.times: float = math.inf
+        """How many requests the trouble is for."""
         self.skipped = 0
         """How many requests go through before the trouble begins."""
         self._serve(0)
@@ -45,6 +54,15 @@ class TroubledStore:
             self._serve(self._port)
         self.trouble = ""
         self._passed.set()
+
+    @contextmanager
+    def troubled_for(self, times: int, trouble: str, *, after: int) -> Iterator[None]:
+        """Bring so many requests into trouble."""
+        self.times = times
+        with self.troubled(trouble, after=after):
+            yield
+        assert self.times == 0
+        self.times = math.inf
 
     def close(self) -> None:
         self._server.shutdown()
@@ -79,10 +97,15 @@ class TroubledStore:
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append((request.command, request.path))
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         length = int(request.headers.get("Content-Length", 0))
         trouble = self.trouble
         if trouble and self.skipped:
             self.skipped, trouble = self.skipped - 1, ""
+        elif trouble and not self.times:
+            trouble = ""
+        elif trouble:
+            self.times -= 1
         if trouble == "drops connections":
             request.rfile.read(length // 2)
             request.connection.shutdown(socket.SHUT_RDWR)
@@ -93,9 +116,14 @@ class TroubledStore:
             self._passed.wait(10)
             request.close_connection = True
         elif trouble in self._answers:
-            _reply(request, self._answers[trouble])
+            status, headers, content = self._answers[trouble]
+            _reply(request, (status, {**headers, **self.answer_headers}, content))
         else:
-            _reply(request, self._ask(request, body))
+            answer = self._ask(request, body)
+            for part, change in self.changed.items():
+                if part == request.command or part in request.path:
+                    answer = change(answer)
+            _reply(request, answer)
 
     def _ask(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
         connection = http.client.HTTPConnection(self._upstream, timeout=30)

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal, cast
 
@@ -23,6 +23,7 @@ from sendit.storage.archive import (
     Archive,
     Entry,
     archive_blocks,
+    archive_name,
     plan_archives,
     plan_documents,
     read_archive,
@@ -57,6 +58,8 @@ class Manner:
     proof: Literal["read", "digest"]
     at_once: int
     """Connections at one time."""
+    by_patient: bool = False
+    """Whether archives lie in a folder of their patient, as a tree does anyway."""
 
 
 class ObjectTarget:
@@ -68,6 +71,7 @@ class ObjectTarget:
         self._is_tree = manner.layout == "tree"
         self._reads = manner.proof == "read"
         self._at_once = manner.at_once
+        self._by_patient = manner.by_patient
 
     @property
     def location(self) -> str:
@@ -94,7 +98,7 @@ class ObjectTarget:
 
     def verify(self, package: Package, receipt: Receipt, *, progress: Progress) -> None:
         """Prove every object."""
-        archives = [] if self._is_tree else plan_archives(package)
+        archives = [] if self._is_tree else self._archives(package)
         entries = plan_tree(package) if self._is_tree else _entries(archives)
         require_same_package(_outgoing(entries), receipt)
         with self._store.connected():
@@ -136,8 +140,27 @@ class ObjectTarget:
             what = f"an object {left}" if left else "gave back other bytes than it was given"
             raise TargetError(f"{self.location}: {what}; see its versions and retention rules.")
 
+    def _archives(self, package: Package) -> Sequence[Archive]:
+        return [
+            replace(one, file_name=self._folder(package, one.file_name) + one.file_name)
+            for one in plan_archives(package)
+        ]
+
     def _documents(self, package: Package) -> Sequence[Entry]:
-        return plan_tree_documents(package) if self._is_tree else plan_documents(package)
+        if self._is_tree:
+            return plan_tree_documents(package)
+        return [
+            replace(one, name=self._folder(package, one.name) + one.name)
+            for one in plan_documents(package)
+        ]
+
+    def _folder(self, package: Package, name: str) -> str:
+        """Return the folder of an archive, or of a document that lies beside it."""
+        if not self._by_patient:
+            return ""
+        owners = (one for one in package.studies if name.startswith(f"{archive_name(one)}."))
+        study = max(owners, key=lambda one: len(archive_name(one)))
+        return f"{PurePosixPath(study.instances[0].file).parts[0]}/"
 
     # Sending
 
@@ -147,7 +170,7 @@ class ObjectTarget:
         if self._is_tree:
             entries = plan_tree(package)
             return entries, self._put_files(entries, progress)
-        archives = plan_archives(package)
+        archives = self._archives(package)
         results: list[Held | Failure] = []
         for archive in archives:
             results += [self._put_archive(archive, progress)] * len(archive.entries)
@@ -261,10 +284,11 @@ class ObjectTarget:
         def remove(place: str, traffic: Traffic) -> str:
             with self._store.reading(place, traffic) as reading:
                 if reading is None:
-                    return self._store.delete(Held(place, 0), traffic)
+                    return self._store.remains(place, traffic)
                 if not _holds_only(reading, place, places[place]):
                     return "has other content there than was sent; it was not touched."
-            return self._store.delete(reading.held, traffic)
+            left = self._store.delete(reading.held, traffic)
+            return left or self._store.remains(place, traffic)
 
         reasons = together(list(places), remove, at_once=self._at_once, progress=progress)
         return {

@@ -91,6 +91,9 @@ class ObjectStore(Protocol):
     def delete(self, held: Held, traffic: Traffic) -> str:
         """Remove an object, prove that it is gone, and return why it is not, if it is not."""
 
+    def remains(self, key: str, traffic: Traffic) -> str:
+        """Return what is kept of a key that is gone (older versions), if anything is."""
+
 
 class WholeReading:
     """Reads an answer, tells of the traffic, and notices when it ends too early."""
@@ -118,6 +121,20 @@ class WholeReading:
             )
         self._traffic.tell(len(block))
         return block
+
+
+def regroup(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Return the same bytes in pieces of a size; at least one piece, maybe empty."""
+    waiting = bytearray()
+    some = False
+    for block in blocks:
+        waiting += block
+        while len(waiting) > size:
+            yield bytes(waiting[:size])
+            some = True
+            del waiting[:size]
+    if waiting or not some:
+        yield bytes(waiting)
 
 
 class _Stream(Protocol):

@@ -4,7 +4,6 @@ Objects are never overwritten and carry their SHA-256, which the store checks.  
 ``sendit[s3]``.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -20,6 +19,7 @@ from sendit.storage.base import (
     no_progress,
 )
 from sendit.storage.http_options import Connections, HttpOptions, Seconds, Url
+from sendit.storage.object_names import bucket_name, key_prefix
 from sendit.storage.object_target import Manner, ObjectTarget
 from sendit.storage.s3_login import S3Login
 from sendit.storage.s3_store import Bucket, S3Store
@@ -27,24 +27,10 @@ from sendit.storage.s3_store import Bucket, S3Store
 _AMAZON = ".amazonaws.com"
 
 
-def _bucket(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", text):
-        raise PydanticCustomError("bucket", "is not the name of a bucket")
-    return text
-
-
-def key_prefix(text: str) -> str:
-    """Check what every key begins with, and end it with a slash."""
-    parts = [part for part in text.split("/") if part]
-    if not all(re.fullmatch(r"[A-Za-z0-9._=+-]+", part) and part.strip(".") for part in parts):
-        raise PydanticCustomError("prefix", "holds other characters than A-Z a-z 0-9 ._=+-/")
-    return "".join(f"{part}/" for part in parts)
-
-
 class S3Options(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
     """Options of ``kind = "s3"``."""
 
-    bucket: Annotated[str, AfterValidator(_bucket)]
+    bucket: Annotated[str, AfterValidator(bucket_name)]
     """Name of the bucket, which must be there."""
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
     """Region of the bucket; what the server's manual says where it has none."""

@@ -20,7 +20,7 @@ from sendit.storage.cloud_http import CloudHttp, Login, Told
 from sendit.storage.durable import changed_meanwhile, open_source
 from sendit.storage.http_client import FilePart
 from sendit.storage.http_options import HttpOptions
-from sendit.storage.objects import Held, WholeReading
+from sendit.storage.objects import Held, WholeReading, regroup
 from sendit.storage.s3_answers import error_code, explain, held_of, read_xml, to_base64
 from sendit.storage.together import Traffic, together
 
@@ -121,13 +121,17 @@ class S3Store:
             query["continuation-token"] = token
 
     def delete(self, held: Held, traffic: Traffic) -> str:
-        """Remove an object, and the version that it is; prove that no other is left."""
+        """Remove an object in the version that it is, and prove that it is gone."""
         if self.head(held.key, traffic) is not None:
             query = {"versionId": held.version} if held.version else {}
             self._ask("DELETE", held.key, query=query, allowed=(404,), traffic=traffic)
             if self.head(held.key, traffic) is not None:
                 return "is still there after it was removed."
-        query = {"versions": "", "prefix": held.key}
+        return ""
+
+    def remains(self, key: str, traffic: Traffic) -> str:
+        """Say whether older versions of a key are kept."""
+        query = {"versions": "", "prefix": key}
         told = self._ask("GET", "", query=query, allowed=(403, 405, 501), traffic=traffic)
         if told.status == 403:
             return (
@@ -137,7 +141,7 @@ class S3Store:
         if told.status != 200:
             return ""
         versions = [one.text("Key") for one in read_xml(told.body).all("Version")]
-        return "is kept as an older version of its key." if held.key in versions else ""
+        return "is kept as an older version of its key." if key in versions else ""
 
     # Writing
 
@@ -168,7 +172,7 @@ class S3Store:
 
     def _parts(self, blocks: Iterable[bytes], at_most: int) -> Iterator[_Part]:
         size = max(self._bucket.part_bytes, at_most // _PARTS // _MIB * _MIB + _MIB)
-        for number, content in enumerate(_regroup(blocks, size), start=1):
+        for number, content in enumerate(regroup(blocks, size), start=1):
             md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
             yield _Part(number, content, md5, hashlib.sha256(content).hexdigest())
 
@@ -345,20 +349,6 @@ class S3Store:
 
     def _explain(self, told: Told) -> TargetError:
         return explain(told, location=self.location)
-
-
-def _regroup(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Return the same bytes in pieces of a size; at least one piece, maybe empty."""
-    waiting = bytearray()
-    some = False
-    for block in blocks:
-        waiting += block
-        while len(waiting) > size:
-            yield bytes(waiting[:size])
-            some = True
-            del waiting[:size]
-    if waiting or not some:
-        yield bytes(waiting)
 
 
 def _blocks(entry: Entry) -> Iterator[bytes]:
