@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.dicom_peers import OrthancServer, have, running_orthanc
 from tests.support.system import find_program
 
 INITDB_OPTIONS = ("-U", "sendit", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
@@ -63,6 +64,22 @@ def postgresql_url() -> Iterator[str]:
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def orthanc_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrthancServer]:
+    """Return an Orthanc with its defaults and its DICOMweb plugin; see ``orthanc``."""
+    if not have("Orthanc", "libOrthancDicomWeb.so"):
+        pytest.skip("Orthanc with its DICOMweb plugin is not installed")
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+@pytest.fixture
+def orthanc(orthanc_server: OrthancServer) -> OrthancServer:
+    """Return an Orthanc that holds nothing."""
+    orthanc_server.clear()
+    return orthanc_server
 
 
 @pytest.fixture

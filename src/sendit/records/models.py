@@ -8,9 +8,13 @@ from typing import ClassVar
 
 from django.db import models
 
+from sendit.records import audit_tables, ledger_tables
 from sendit.records.encrypted import EncryptedField
 from sendit.records.queries import BatchQuerySet, ImageQuerySet
 from sendit.terms import DeliveryState, Stage, Status, Verdict
+
+TABLES_ELSEWHERE = (audit_tables, ledger_tables)
+"""Modules whose tables are this application's, too; Django finds them through this one."""
 
 
 def _choices(words: type[Status | Stage | Verdict | DeliveryState]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages import ledger, manifests, packages, setting_aside, verify
 from sendit.pipeline.stages.attempts import attempt, due, standing
+from sendit.pipeline.stages.holding import held_until
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery, Finding, Image
 from sendit.storage import Target
@@ -24,6 +25,8 @@ _TAKEN = (DeliveryState.SENT, DeliveryState.VERIFIED)
 
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
+    if (until := held_until(work)) is not None:
+        return Outcome(None, again_at=until)
     # What workers that were killed left of results; whoever is only slow has lost its claim.
     work.workspace.remove(work.workspace.phi(work.batch_id) / "new")
     if work.project.anonymize:
