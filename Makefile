@@ -30,6 +30,7 @@ test: check $(VENV)/emulators/.made  ## check, then the whole test suite (instal
 
 bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline and other tools (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
+	PYTHONPATH=src:. $(BIN)/python -m benchmarks.ledger
 
 audit: $(VENV)/.dev  ## plant identifiers, de-identify, count what is left (AUDIT="--help")
 	$(BIN)/python -m benchmarks.audit $(AUDIT)

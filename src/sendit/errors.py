@@ -6,6 +6,8 @@
     ├── ConfigurationInvalid     the files say something impossible; every problem is listed
     ├── UsageError               a command was asked for something that cannot be
     ├── KeyProblem               a key is missing, changed or unreadable
+    ├── AuditBroken              an entry of the audit log was changed or is missing
+    ├── NotAllowed               the right for this is missing
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
     │   ├── Unreadable           it is not DICOM, truncated, malformed…
     │   ├── Excluded             a filter of the project leaves it out
@@ -61,6 +63,18 @@ class KeyProblem(SenditError):
     """A key file is missing, unreadable, or not the one this installation has used so far."""
 
     code = "KEY"
+
+
+class AuditBroken(SenditError):
+    """An entry of the audit log was changed or is missing; names the first one."""
+
+    code = "AUDIT"
+
+
+class NotAllowed(SenditError):
+    """Whoever asks has not the right for it."""
+
+    code = "NOT_ALLOWED"
 
 
 class ImageError(SenditError):

@@ -20,6 +20,8 @@ MARK = "CNRY"
 """Stands in every marked value; short enough for SH, and in no word."""
 UID_MARK = "2.25.90909090909090"
 """Begins every original UID."""
+MARKED = '[delivery]\nincomplete_series = "send-marked"\n'
+"""An image of the series is rejected; the others go all the same."""
 PEOPLE = (
     *("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName"),
     *("ReferringPhysicianName", "PhysiciansOfRecord", "PerformingPhysicianName"),
@@ -113,7 +115,7 @@ def test_a_planted_mark_is_found(tmp_path: Path) -> None:
 def test_no_identifying_value_is_found_where_it_must_not_be(installation: Installation) -> None:
     installation.write_config('log_level = "debug"\n' + installation.config.read_text())
     installation.write_project(
-        PROJECT.replace('originals = "remove"', 'excluded = "remove"\nresults = "keep"')
+        PROJECT.replace('originals = "remove"', 'excluded = "remove"\nresults = "keep"') + MARKED
     )
     fill(installation.inbox)
     (installation.root / "metrics").mkdir()
@@ -160,6 +162,7 @@ def test_no_identifying_value_is_found_where_it_must_not_be(installation: Instal
 
 
 def test_results_still_hold_what_is_no_identifier(installation: Installation) -> None:
+    installation.write_project(PROJECT + MARKED)
     fill(installation.inbox)
 
     installation.run("run", "--once")

@@ -38,6 +38,7 @@ from sendit.identity.complete import complete_request
 from sendit.terms import Reason
 
 CHUNK: Final = 32
+ISSUER: Final = "IssuerOfPatientID"
 FEW: Final = 64
 """So few files are done here: starting processes would take longer."""
 
@@ -56,6 +57,8 @@ class Job:
     service: IdentityService
     entity_field: str = "PatientID"
     item_field: str = "AccessionNumber"
+    by_issuer: bool = False
+    """The same id of another Issuer of Patient ID is another patient."""
     jobs: int = 1
 
 
@@ -74,6 +77,7 @@ class _Seen:
 
     path: Path = field(repr=False)
     patient_id: str = field(repr=False, default="")
+    issuer: str = field(repr=False, default="")
     birth_date: str = field(repr=False, default="")
     study_instance_uid: str = field(repr=False, default="")
     study_date: str = field(repr=False, default="")
@@ -115,7 +119,7 @@ def _inputs(source: Path) -> Iterator[Path]:
 
 
 def _fields(job: Job) -> tuple[str, ...]:
-    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate")
+    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate", ISSUER)
 
 
 def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) -> _Seen:
@@ -138,10 +142,11 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
 
 
 def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
-    entity, item, birth, date = (header.values[name] for name in fields[:4])
+    entity, item, birth, date, issuer = (header.values[name] for name in fields[:5])
     return _Seen(
         path=path,
         patient_id=entity,
+        issuer=issuer,
         item=item,
         birth_date=birth,
         study_date=date,
@@ -173,18 +178,19 @@ def _double(path: Path, other: Path) -> Report:
 
 def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
     """Ask once for every Study that goes on."""
-    patients: dict[str, PatientRequest] = {}
-    studies: dict[str, dict[str, StudyRequest]] = {}
+    patients: dict[tuple[str, str], PatientRequest] = {}
+    studies: dict[tuple[str, str], dict[str, StudyRequest]] = {}
     for one in seen:
         if one.report is None:
-            key = normal_id(one.patient_id)
-            patients.setdefault(key, PatientRequest(one.patient_id, one.birth_date, ()))
+            issuer = one.issuer if job.by_issuer else ""
+            key = (normal_id(one.patient_id), issuer)
+            patients.setdefault(key, PatientRequest(one.patient_id, one.birth_date, (), issuer))
             request = StudyRequest(one.study_instance_uid, one.item, one.study_date)
             studies.setdefault(key, {}).setdefault(one.study_instance_uid, request)
     asked = IdentityRequest(
         batch_key="deid",
         patients=tuple(
-            PatientRequest(patient.patient_id, patient.birth_date, tuple(studies[key].values()))
+            replace(patient, studies=tuple(studies[key].values()))
             for key, patient in patients.items()
         ),
     )

@@ -55,7 +55,11 @@ SUBJECT_AGE: Final = b"121033"
 OLDEST: Final = 89
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
-AGE: Final = re.compile(rb"(\d{1,3}) ?([DWMYdwmy])")
+AGE: Final = re.compile(
+    rb"0*(\d{1,3}) ?(?:(?:([DWMY])|(DAY|WEEK|MONTH|YEAR|YR)S?)\.?)?", re.IGNORECASE
+)
+"""An age, also with a unit that is written out or, in years, missing."""
+BODY_PART: Final = 0x00180015
 TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
 NUMBERS: Final = re.compile(rb"[\d.eE+\- \0\\]*")
 READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
@@ -236,16 +240,23 @@ def study_pseudonym(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep an age up to 89 years; call everybody older 90 (45 CFR 164.514(b)(2)(i)(C))."""
+    """Keep an age up to 89 years; call everybody older 90 (45 CFR 164.514(b)(2)(i)(C)).
+
+    PS3.5 6.2 wants three digits and a unit.  An age without a unit is one in years: devices that
+    let a person type it ask for years, and those that compute it write the unit.
+    """
     del context
     text = value.strip(b" \0")
     if not text:
         return UNCHANGED
     if found := AGE.fullmatch(text):
-        text, written = found[1].zfill(3) + found[2].upper(), text
+        unit = (found[2] or found[3] or b"Y")[:1].upper()
+        text, written = found[1].zfill(3) + unit, text
         days = int(text[:3]) * {b"D": 1, b"W": 7, b"M": 30, b"Y": 365}[text[3:]]
         if days < 90 * 365:
-            return (None if text == written else rule.element(text)), rule.note
+            if text == written:
+                return None, rule.note
+            return rule.element(text), rule.note._replace(rule="repair:age")
         return rule.element(b"090Y"), rule.note
     return rule.element(b""), rule.note
 
@@ -360,6 +371,8 @@ def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> R
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep code strings, except for a value in which a distinctive identifier stands."""
     parts = value.decode("latin-1").split("\\")
+    if rule.tag == BODY_PART and context.cleaner.is_body_part(value.decode("latin-1")):
+        return None, (rule.note if rule.note.action else None)
     new = [CODE if _identifies(part.strip(" \0"), context.cleaner) else part for part in parts]
     if new == parts:
         return None, (rule.note if rule.note.action else None)

@@ -149,8 +149,7 @@ class Runner:
             now=self._now(),
         )
         if claim is None:
-            settled = machine.settle(batch.pk, now=self._now())
-            return Step.AGAIN if settled else Step.IDLE
+            return Step.AGAIN if self._settle(batch.pk) else Step.IDLE
         with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
             claim = self._lengthened(claim)
             work = self._work(batch, claim, longest=self._settings.limits.instance_timeout)
@@ -162,9 +161,16 @@ class Runner:
                 findings=chunk.findings,
                 now=self._now(),
             )
-            machine.settle(batch.pk, now=self._now())
+            self._settle(batch.pk)
         logger.debug("%d images of batch %d %s", len(claim.image_ids), batch.pk, boundary.ending)
         return Step.AGAIN if boundary.ending == "done" else Step.IDLE
+
+    def _settle(self, batch_id: int) -> bool:
+        """Move a batch on whose last image is done, without what killed workers left of results."""
+        if not Image.objects.open().filter(batch=batch_id).exists():
+            # Whoever still writes there is only slow, and has lost its claim.
+            self._workspace.remove(self._workspace.new(batch_id))
+        return machine.settle(batch_id, now=self._now())
 
     def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
         return Work(

@@ -19,6 +19,7 @@ from sendit.storage.base import (
     keeps_generations,
     location_of,
     no_progress,
+    packs_archives,
     proves_content,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "keeps_generations",
     "location_of",
     "no_progress",
+    "packs_archives",
     "proves_content",
 ]

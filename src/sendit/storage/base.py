@@ -16,8 +16,8 @@ A plug-in is one class and one model of its options (``extra="forbid"``, ``froze
         def probe(self) -> None: ...
 
 What more a target can do it says by having it: ``remove`` (``RemovableTarget``),
-``send_identified``, ``require_volume``, ``make_ready``; and by three attributes, which
-``location_of``, ``proves_content`` and ``keeps_generations`` read:
+``send_identified``, ``require_volume``, ``make_ready``; and by four attributes, which
+``location_of``, ``proves_content``, ``keeps_generations`` and ``packs_archives`` read:
 
 ``location``
     Which receiver it is, in a line without secrets; two targets with the same location share
@@ -29,6 +29,9 @@ What more a target can do it says by having it: ``remove`` (``RemovableTarget``)
 ``keeps_generations`` (False)
     True: changed content of a UID can be kept beside the older one, under the study's
     ``generation``.
+``packs_archives`` (False)
+    True: a Study becomes one file, named after its pseudonyms and not after its UID, so Studies
+    that share a name are numbered together.
 """
 
 import os
@@ -336,6 +339,11 @@ def _stored(
     place: str, digest: str, warning: str, version: str = "", size: int | str = 0
 ) -> Stored:
     return Stored(str(place), str(digest), str(warning), str(version), int(size))
+
+
+def packs_archives(target: Target) -> bool:
+    """Say whether a target makes one file of a Study, named after its pseudonyms."""
+    return bool(getattr(target, "packs_archives", False))
 
 
 def _words(table: Mapping[object, object]) -> dict[str, str]:

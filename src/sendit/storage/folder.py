@@ -61,6 +61,7 @@ class Folder:
         self._root = options.path
         self._layout = options.layout
         self.location = str(options.path)
+        self.packs_archives = options.layout == "archive"
 
     def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
         """Store the package; what is there already with the same content is left alone."""

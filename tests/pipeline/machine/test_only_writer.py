@@ -24,6 +24,7 @@ STATE = {
     "unreadable",
     "accept_bad",
     "turned_down",
+    "removals",
     "started",
     "finished",
     "cleaned_at",

@@ -54,8 +54,24 @@ class Scenario:
 AS_IS = PROJECT.replace('title = "Demo"', 'title = "Demo"\nanonymize = false').replace(
     'kind = "folder"', 'kind = "folder"\naccepts_identified = true'
 )
+TARGETS = (
+    PROJECT
+    + """
+[[targets]]
+name = "packed"
+kind = "folder"
+path = "../out/packed"
+layout = "archive"
+[[targets]]
+name = "spare"
+kind = "folder"
+path = "../out/spare"
+required = false
+"""
+)
 SCENARIOS = {
     "good": Scenario(good_folder),
+    "targets": Scenario(mixed_folder, "accept", TARGETS),
     "accepted": Scenario(mixed_folder, "accept"),
     "rejected": Scenario(mixed_folder, "turn_down"),
     "stopped": Scenario(

@@ -10,9 +10,15 @@ Why a move happens is the caller's matter; nothing here touches a file or a netw
 
 from sendit.pipeline.machine.claims import claim, fail, move, put_off, release_claims, renew
 from sendit.pipeline.machine.decisions import admit, register, rerun, retry, upload_finished
-from sendit.pipeline.machine.deliveries import delivery_moved, mark_sent
+from sendit.pipeline.machine.deliveries import (
+    delivery_failed,
+    delivery_moved,
+    delivery_put_off,
+    mark_sent,
+)
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.resolving import accept, release, turn_down
+from sendit.pipeline.machine.removals import decide_removals, removals_done
+from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
 from sendit.pipeline.machine.steps import Claim
 from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
@@ -30,7 +36,10 @@ __all__ = [
     "admit",
     "claim",
     "claim_images",
+    "decide_removals",
+    "delivery_failed",
     "delivery_moved",
+    "delivery_put_off",
     "fail",
     "finish_images",
     "mark_sent",
@@ -40,9 +49,11 @@ __all__ = [
     "register",
     "release",
     "release_claims",
+    "removals_done",
     "renew",
     "rerun",
     "retry",
+    "set_aside",
     "settle",
     "turn_down",
     "upload_finished",

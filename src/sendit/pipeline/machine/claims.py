@@ -107,12 +107,13 @@ def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFin
 
 
 def put_off(claim: Claim, until: datetime | None, *, now: datetime) -> None:
-    """End a run of ``clean_up`` that has more to remove later; None: nothing more, ever."""
+    """End a run that has more to do later: to remove, to send, to prove.  None: nothing, ever."""
     if until is None:
         move(claim, Event.CLEANED, now=now)
         return
+    when = "due_at" if claim.stage == Stage.CLEAN_UP else "retry_at"
     with transaction.atomic():
-        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, due_at=until)
+        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, **{when: until})
         end_run(claim, "done", now=now)
 
 
@@ -138,6 +139,12 @@ def fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None
         raise
 
 
+def delay_after(attempts: int) -> timedelta:
+    """Return how long to wait after so many tries that failed."""
+    factor: int = 4 ** min(max(attempts - 1, 0), 10)
+    return min(FIRST_DELAY * factor, LONGEST_DELAY)
+
+
 def _fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None:
     batch = locked(claim.batch_id)
     _let_go_of_images(claim)
@@ -147,7 +154,7 @@ def _fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> Non
         give_up(claim, error.code, str(error), now=now, target=getattr(error, "target", ""))
         return
     spent = max(attempts - 1, 0) if blameless else attempts
-    again_at = None if isinstance(error, Interrupted) else now + _delay(attempts)
+    again_at = None if isinstance(error, Interrupted) else now + delay_after(attempts)
     changes = {"attempts": spent, "retry_at": again_at}
     token = "" if claim.image_ids else claim.token
     write(claim.batch_id, claim.stage, token, now=now, **changes)
@@ -180,11 +187,6 @@ def _let_go_of_images(claim: Claim) -> None:
     )
     if held != len(claim.image_ids):
         raise LeaseLost(lost(claim))
-
-
-def _delay(attempts: int) -> timedelta:
-    factor: int = 4 ** min(max(attempts - 1, 0), 10)
-    return min(FIRST_DELAY * factor, LONGEST_DELAY)
 
 
 def _crashed(stage: Stage, tries: int) -> str:
