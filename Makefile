@@ -24,7 +24,7 @@ check: $(VENV)/.dev  ## format, lint, types, imports, spelling; changes nothing
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-test: check  ## check, then the whole test suite (installs missing servers when it may)
+test: check $(VENV)/emulators/.made  ## check, then the whole test suite (installs missing servers when it may)
 	$(BIN)/python -m tests.support.system
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
@@ -69,12 +69,13 @@ else
 endif
 	@touch $@
 
-$(VENV)/peers/.made: requirements/peers.txt $(VENV)/.dev
+# Environments of their own: other tools to measure, and servers that stand for cloud stores.
+$(VENV)/peers/.made $(VENV)/emulators/.made: $(VENV)/%/.made: requirements/%.txt $(VENV)/.dev
 ifdef UV
-	test -d $(VENV)/peers || $(UV) venv -q --python $(PYTHON) $(VENV)/peers
-	$(UV) pip install -q --python $(VENV)/peers/bin/python --require-hashes -r $<
+	test -d $(VENV)/$* || $(UV) venv -q --python $(PYTHON) $(VENV)/$*
+	$(UV) pip install -q --python $(VENV)/$*/bin/python --require-hashes -r $<
 else
-	$(PYTHON) -m venv $(VENV)/peers
-	$(VENV)/peers/bin/python -m pip install -q --require-hashes -r $<
+	$(PYTHON) -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip install -q --require-hashes -r $<
 endif
 	@touch $@

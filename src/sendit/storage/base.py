@@ -156,6 +156,10 @@ class Stored:
     """Digest that the target itself gave, as ``md5:…`` or ``crc32c:…``."""
     warning: str = ""
     """What the target said although it took it (a status of C-STORE, a coerced attribute)."""
+    version: str = ""
+    """Its version or generation, where the target counts those."""
+    size: int = 0
+    """Bytes of what is kept there (of the whole archive), as the target says; 0: it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,8 @@ class Receipt:
             "digests": dict(self.digests),
             "volume": self.volume,
             "stored": {
-                key: [one.place, one.digest, one.warning] for key, one in self.stored.items()
+                key: [one.place, one.digest, one.warning, one.version, one.size]
+                for key, one in self.stored.items()
             },
             "documents": dict(self.documents),
         }
@@ -213,7 +218,7 @@ class Receipt:
                     count,
                     _words(digests),
                     str(document.get("volume", "")),
-                    {key: Stored(*map(str, one)) for key, one in _table(document, "stored")},
+                    {key: _stored(*one) for key, one in _table(document, "stored")},
                     dict(_table(document, "documents")),
                 )
         raise ValueError("This is not a receipt: location, n_instances and digests are needed.")
@@ -328,6 +333,12 @@ def proves_content(target: Target) -> bool:
 def keeps_generations(target: Target) -> bool:
     """Say whether a target can keep changed content beside the older one."""
     return bool(getattr(target, "keeps_generations", False))
+
+
+def _stored(
+    place: str, digest: str, warning: str, version: str = "", size: int | str = 0
+) -> Stored:
+    return Stored(str(place), str(digest), str(warning), str(version), int(size))
 
 
 def packs_archives(target: Target) -> bool:

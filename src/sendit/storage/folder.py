@@ -8,7 +8,7 @@ Sending never makes the folder itself: a missing one may be a volume that is not
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal
 
 from pydantic import BaseModel
@@ -35,6 +35,7 @@ from sendit.storage.durable import (
 )
 from sendit.storage.folder_archive import remove_archives, store_archives, verify_archives
 from sendit.storage.folder_tree import remove_stored, store_files, verify_files
+from sendit.storage.tree import plan_tree, plan_tree_documents
 
 ARCHIVE = ".tar.gz"
 
@@ -65,8 +66,8 @@ class Folder:
     def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
         """Store the package; what is there already with the same content is left alone."""
         if self._layout == "tree":
-            documents = _documents(package)
-            receipt = self._send_files(_files(package), progress)
+            documents = plan_tree_documents(package)
+            receipt = self._send_files(plan_tree(package), progress)
         else:
             documents = plan_documents(package)
             receipt = self._send_archives(plan_archives(package), progress)
@@ -78,8 +79,8 @@ class Folder:
     ) -> None:
         """Read every file back and compare its SHA-256 with the package's."""
         if self._layout == "tree":
-            documents = _documents(package)
-            self._verify_files(_files(package), receipt, progress)
+            documents = plan_tree_documents(package)
+            self._verify_files(plan_tree(package), receipt, progress)
         else:
             documents = plan_documents(package)
             self._verify_archives(plan_archives(package), receipt, progress)
@@ -198,42 +199,6 @@ _PROBE = b"sendit was here\n"
 
 def _write_probe(stream: BinaryIO) -> None:
     stream.write(_PROBE)
-
-
-def _files(package: Package) -> Sequence[Entry]:
-    return [
-        Entry(
-            instance.sop_instance_uid,
-            _in_generation(instance.file, study.generation),
-            package.root / instance.file,
-            instance.sha256,
-            instance.size,
-        )
-        for study in package.studies
-        for instance in study.instances
-    ]
-
-
-def _documents(package: Package) -> Sequence[Entry]:
-    """Return the manifests, which lie in the folder of their Study."""
-    entries = []
-    for study in package.studies:
-        for document in study.documents:
-            some = _in_generation(study.instances[0].file, study.generation)
-            place = "/".join((*PurePosixPath(some).parts[:2], document.name))
-            source = package.root / document.file
-            entries.append(
-                Entry(place, place, source, document.sha256, document.size, is_document=True)
-            )
-    return entries
-
-
-def _in_generation(file: str, generation: int) -> str:
-    """Return the path of an instance; a later generation has a study folder of its own."""
-    if generation == 1:
-        return file
-    patient, study, *rest = file.split("/")
-    return "/".join((patient, f"{study}_g{generation}", *rest))
 
 
 def _identified_files(package: IdentifiedPackage) -> Sequence[Entry]:

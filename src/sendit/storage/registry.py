@@ -21,6 +21,8 @@ BUILT_IN: Mapping[str, str] = {
     "dicom": "sendit.storage.dicom:Dicom",
     "dicomweb": "sendit.storage.dicomweb:DicomWeb",
     "orthanc": "sendit.storage.orthanc:Orthanc",
+    "gcs": "sendit.storage.gcs:Gcs",
+    "s3": "sendit.storage.s3:S3",
 }
 
 

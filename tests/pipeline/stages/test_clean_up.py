@@ -6,7 +6,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_RETURN
 from sendit.records.models import Batch, BatchIdentifiers, Delivery, Image
 from sendit.terms import DeliveryState, Stage, Status
-from tests.pipeline.files import tree
+from tests.pipeline.files import out_of_order, tree
 from tests.pipeline.line import Line
 from tests.support.installation import PROJECT
 from tests.support.make_study import make_instance, not_dicom, write_instance
@@ -122,6 +122,45 @@ def test_originals_of_an_empty_batch_count_as_excluded(line: Line) -> None:
     line.work(later=31 * DAY)
 
     assert left(line, batch) == {"rows"}
+
+
+def test_batch_that_ends_empty_keeps_nothing_that_a_killed_worker_left(line: Line) -> None:
+    for file in line.installation.add_study("ACC1", n_series=1).rglob("*.dcm"):
+        out_of_order(file)
+    batch_id = line.hand_in("ACC1")
+    runner = line.runner()
+    while line.batch(batch_id).stage != Stage.DEIDENTIFY:
+        runner.advance(batch_id)
+    half = line.workspace.new(batch_id, 4711) / "half.dcm"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half a result")
+
+    line.work()
+
+    assert line.batch(batch_id).status == Status.EMPTY
+    assert not half.exists()
+
+
+def test_what_goes_is_decided_in_one_step_and_removed_in_the_next(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1)
+    batch_id = line.hand_in("ACC1")
+    runner = line.runner()
+    while line.batch(batch_id).stage != Stage.CLEAN_UP:
+        runner.advance(batch_id)
+
+    runner.advance(batch_id)
+    decided = line.batch(batch_id)
+    there = left(line, decided)
+    runner.advance(batch_id)
+
+    assert {what: entry["gone"] for what, entry in decided.removals.items()} == {
+        "originals": None,
+        "results": None,
+        "identifiers": None,
+    }
+    assert {"originals", "results", "identifiers"} <= there
+    assert not {"originals", "results", "identifiers"} & left(line, decided)
+    assert all(entry["gone"] for entry in line.batch(batch_id).removals.values())
 
 
 def test_nothing_goes_while_an_error_is_open(line: Line) -> None:

@@ -10,7 +10,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image, StageRun
 from sendit.terms import DeliveryState, Stage, Status
-from tests.pipeline.files import tree
+from tests.pipeline.files import out_of_order, tree
 from tests.pipeline.line import NO_TARGET, Line
 from tests.support.installation import PROJECT
 from tests.support.make_study import make_instance, write_instance
@@ -357,10 +357,3 @@ def test_person_named_deep_in_one_instance_is_taken_out_of_another(
     contents = b"".join(path.read_bytes() for path in line.installation.delivered())
     assert b"Quillfeather" not in contents
     assert b"liver normal" in contents
-
-
-def out_of_order(path: Path) -> Path:
-    """Append an element that belongs further up; import reads the file, the engine does not."""
-    late = bytes.fromhex("10002010") + b"SH" + (4).to_bytes(2, "little") + b"ABCD"
-    path.write_bytes(path.read_bytes() + late)
-    return path

@@ -6,6 +6,7 @@ only where the project's ``supersede`` lets it.  Lines are written before anythi
 whatever may be at a receiver stands here; they outlive the batch.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,6 +32,8 @@ from sendit.records.queries import AT_REST
 from sendit.storage import Receipt, Target, keeps_generations, location_of, packs_archives
 from sendit.terms import DeliveryState, Reason, Status
 
+PATIENCE, PAUSE = 300, 0.2
+"""So often, and so many seconds apart, it is looked whether another batch has come to its end."""
 READY = (Status.DONEPROCESSING, Status.SENT, Status.DONE)
 
 
@@ -134,6 +137,7 @@ def plan(work: Work, name: str, target: Target) -> int:
     studies: dict[str, list[Ready]] = {}
     for uid, group in groupby(images, key=lambda image: image.study_instance_uid):
         studies[uid] = list(group)
+        _let_others_end(work, receiver, uid)
         found = sort_out(studies[uid], copies(work, [receiver], uid))
         there += len(found.there) - _forget_lost(work, target, found.there)
         if found.changed and _policy(work, target, found.changed) == "replace":
@@ -232,17 +236,32 @@ def _one_at_a_time(work: Work, name: str) -> None:
     TargetHealth.objects.select_for_update().get(project=work.batch.project, target=name)
 
 
+def _let_others_end(work: Work, receiver: str, study_instance_uid: str) -> None:
+    """Wait a while as long as a worker is on a batch that brings parts of the same Study."""
+    for _ in range(PATIENCE):
+        others = _others(copies(work, [receiver], study_instance_uid))
+        if not others.filter(lease_until__gt=work.now()).exists():
+            return
+        time.sleep(PAUSE)
+        work.progress()
+
+
 def _wait_for_others(held: Sequence[DeliveredInstance]) -> None:
     """Return unless another batch is just bringing parts of the same Study there."""
+    for batch_id in _others(held).order_by("pk").values_list("pk", flat=True):
+        raise NotYetProven(
+            f"Batch {batch_id} is delivering parts of the same study; "
+            "this one follows when they are proven."
+        )
+
+
+def _others(held: Sequence[DeliveredInstance]) -> QuerySet[Batch]:
+    """Return the batches that have not proven their parts yet, and still may."""
     unproven = {copy.study.batch for copy in held if copy.study.proven is None}
-    at_work = Batch.objects.filter(pk__in=unproven).exclude(status__in=AT_REST)
-    for batch_id in at_work.order_by("pk").values_list("pk", flat=True):
-        open_states = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
-        if Delivery.objects.filter(batch=batch_id, state__in=open_states).exists():
-            raise NotYetProven(
-                f"Batch {batch_id} is delivering parts of the same study; "
-                "this one follows when they are proven."
-            )
+    open_states = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
+    deliveries = Delivery.objects.filter(batch__in=unproven, state__in=open_states)
+    batches = Batch.objects.filter(pk__in=deliveries.values("batch"))
+    return batches.exclude(status__in=AT_REST)
 
 
 def _write(

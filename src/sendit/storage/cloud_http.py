@@ -1,0 +1,138 @@
+"""Ask a cloud store by HTTP: log in, ask again when it is busy, and say what its errors mean.
+
+A store answers 429 and 5xx now and then and expects to be asked again a little later; that is
+done here, a few times.  What lasts longer is for the pipeline, which tries the batch again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from typing import Protocol
+
+from sendit.errors import TargetError
+from sendit.storage.http_client import Body, HttpClient
+from sendit.storage.http_options import HttpOptions
+from sendit.storage.together import Traffic
+
+BUSY = (429, 500, 502, 503, 504)
+_WAITS = (0.1, 0.4, 1.6)
+"""Seconds before it is asked again, at most."""
+_MOST = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """By name in lower case."""
+    body: bytes = field(default=b"", repr=False)
+
+
+class Login(Protocol):
+    """Says who asks."""
+
+    def headers(
+        self, method: str, url: str, headers: Mapping[str, str], payload_sha256: str
+    ) -> Mapping[str, str]:
+        """Return the headers of a request, with those that log in."""
+
+
+class CloudHttp:
+    """Asks one store.
+
+    Parameters
+    ----------
+    options
+        Where it is, and how it is reached.
+    login
+        Says who asks.
+    explain
+        Says what an answer means that is no success: the error to raise.
+    """
+
+    def __init__(
+        self, options: HttpOptions, *, login: Login, explain: Callable[[Told], TargetError]
+    ) -> None:
+        self._client = HttpClient(options)
+        self._login = login
+        self._explain = explain
+        self.connected = self._client.connected
+
+    @property
+    def url(self) -> str:
+        """The store's address."""
+        return self._client.url
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Body = (),
+        headers: Mapping[str, str] | None = None,
+        payload_sha256: str = "",
+        allowed: Sequence[int] = (),
+        traffic: Traffic,
+    ) -> Told:
+        """Ask and return the whole answer.
+
+        Parameters
+        ----------
+        payload_sha256
+            Of the body, in hexadecimal, for a login that signs it.
+        allowed
+            Codes of answers that are no failure to the caller, besides 2xx.
+
+        Raises
+        ------
+        sendit.errors.TargetError
+            As ``explain`` says, or when there is no answer.
+        """
+        for wait in (*_WAITS, 0.0):
+            signed = self._signed(method, path, headers, payload_sha256)
+            with self._client.stream(
+                method, path, body=body, headers=signed, traffic=traffic, allowed=range(300, 600)
+            ) as response:
+                told = _told(response, response.read(_MOST))
+            traffic.tell(sum(len(part) for part in body if isinstance(part, bytes)))
+            if 200 <= told.status < 300 or told.status in allowed:
+                return told
+            if told.status not in BUSY or not wait:
+                break
+            time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads requests in time
+        raise self._explain(told)
+
+    @contextmanager
+    def reading(
+        self,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        allowed: Sequence[int] = (),
+        traffic: Traffic,
+    ) -> Iterator[tuple[Told, HTTPResponse]]:
+        """Ask, and let the caller read the answer; as ``ask``."""
+        signed = self._signed("GET", path, headers, "")
+        with self._client.stream(
+            "GET", path, headers=signed, traffic=traffic, allowed=range(300, 600)
+        ) as response:
+            good = 200 <= response.status < 300
+            told = _told(response, b"" if good else response.read(_MOST))
+            if not good and told.status not in allowed:
+                raise self._explain(told)
+            yield told, response
+
+    def _signed(
+        self, method: str, path: str, headers: Mapping[str, str] | None, payload_sha256: str
+    ) -> Mapping[str, str]:
+        return self._login.headers(method, self.url + path, headers or {}, payload_sha256)
+
+
+def _told(response: HTTPResponse, body: bytes) -> Told:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Told(response.status, headers, body)

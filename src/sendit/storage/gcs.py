@@ -1,0 +1,111 @@
+"""Google Cloud Storage, with keys and names as the original sendit had them.
+
+Objects are never overwritten; the CRC32C and the MD5 that Google computed are compared.  Needs
+the extra ``sendit[gcs]``.
+"""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
+
+from sendit.storage.base import LocalPath, Package, Progress, Receipt, Removal, no_progress
+from sendit.storage.gcs_store import GcsStore
+from sendit.storage.google_login import GoogleLogin
+from sendit.storage.http_options import Connections, HttpOptions, Seconds, Url
+from sendit.storage.object_names import bucket_name, key_prefix
+from sendit.storage.object_target import Manner, ObjectTarget
+
+_SCOPES = (
+    "https://www.googleapis.com/auth/devstorage.read_write",
+    "https://www.googleapis.com/auth/bigquery",
+)
+
+
+class GcsOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+    """Options of ``kind = "gcs"``."""
+
+    bucket: Annotated[str, AfterValidator(bucket_name)]
+    """Name of the bucket, which must be there."""
+    collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+    """Name of the study protocol: keys are `Collection/<COLLECTION>/Entity/<PatientID>/…`."""
+    layout: Literal["archive", "tree"] = "archive"
+    """`archive`: a `.tar.gz` per study; `tree`: an object per instance."""
+    proof: Literal["read", "digest"] = "read"
+    """`read`: everything is read back; `digest`: CRC32C and MD5 of the store are compared."""
+    acl: Literal["projectPrivate", "private", "bucketOwnerFullControl", "bucket"] = "projectPrivate"
+    """Rights of new objects; `bucket`: as the bucket says (uniform bucket-level access)."""
+    credentials_file: LocalPath | None = None
+    """Key of a service account; none: the environment, gcloud's file or the metadata server."""
+    anonymous: Annotated[bool, Strict()] = False
+    """Ask without credentials; for other servers than Google's only."""
+    endpoint: Url = "https://storage.googleapis.com"
+    """Address of the store."""
+    chunk_mib: Annotated[int, Strict(), Field(ge=1, le=512)] = 8
+    """Size of the chunks of resumable uploads, in MiB, 1 to 512; three are in memory."""
+    ca_file: LocalPath | None = None
+    """Certificates (PEM) of the authorities that may vouch for the server; none: the system's."""
+    connections: Connections = 4
+    """Connections at one time, 1 to 32."""
+    timeout_seconds: Seconds = 120
+    """How long the store may be silent, in seconds."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.anonymous and (self.credentials_file or "googleapis.com" in self.endpoint):
+            raise PydanticCustomError("anonymous", "Google's own servers need credentials")
+        if self.ca_file and not self.endpoint.startswith("https:"):
+            raise PydanticCustomError("ca_file", "ca_file needs an endpoint with https://")
+        return self
+
+    def http(self, url: str) -> HttpOptions:
+        """Return how a server is reached."""
+        return HttpOptions(
+            url=url,
+            ca_file=self.ca_file,
+            connections=self.connections,
+            timeout_seconds=self.timeout_seconds,
+        )
+
+
+class Gcs:
+    """Stores packages in a bucket and proves them by checksums and by reading them back."""
+
+    options_model: ClassVar[type[BaseModel]] = GcsOptions
+    keeps_generations: ClassVar[bool] = True
+
+    def __init__(self, options: GcsOptions) -> None:
+        login = GoogleLogin(options.credentials_file, _SCOPES, anonymous=options.anonymous)
+        store = GcsStore(
+            options.http(options.endpoint),
+            login,
+            options.bucket,
+            acl="" if options.acl == "bucket" else options.acl,
+            chunk_bytes=options.chunk_mib << 20,
+        )
+        prefix = key_prefix(f"Collection/{options.collection.upper()}/Entity")
+        manner = Manner(prefix, options.layout, options.proof, options.connections, by_patient=True)
+        self._target = ObjectTarget(store, manner)
+
+    @property
+    def location(self) -> str:
+        """The bucket, and where in it."""
+        return self._target.location
+
+    def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
+        """Store the package; what is there already with the same content is left alone."""
+        return self._target.send(package, progress=progress)[0]
+
+    def verify(
+        self, package: Package, receipt: Receipt, /, *, progress: Progress = no_progress
+    ) -> None:
+        """Prove every object, as ``proof`` says."""
+        self._target.verify(package, receipt, progress=progress)
+
+    def remove(self, receipt: Receipt, /, *, progress: Progress = no_progress) -> Removal:
+        """Remove what a receipt lists, and the generations of it."""
+        return self._target.remove(receipt, progress=progress)
+
+    def probe(self) -> None:
+        """Store a small object, read it back and remove it."""
+        self._target.probe()

@@ -1,0 +1,357 @@
+"""One bucket of Google Cloud Storage, by its JSON interface.
+
+Every object is written with ``ifGenerationMatch=0``, so that nothing is ever overwritten.  Google
+computes the CRC32C and the MD5 of what it got; both are compared with our own.  What comes
+block by block goes over a resumable upload: after a lost connection Google is asked how much it
+has, and the rest is sent.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import google_crc32c
+
+from sendit.errors import TargetError, TargetUnavailable
+from sendit.storage.archive import Entry
+from sendit.storage.base import Progress
+from sendit.storage.cloud_http import CloudHttp, Login, Told
+from sendit.storage.durable import changed_meanwhile, open_source
+from sendit.storage.google_answers import explain, read_json
+from sendit.storage.http_client import FilePart
+from sendit.storage.http_options import HttpOptions
+from sendit.storage.objects import Held, WholeReading, regroup
+from sendit.storage.together import Traffic, together
+
+_MIB = 1 << 20
+_BOUNDARY = "sendit-4f1c7b0a9d"
+_TRIES = 3
+_RIGHTS = (
+    "grant storage.objects.create, .get and .list (roles/storage.objectCreator and objectViewer), "
+    "and storage.objects.delete to take back"
+)
+_MISSING = "make the bucket, or set bucket anew"
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    start: int
+    content: bytes
+    is_last: bool
+
+
+class _Digests:
+    """What Google computes too."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._crc32c = google_crc32c.Checksum()
+
+    def update(self, block: bytes) -> None:
+        self.size += len(block)
+        self._md5.update(block)
+        self._crc32c.update(block)
+
+    def hexadecimal(self) -> dict[str, str]:
+        return {"md5": self._md5.hexdigest(), "crc32c": self._crc32c.digest().hex()}
+
+
+class GcsStore:
+    """Objects of one bucket; an ``ObjectStore``.
+
+    Parameters
+    ----------
+    acl
+        Predefined rights of new objects; empty: as the bucket says.
+    chunk_bytes
+        How much of a resumable upload goes at once; a multiple of 256 KiB.
+    """
+
+    def __init__(
+        self, options: HttpOptions, login: Login, bucket: str, *, acl: str, chunk_bytes: int
+    ) -> None:
+        self._name = bucket
+        self._acl = {"predefinedAcl": acl} if acl else {}
+        self._chunk_bytes = chunk_bytes
+        self._http = CloudHttp(options, login=login, explain=self._explain)
+        self.connected = self._http.connected
+
+    @property
+    def location(self) -> str:
+        """``gs://<bucket>``, or the bucket's address at another server."""
+        if self._http.url == "https://storage.googleapis.com":
+            return f"gs://{self._name}"
+        return f"{self._http.url}/{self._name}"
+
+    def put_file(self, key: str, entry: Entry, kind: str, traffic: Traffic) -> Held | None:
+        """Store a file unless something stands there."""
+        digests = _digests_of(entry, traffic)
+        return self._put_whole(key, FilePart(entry.source, entry.size), digests, kind, traffic)
+
+    def put_blocks(
+        self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
+    ) -> Held | None:
+        """Store what comes block by block, by a resumable upload if it is more than one chunk."""
+        digests = _Digests()
+        chunks = self._chunks(blocks, digests)
+        first = next(chunks)
+        if first.is_last:
+            return self._put_whole(
+                key, first.content, digests.hexadecimal(), kind, Traffic(), size=digests.size
+            )
+        session = self._begin(key, kind)
+        if session is None:
+            return None
+
+        def put(chunk: _Chunk, traffic: Traffic) -> Told:
+            return self._put_chunk(session, chunk, traffic)
+
+        def all_chunks() -> Iterator[_Chunk]:
+            yield first
+            yield from chunks
+
+        try:
+            told = together(all_chunks(), put, at_once=1, progress=progress)[-1]
+        except _Taken:
+            return None
+        return self._checked(key, told, digests.hexadecimal(), digests.size)
+
+    def head(self, key: str, traffic: Traffic) -> Held | None:
+        """Describe an object."""
+        told = self._http.ask("GET", self._object(key), allowed=(404,), traffic=traffic)
+        return None if self._is_missing(told) else _held(key, read_json(told))
+
+    @contextmanager
+    def reading(self, key: str, traffic: Traffic) -> Iterator[WholeReading | None]:
+        """Open an object, in the generation that it has now."""
+        held = self.head(key, traffic)
+        if held is None:
+            yield None
+            return
+        path = f"{self._object(key)}?{urlencode({'alt': 'media', 'generation': held.version})}"
+        with self._http.reading(path, allowed=(404,), traffic=traffic) as (told, stream):
+            if told.status == 404:
+                yield None
+            else:
+                yield WholeReading(stream, held, traffic, location=self.location)
+
+    def keys(self, prefix: str, traffic: Traffic) -> Iterator[str]:
+        """Return the keys that begin so."""
+        return (str(one.get("name")) for one in self._list(prefix, {}, (403,), traffic))
+
+    def delete(self, held: Held, traffic: Traffic) -> str:
+        """Remove an object in the generation that it is, and prove that it is gone."""
+        if self.head(held.key, traffic) is not None:
+            query = {"generation": held.version} if held.version else {}
+            path = f"{self._object(held.key)}?{urlencode(query)}"
+            self._http.ask("DELETE", path, allowed=(404,), traffic=traffic)
+            if self.head(held.key, traffic) is not None:
+                return "is still there after it was removed."
+        return ""
+
+    def remains(self, key: str, traffic: Traffic) -> str:
+        """Say whether older generations of a key are kept."""
+        for query, reason in (
+            ({"versions": "true"}, "is kept as an older version of its key."),
+            ({"softDeleted": "true"}, "can be restored until the bucket's soft delete ends."),
+        ):
+            found = self._list(key, query, (), traffic)
+            if any(one.get("name") == key for one in found):
+                return reason
+        return ""
+
+    # Writing
+
+    def _put_whole(
+        self,
+        key: str,
+        content: FilePart | bytes,
+        digests: Mapping[str, str],
+        kind: str,
+        traffic: Traffic,
+        *,
+        size: int = -1,
+    ) -> Held | None:
+        size = content.size if isinstance(content, FilePart) else size
+        about = {
+            "name": key,
+            "contentType": kind,
+            "md5Hash": _to_base64(digests["md5"]),
+            "crc32c": _to_base64(digests["crc32c"]),
+        }
+        head = (
+            f"--{_BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+            f"{json.dumps(about)}\r\n--{_BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n"
+        )
+        told = self._http.ask(
+            "POST",
+            self._upload("multipart"),
+            body=(head.encode(), content, f"\r\n--{_BOUNDARY}--\r\n".encode()),
+            headers={"Content-Type": f"multipart/related; boundary={_BOUNDARY}"},
+            allowed=(412,),
+            traffic=traffic,
+        )
+        return None if told.status == 412 else self._checked(key, told, digests, size)
+
+    def _chunks(self, blocks: Iterable[bytes], digests: _Digests) -> Iterator[_Chunk]:
+        waiting: _Chunk | None = None
+        for content in regroup(blocks, self._chunk_bytes):
+            start = digests.size
+            digests.update(content)
+            if waiting is not None:
+                yield waiting
+            waiting = _Chunk(start, content, is_last=False)
+        if waiting is not None:
+            yield _Chunk(waiting.start, waiting.content, is_last=True)
+
+    def _begin(self, key: str, kind: str) -> str | None:
+        """Begin a resumable upload and return where it goes on; None when the key is taken."""
+        told = self._http.ask(
+            "POST",
+            self._upload("resumable", name=key),
+            body=(json.dumps({"name": key, "contentType": kind}).encode(),),
+            headers={"Content-Type": "application/json", "X-Upload-Content-Type": kind},
+            allowed=(412,),
+            traffic=Traffic(),
+        )
+        if told.status == 412:
+            return None
+        session = urlsplit(told.headers.get("location", ""))
+        if not session.query:
+            raise TargetError(f"{self.location} does not answer as Google's store; see endpoint.")
+        return f"{session.path}?{session.query}"
+
+    def _put_chunk(self, session: str, chunk: _Chunk, traffic: Traffic) -> Told:
+        """Send what the store has not got of a chunk yet; go on after a lost connection."""
+        end = chunk.start + len(chunk.content)
+        total = str(end) if chunk.is_last else "*"
+        had, lost = chunk.start, 0
+        while True:
+            part = chunk.content[had - chunk.start :]
+            span = f"{had}-{end - 1}" if part else "*"
+            try:
+                told = self._ask_session(session, f"bytes {span}/{total}", part, traffic)
+            except TargetUnavailable:
+                lost += 1
+                if lost == _TRIES:
+                    raise
+                told = self._ask_session(session, "bytes */*", b"", traffic)
+            if told.status == 412:
+                raise _Taken
+            if told.status != 308:
+                return told
+            before, had = had, _received(told)
+            if had == end and not chunk.is_last:
+                return told
+            if not chunk.start <= had <= end or (had == before and not lost):
+                raise TargetUnavailable(f"{self.location} lost a part of an upload.")
+
+    def _ask_session(self, session: str, span: str, part: bytes, traffic: Traffic) -> Told:
+        return self._http.ask(
+            "PUT",
+            session,
+            body=(part,) if part else (),
+            headers={"Content-Range": span},
+            allowed=(308, 412),
+            traffic=traffic,
+        )
+
+    def _checked(self, key: str, told: Told, digests: Mapping[str, str], size: int) -> Held:
+        """Return what the store says that it holds, if that is what was sent."""
+        held = _held(key, read_json(told))
+        same = all(digests[name] == value for name, value in held.digests.items())
+        if not same or not held.digests or held.size != size:
+            if held.version:
+                self.delete(held, Traffic())
+            raise TargetUnavailable(
+                f"{self.location} got other bytes than were sent; they were removed again."
+            )
+        return held
+
+    # Asking
+
+    def _list(
+        self, prefix: str, query: Mapping[str, str], allowed: Sequence[int], traffic: Traffic
+    ) -> Iterator[dict[str, Any]]:
+        asked = {**query, "prefix": prefix, "fields": "items(name),nextPageToken"}
+        while True:
+            path = f"/storage/v1/b/{self._name}/o?{urlencode(asked)}"
+            told = self._http.ask("GET", path, allowed=allowed, traffic=traffic)
+            found = read_json(told)
+            yield from found.get("items", ()) if told.status == 200 else ()
+            if "nextPageToken" not in found:
+                return
+            asked["pageToken"] = str(found["nextPageToken"])
+
+    def _is_missing(self, told: Told) -> bool:
+        if told.status != 404:
+            return False
+        if b"bucket does not exist" in told.body:
+            raise self._explain(told)
+        return True
+
+    def _object(self, key: str) -> str:
+        return f"/storage/v1/b/{self._name}/o/{quote(key, safe='')}"
+
+    def _upload(self, kind: str, **query: str) -> str:
+        asked = {"uploadType": kind, "ifGenerationMatch": "0", **self._acl, **query}
+        return f"/upload/storage/v1/b/{self._name}/o?{urlencode(asked)}"
+
+    def _explain(self, told: Told) -> TargetError:
+        return explain(told, location=self.location, rights=_RIGHTS, missing=_MISSING)
+
+
+class _Taken(Exception):
+    """Something stands under the key meanwhile."""
+
+
+def _held(key: str, told: Mapping[str, Any]) -> Held:
+    digests = {
+        name: _from_base64(str(told[field]))
+        for name, field in (("md5", "md5Hash"), ("crc32c", "crc32c"))
+        if told.get(field)
+    }
+    return Held(
+        key,
+        int(told.get("size", 0)),
+        str(told.get("generation", "")),
+        digests,
+        links={name: str(told.get(name, "")) for name in ("mediaLink", "selfLink")},
+    )
+
+
+def _received(told: Told) -> int:
+    """Return how many bytes of an upload are there."""
+    last = told.headers.get("range", "").rpartition("-")[2]
+    return int(last) + 1 if last.isdecimal() else 0
+
+
+def _digests_of(entry: Entry, traffic: Traffic) -> Mapping[str, str]:
+    """Read a file for the digests that Google computes too."""
+    digests, sha256 = _Digests(), hashlib.sha256()
+    with open_source(entry.source, size=entry.size) as stream:
+        while block := stream.read(_MIB):
+            digests.update(block)
+            sha256.update(block)
+            traffic.tell(0)
+    if sha256.hexdigest() != entry.sha256:
+        raise changed_meanwhile()
+    return digests.hexadecimal()
+
+
+def _to_base64(digest: str) -> str:
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def _from_base64(value: str) -> str:
+    try:
+        return base64.b64decode(value, validate=True).hex()
+    except binascii.Error:
+        return ""

@@ -1,0 +1,146 @@
+"""Say who asks a Google service: a token from a file, the environment or the metadata server.
+
+All three are google-auth's, which renews a token before it expires.  Its requests are made with
+the standard library, which heeds the proxy variables of the environment.
+"""
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google.auth
+from google.auth import exceptions, transport
+from google.auth.credentials import AnonymousCredentials
+from google.oauth2.service_account import Credentials
+
+from sendit.errors import TargetError, TargetRefused, TargetUnavailable
+
+_SECONDS = 30
+
+
+class GoogleLogin:
+    """Gives every request a token.
+
+    Parameters
+    ----------
+    file
+        Key of a service account; None: as every Google program finds credentials
+        (``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's file, the metadata server).
+    scopes
+        What the token shall be good for.
+    anonymous
+        Ask without a token.
+    """
+
+    def __init__(self, file: Path | None, scopes: tuple[str, ...], *, anonymous: bool) -> None:
+        self._file = file
+        self._scopes = scopes
+        self._credentials: Any = AnonymousCredentials() if anonymous else None
+        self._lock = threading.Lock()
+        self._project = ""
+
+    @property
+    def project(self) -> str:
+        """The project that the credentials name, if they do."""
+        with self._lock, _failures(self._file):
+            self._find()
+        return self._project
+
+    def headers(
+        self, method: str, url: str, headers: Mapping[str, str], _payload_sha256: str
+    ) -> Mapping[str, str]:
+        """Return the headers with a token.
+
+        Raises
+        ------
+        sendit.errors.TargetRefused
+            When there are no credentials, or they are refused.
+        sendit.errors.TargetUnavailable
+            When whoever gives tokens does not answer.
+        """
+        signed = dict(headers)
+        with self._lock, _failures(self._file):
+            self._find().before_request(_Ask(), method, url, signed)
+        return signed
+
+    def _find(self) -> Any:
+        if self._credentials is None:
+            if self._file is not None:
+                found: Any = Credentials.from_service_account_file(
+                    str(self._file), scopes=self._scopes
+                )
+                project = found.project_id
+            else:
+                found, project = google.auth.default(scopes=self._scopes, request=_Ask())
+            self._credentials, self._project = found, project or ""
+        return self._credentials
+
+
+class _failures:
+    """Says in our words what google-auth says."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._where = f"the file {file}" if file else "the environment or the metadata server"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if told := self._told(error):
+            raise told from None
+
+    def _told(self, error: BaseException | None) -> TargetError | None:
+        if isinstance(error, exceptions.TransportError) or (
+            isinstance(error, exceptions.RefreshError) and error.retryable
+        ):
+            return TargetUnavailable("Google gives no token just now: its server did not answer.")
+        if isinstance(error, exceptions.RefreshError):
+            return TargetRefused(
+                f"Google refuses the credentials of {self._where}: they have expired or were "
+                "revoked. Make new ones, then retry the batch."
+            )
+        if isinstance(error, (exceptions.GoogleAuthError, OSError, ValueError)):
+            return TargetRefused(
+                f"There are no usable Google credentials in {self._where} "
+                f"({type(error).__name__}). Set credentials_file of the target, or "
+                "GOOGLE_APPLICATION_CREDENTIALS for the workers."
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(transport.Response):
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class _Ask(transport.Request):
+    """Asks whoever gives tokens."""
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: object,
+    ) -> _Answer:
+        asked = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)  # noqa: S310
+        try:
+            with urllib.request.urlopen(asked, timeout=timeout or _SECONDS) as answer:  # noqa: S310
+                return _Answer(answer.status, _lower(answer.headers.items()), answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _Answer(error.code, _lower(error.headers.items()), error.read())
+        except OSError as error:
+            raise exceptions.TransportError(type(error).__name__) from None
+
+
+def _lower(items: Any) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in items}

@@ -1,0 +1,348 @@
+"""Keep packages in an object store: one archive per Study, or one object per instance.
+
+Whatever the store: sending twice ends in the same state, an object is never overwritten, and
+what was sent is proven by reading it back and by the digests that the store itself computed.
+An archive is packed while it is uploaded; there is no second copy of it on the disk.
+"""
+
+import hashlib
+import secrets
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import BinaryIO, Literal, cast
+
+from sendit.errors import (
+    TargetConflict,
+    TargetError,
+    TargetUnavailable,
+    VerificationFailed,
+)
+from sendit.storage.archive import (
+    Archive,
+    Entry,
+    archive_blocks,
+    archive_name,
+    plan_archives,
+    plan_documents,
+    read_archive,
+)
+from sendit.storage.base import Package, Progress, Receipt, Removal, Stored
+from sendit.storage.durable import changed_meanwhile, sha256_of
+from sendit.storage.objects import DICOM, GZIP, OTHER, Held, ObjectStore, Reading
+from sendit.storage.outgoing import Failure, Outgoing, require_same_package, settle
+from sendit.storage.together import Traffic, together
+from sendit.storage.tree import plan_tree, plan_tree_documents
+
+ARCHIVE = ".tar.gz"
+_BLOCK = 1 << 20
+_TAKEN = (
+    "is there already with other content, which was left alone. Remove it there if it does not "
+    "belong there, then retry the batch."
+)
+_GONE = "is not there. Retry the batch to send it again."
+_OTHER = (
+    "has other content there than was sent. Remove it if it does not belong there, then retry the "
+    "batch."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a target keeps packages."""
+
+    prefix: str
+    """What every key begins with; empty, or with a slash at its end."""
+    layout: Literal["archive", "tree"]
+    proof: Literal["read", "digest"]
+    at_once: int
+    """Connections at one time."""
+    by_patient: bool = False
+    """Whether archives lie in a folder of their patient, as a tree does anyway."""
+
+
+class ObjectTarget:
+    """The packages of one target in one bucket."""
+
+    def __init__(self, store: ObjectStore, manner: Manner) -> None:
+        self._store = store
+        self._prefix = manner.prefix
+        self._is_tree = manner.layout == "tree"
+        self._reads = manner.proof == "read"
+        self._at_once = manner.at_once
+        self._by_patient = manner.by_patient
+
+    @property
+    def location(self) -> str:
+        """The bucket, and where in it."""
+        return f"{self._store.location}/{self._prefix}".rstrip("/")
+
+    def send(self, package: Package, *, progress: Progress) -> tuple[Receipt, Mapping[str, Held]]:
+        """Store what is not there yet; return the receipt, and what holds each instance."""
+        documents = self._documents(package)
+        with self._store.connected():
+            entries, results = self._put(package, progress)
+            beside = self._put_files(documents, progress)
+        stored = settle(_outgoing(entries), _told(results), location=self.location)
+        settle(_outgoing(documents), _told(beside), location=self.location)
+        receipt = Receipt(
+            self.location,
+            len(entries),
+            {entry.key: entry.sha256 for entry in entries},
+            stored=stored,
+            documents={self._prefix + entry.name: entry.sha256 for entry in documents},
+        )
+        held = zip(entries, results, strict=True)
+        return receipt, {entry.key: one for entry, one in held if isinstance(one, Held)}
+
+    def verify(self, package: Package, receipt: Receipt, *, progress: Progress) -> None:
+        """Prove every object."""
+        archives = [] if self._is_tree else self._archives(package)
+        entries = plan_tree(package) if self._is_tree else _entries(archives)
+        require_same_package(_outgoing(entries), receipt)
+        with self._store.connected():
+            if self._is_tree:
+                self._prove_files(entries, receipt, progress)
+            for archive in archives:
+                self._prove_archive(archive, receipt, progress)
+            self._prove_files(self._documents(package), receipt, progress)
+
+    def remove(self, receipt: Receipt, *, progress: Progress) -> Removal:
+        """Remove what a receipt lists, unless something else stands there now."""
+        left: dict[str, str] = {}
+        with self._store.connected():
+            left |= self._remove(_by_place(receipt), progress)
+            if not left:
+                documents = {place: {place: sha} for place, sha in receipt.documents.items()}
+                gone = self._remove(documents, progress)
+                if gone:
+                    left |= dict.fromkeys(receipt.digests, next(iter(gone.values())))
+        left |= {
+            uid: "The receipt does not say where it is."
+            for uid in receipt.digests
+            if not receipt.stored.get(uid, Stored()).place
+        }
+        return Removal(tuple(uid for uid in receipt.digests if uid not in left), left)
+
+    def probe(self) -> None:
+        """Store a small object, read it back and remove it."""
+        content, traffic = b"sendit was here\n", Traffic()
+        key = f"{self._prefix}sendit-probe-{secrets.token_hex(8)}"
+        with self._store.connected():
+            held = self._store.put_blocks(
+                key, [content], OTHER, at_most=len(content), progress=lambda: None
+            )
+            with self._store.reading(key, traffic) as reading:
+                back = reading.read() if reading is not None else b""
+            left = self._store.delete(held, traffic) if held is not None else "was not stored"
+        if back != content or left:
+            what = f"an object {left}" if left else "gave back other bytes than it was given"
+            raise TargetError(f"{self.location}: {what}; see its versions and retention rules.")
+
+    def _archives(self, package: Package) -> Sequence[Archive]:
+        return [
+            replace(one, file_name=self._folder(package, one.file_name) + one.file_name)
+            for one in plan_archives(package)
+        ]
+
+    def _documents(self, package: Package) -> Sequence[Entry]:
+        if self._is_tree:
+            return plan_tree_documents(package)
+        return [
+            replace(one, name=self._folder(package, one.name) + one.name)
+            for one in plan_documents(package)
+        ]
+
+    def _folder(self, package: Package, name: str) -> str:
+        """Return the folder of an archive, or of a document that lies beside it."""
+        if not self._by_patient:
+            return ""
+        owners = (one for one in package.studies if name.startswith(f"{archive_name(one)}."))
+        study = max(owners, key=lambda one: len(archive_name(one)))
+        return f"{PurePosixPath(study.instances[0].file).parts[0]}/"
+
+    # Sending
+
+    def _put(
+        self, package: Package, progress: Progress
+    ) -> tuple[Sequence[Entry], Sequence[Held | Failure]]:
+        if self._is_tree:
+            entries = plan_tree(package)
+            return entries, self._put_files(entries, progress)
+        archives = self._archives(package)
+        results: list[Held | Failure] = []
+        for archive in archives:
+            results += [self._put_archive(archive, progress)] * len(archive.entries)
+        return _entries(archives), results
+
+    def _put_files(self, entries: Sequence[Entry], progress: Progress) -> Sequence[Held | Failure]:
+        folders = sorted({"/".join(entry.name.split("/")[:2]) for entry in entries})
+        known = {
+            key
+            for folder in (folders if self._is_tree else ())
+            for key in self._store.keys(f"{self._prefix}{folder}/", Traffic())
+        }
+
+        def put(entry: Entry, traffic: Traffic) -> Held | Failure:
+            key = self._prefix + entry.name
+            if key not in known:
+                kind = DICOM if entry.name.endswith(".dcm") else OTHER
+                held = self._store.put_file(key, entry, kind, traffic)
+                if held is not None:
+                    return held
+            return self._compared(key, entry, traffic)
+
+        return together(entries, put, at_once=self._at_once, progress=progress)
+
+    def _compared(self, key: str, entry: Entry, traffic: Traffic) -> Held | Failure:
+        """Say whether what stands under a key is this very file."""
+        with self._store.reading(key, traffic) as reading:
+            if reading is None:
+                return Failure(VerificationFailed, _GONE)
+            same = _sha256(reading) == entry.sha256
+        return reading.held if same else Failure(TargetConflict, _TAKEN)
+
+    def _put_archive(self, archive: Archive, progress: Progress) -> Held | Failure:
+        key = self._prefix + archive.file_name
+        found = self._content(key, progress)
+        if found is None:
+            # Little is gained where pixels are compressed already; tar and gzip add a little.
+            at_most = sum(entry.size + 2048 for entry in archive.entries) * 1001 // 1000 + 20480
+            blocks = archive_blocks(archive, progress=progress)
+            held = self._store.put_blocks(key, blocks, GZIP, at_most=at_most, progress=progress)
+            if held is not None:
+                return held
+            found = self._content(key, progress)
+        if found is None:
+            raise TargetUnavailable(f"{self.location}: {archive.file_name} comes and goes there.")
+        held, content = found
+        same = content == {entry.name: entry.sha256 for entry in archive.entries}
+        return held if same else Failure(TargetConflict, _TAKEN)
+
+    # Proving
+
+    def _prove_files(self, entries: Sequence[Entry], receipt: Receipt, progress: Progress) -> None:
+        def prove(entry: Entry, traffic: Traffic) -> Stored | Failure:
+            key = self._prefix + entry.name
+            told = receipt.stored.get(entry.key, Stored())
+            if not self._reads and told.digest:
+                held = self._store.head(key, traffic)
+                if held is None:
+                    return Failure(VerificationFailed, _GONE)
+                same = held.size == entry.size and held.digest == told.digest
+                return Stored(key) if same else Failure(VerificationFailed, _OTHER)
+            with self._store.reading(key, traffic) as reading:
+                if reading is None:
+                    return Failure(VerificationFailed, _GONE)
+                if _sha256(reading) != entry.sha256:
+                    return Failure(VerificationFailed, _OTHER)
+            return Stored(key)
+
+        results = together(entries, prove, at_once=self._at_once, progress=progress)
+        settle(_outgoing(entries), results, location=self.location)
+
+    def _prove_archive(self, archive: Archive, receipt: Receipt, progress: Progress) -> None:
+        key = self._prefix + archive.file_name
+        told = receipt.stored.get(archive.entries[0].key, Stored())
+        reason = ""
+        if not self._reads and told.digest:
+            held = self._store.head(key, Traffic())
+            if held is None:
+                reason = _GONE
+            elif (held.size, held.digest) != (told.size, told.digest):
+                reason = _OTHER
+            for entry in archive.entries:
+                _require_unchanged(entry, progress)
+        elif (found := self._content(key, progress)) is None:
+            reason = _GONE
+        elif found[1] != {entry.name: entry.sha256 for entry in archive.entries}:
+            reason = _OTHER
+        if reason:
+            raise VerificationFailed(
+                f"{self.location}: {archive.file_name} {reason}",
+                failures={entry.key: f"Its archive {reason}" for entry in archive.entries},
+            )
+
+    def _content(self, key: str, progress: Progress) -> tuple[Held, Mapping[str, str]] | None:
+        """Return the SHA-256 of what is in an archive; of nothing when it is damaged."""
+        with self._store.reading(key, Traffic()) as reading:
+            if reading is None:
+                return None
+            try:
+                return reading.held, read_archive(cast("BinaryIO", reading), progress=progress)
+            except tarfile.TarError:
+                return reading.held, {}
+
+    # Taking back
+
+    def _remove(
+        self, places: Mapping[str, Mapping[str, str]], progress: Progress
+    ) -> Mapping[str, str]:
+        """Remove objects that hold what was sent; return why the others are left, by UID."""
+
+        def remove(place: str, traffic: Traffic) -> str:
+            with self._store.reading(place, traffic) as reading:
+                if reading is None:
+                    return self._store.remains(place, traffic)
+                if not _holds_only(reading, place, places[place]):
+                    return "has other content there than was sent; it was not touched."
+            left = self._store.delete(reading.held, traffic)
+            return left or self._store.remains(place, traffic)
+
+        reasons = together(list(places), remove, at_once=self._at_once, progress=progress)
+        return {
+            uid: reason
+            for place, reason in zip(places, reasons, strict=True)
+            if reason
+            for uid in places[place]
+        }
+
+
+def _holds_only(reading: Reading, place: str, digests: Mapping[str, str]) -> bool:
+    if not place.endswith(ARCHIVE):
+        return _sha256(reading) in digests.values()
+    try:
+        found = read_archive(cast("BinaryIO", reading), progress=lambda: None)
+    except tarfile.TarError:
+        return False
+    return {PurePosixPath(name).stem: sha for name, sha in found.items()} == dict(digests)
+
+
+def _by_place(receipt: Receipt) -> Mapping[str, Mapping[str, str]]:
+    places: dict[str, dict[str, str]] = {}
+    for uid, sha256 in receipt.digests.items():
+        if place := receipt.stored.get(uid, Stored()).place:
+            places.setdefault(place, {})[uid] = sha256
+    return places
+
+
+def _told(results: Sequence[Held | Failure]) -> Sequence[Stored | Failure]:
+    return [
+        one
+        if isinstance(one, Failure)
+        else Stored(one.key, one.digest, version=one.version, size=one.size)
+        for one in results
+    ]
+
+
+def _entries(archives: Sequence[Archive]) -> Sequence[Entry]:
+    return [entry for archive in archives for entry in archive.entries]
+
+
+def _outgoing(entries: Sequence[Entry]) -> Sequence[Outgoing]:
+    return [Outgoing(one.key, one.source, one.sha256, one.size) for one in entries]
+
+
+def _require_unchanged(entry: Entry, progress: Progress) -> None:
+    """Return if a file here is still the one that the package says; it is part of the proof."""
+    progress()
+    if sha256_of(entry.source, progress=progress) != entry.sha256:
+        raise changed_meanwhile()
+
+
+def _sha256(reading: Reading) -> str:
+    digest = hashlib.sha256()
+    while block := reading.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()

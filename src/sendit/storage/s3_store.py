@@ -1,0 +1,361 @@
+"""One bucket of an S3 store: conditional writes, checksums, many parts, versions.
+
+Every object is written with ``If-None-Match: *``, so that nothing is ever overwritten, and with
+its SHA-256, which the store computes too and refuses the object when they differ.  An object of
+many parts that was begun and not ended (a kill) is gone on with: parts that are there with the
+right MD5 are not sent again.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from urllib.parse import quote, urlencode
+
+from sendit.errors import TargetError, VerificationFailed
+from sendit.storage.archive import Entry
+from sendit.storage.base import Progress
+from sendit.storage.cloud_http import CloudHttp, Login, Told
+from sendit.storage.durable import changed_meanwhile, open_source
+from sendit.storage.http_client import FilePart
+from sendit.storage.http_options import HttpOptions
+from sendit.storage.objects import Held, WholeReading, regroup
+from sendit.storage.s3_answers import error_code, explain, held_of, read_xml, to_base64
+from sendit.storage.together import Traffic, together
+
+_MIB = 1 << 20
+_SINGLE = 64 * _MIB
+"""Larger files go in parts."""
+_PARTS = 9000
+"""At most; a store takes 10,000."""
+_CHANGED = "%s holds other bytes than were sent to it; look into its log, then retry the batch."
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Which bucket, and how objects are kept in it."""
+
+    path: str
+    """What paths begin with: ``/<bucket>``, or nothing when the host names it."""
+    headers: Mapping[str, str]
+    """What is said of every new object: encryption, storage class."""
+    at_once: int
+    part_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    number: int
+    content: bytes
+    md5: str
+    sha256: str
+
+
+class _Ended(Exception):
+    """Another sender has ended this upload meanwhile."""
+
+
+class S3Store:
+    """Objects of one bucket; an ``ObjectStore``."""
+
+    def __init__(self, options: HttpOptions, login: Login, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._http = CloudHttp(options, login=login, explain=self._explain)
+        self.connected = self._http.connected
+
+    @property
+    def location(self) -> str:
+        """The address of the bucket."""
+        return self._http.url + self._bucket.path
+
+    def put_file(self, key: str, entry: Entry, kind: str, traffic: Traffic) -> Held | None:
+        """Store a file unless something stands there."""
+        if entry.size > _SINGLE:
+            return self._put_parts(key, self._parts(_blocks(entry), entry.size), kind, traffic.tell)
+        body = FilePart(entry.source, entry.size)
+        return self._put_whole(key, body, entry.sha256, kind, traffic)
+
+    def put_blocks(
+        self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
+    ) -> Held | None:
+        """Store what comes block by block, in parts if it is more than one."""
+        return self._put_parts(
+            key, self._parts(blocks, at_most), kind, lambda _: None, progress=progress
+        )
+
+    def head(self, key: str, traffic: Traffic) -> Held | None:
+        """Describe an object."""
+        told = self._ask(
+            "HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"}, allowed=(404,), traffic=traffic
+        )
+        return None if told.status == 404 else held_of(key, told)
+
+    @contextmanager
+    def reading(self, key: str, traffic: Traffic) -> Iterator[WholeReading | None]:
+        """Open an object."""
+        headers = {"x-amz-checksum-mode": "ENABLED"}
+        with self._http.reading(
+            self._path(key), headers=headers, allowed=(404,), traffic=traffic
+        ) as (told, stream):
+            if told.status == 404:
+                self._require_bucket(told)
+                yield None
+            else:
+                yield WholeReading(stream, held_of(key, told), traffic, location=self.location)
+
+    def keys(self, prefix: str, traffic: Traffic) -> Iterator[str]:
+        """Return the keys that begin so."""
+        query = {"list-type": "2", "prefix": prefix}
+        while True:
+            told = self._ask("GET", "", query=query, allowed=(403,), traffic=traffic)
+            if told.status == 403:
+                if error_code(told.body) != "AccessDenied":
+                    raise self._explain(told)
+                return
+            found = read_xml(told.body)
+            yield from (one.text("Key") for one in found.all("Contents"))
+            token = found.text("NextContinuationToken")
+            if not token:
+                return
+            query["continuation-token"] = token
+
+    def delete(self, held: Held, traffic: Traffic) -> str:
+        """Remove an object in the version that it is, and prove that it is gone."""
+        if self.head(held.key, traffic) is not None:
+            query = {"versionId": held.version} if held.version else {}
+            self._ask("DELETE", held.key, query=query, allowed=(404,), traffic=traffic)
+            if self.head(held.key, traffic) is not None:
+                return "is still there after it was removed."
+        return ""
+
+    def remains(self, key: str, traffic: Traffic) -> str:
+        """Say whether older versions of a key are kept."""
+        query = {"versions": "", "prefix": key}
+        told = self._ask("GET", "", query=query, allowed=(403, 405, 501), traffic=traffic)
+        if told.status == 403:
+            return (
+                "is not there any more, but older versions may be: the right s3:ListBucketVersions "
+                "is missing."
+            )
+        if told.status != 200:
+            return ""
+        versions = [one.text("Key") for one in read_xml(told.body).all("Version")]
+        return "is kept as an older version of its key." if key in versions else ""
+
+    # Writing
+
+    def _put_whole(
+        self, key: str, body: FilePart | bytes, sha256: str, kind: str, traffic: Traffic
+    ) -> Held | None:
+        told = self._ask(
+            "PUT",
+            key,
+            body=(body,),
+            headers={
+                **self._bucket.headers,
+                "Content-Type": kind,
+                "If-None-Match": "*",
+                "x-amz-checksum-sha256": to_base64(sha256),
+            },
+            payload_sha256=sha256,
+            allowed=(412,),
+            traffic=traffic,
+        )
+        if told.status == 412:
+            return None
+        held = held_of(key, told)
+        if held.digests.get("sha256", sha256) != sha256:
+            raise VerificationFailed(_CHANGED % self.location)
+        size = len(body) if isinstance(body, bytes) else body.size
+        return Held(key, size, held.version, {"sha256": sha256}, held.mark)
+
+    def _parts(self, blocks: Iterable[bytes], at_most: int) -> Iterator[_Part]:
+        size = max(self._bucket.part_bytes, at_most // _PARTS // _MIB * _MIB + _MIB)
+        for number, content in enumerate(regroup(blocks, size), start=1):
+            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            yield _Part(number, content, md5, hashlib.sha256(content).hexdigest())
+
+    def _put_parts(
+        self,
+        key: str,
+        parts: Iterator[_Part],
+        kind: str,
+        tell: Callable[[int], None],
+        *,
+        progress: Progress | None = None,
+    ) -> Held | None:
+        first = next(parts)
+        second = next(parts, None)
+        if second is None:
+            return self._put_whole(key, first.content, first.sha256, kind, Traffic())
+        traffic = Traffic()
+        upload, there = self._begun(key, kind, traffic)
+        size = 0
+
+        def put(part: _Part, traffic: Traffic) -> tuple[_Part, str]:
+            if there.get(part.number) != part.md5:
+                etag = self._put_part(key, upload, part, traffic)
+            else:
+                etag = part.md5
+            return _Part(part.number, b"", part.md5, part.sha256), etag
+
+        def counted() -> Iterator[_Part]:
+            nonlocal size
+            for part in chain((first, second), parts):
+                size += len(part.content)
+                tell(0)
+                yield part
+
+        # A file of many parts is one of several things done at once: its parts go one by one.
+        at_once = self._bucket.at_once if progress is not None else 1
+        told = progress if progress is not None else lambda: tell(self._bucket.part_bytes)
+        try:
+            sent = together(counted(), put, at_once=at_once, progress=told)
+        except _Ended:
+            return None
+        return self._complete(key, upload, sent, size)
+
+    def _begun(self, key: str, kind: str, traffic: Traffic) -> tuple[str, Mapping[int, str]]:
+        """Return an upload of many parts, and the MD5 of the parts that are there already."""
+        told = self._ask(
+            "GET", "", query={"uploads": "", "prefix": key}, allowed=(403, 501), traffic=traffic
+        )
+        begun = []
+        if told.status == 200:
+            uploads = read_xml(told.body).all("Upload")
+            begun = [one.text("UploadId") for one in uploads if one.text("Key") == key]
+        for old in begun[:-1]:
+            self._abort(key, old, traffic)
+        if begun:
+            parts = self._parts_of(key, begun[-1], traffic)
+            if parts is not None:
+                return begun[-1], parts
+        headers = {
+            **self._bucket.headers,
+            "Content-Type": kind,
+            "x-amz-checksum-algorithm": "SHA256",
+        }
+        told = self._ask("POST", key, query={"uploads": ""}, headers=headers, traffic=traffic)
+        return read_xml(told.body).text("UploadId"), {}
+
+    def _parts_of(self, key: str, upload: str, traffic: Traffic) -> Mapping[int, str] | None:
+        query = {"uploadId": upload}
+        parts: dict[int, str] = {}
+        while True:
+            told = self._ask("GET", key, query=query, allowed=(403, 404), traffic=traffic)
+            if told.status != 200:
+                return None
+            found = read_xml(told.body)
+            for one in found.all("Part"):
+                parts[int(one.text("PartNumber"))] = one.text("ETag").strip('"')
+            if found.text("IsTruncated") != "true":
+                return parts
+            query["part-number-marker"] = found.text("NextPartNumberMarker")
+
+    def _put_part(self, key: str, upload: str, part: _Part, traffic: Traffic) -> str:
+        told = self._ask(
+            "PUT",
+            key,
+            query={"partNumber": str(part.number), "uploadId": upload},
+            body=(part.content,),
+            headers={"x-amz-checksum-sha256": to_base64(part.sha256)},
+            payload_sha256=part.sha256,
+            allowed=(404,),
+            traffic=traffic,
+        )
+        if told.status == 404:
+            raise _Ended
+        if held_of(key, told).digests.get("sha256", part.sha256) != part.sha256:
+            raise VerificationFailed(_CHANGED % self.location)
+        return told.headers.get("etag", "").strip('"')
+
+    def _complete(
+        self, key: str, upload: str, sent: Sequence[tuple[_Part, str]], size: int
+    ) -> Held | None:
+        """Make an object of the parts, unless something stands there now."""
+        items = "".join(
+            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>"
+            f"<ChecksumSHA256>{to_base64(part.sha256)}</ChecksumSHA256></Part>"
+            for part, etag in sent
+        )
+        body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
+        traffic = Traffic()
+        told = self._ask(
+            "POST",
+            key,
+            query={"uploadId": upload},
+            body=(body,),
+            headers={"If-None-Match": "*", "Content-Type": "application/xml"},
+            payload_sha256=hashlib.sha256(body).hexdigest(),
+            allowed=(404, 412),
+            traffic=traffic,
+        )
+        if told.status == 412:
+            self._abort(key, upload, traffic)
+            return None
+        if told.status == 404:
+            return None  # as ``_Ended`` says
+        answer = read_xml(told.body)
+        if answer.name != "CompleteMultipartUploadResult":  # an error may come after a 200
+            raise self._explain(Told(500, told.headers, told.body))
+        etag = answer.text("ETag").strip('"')
+        md5s = b"".join(bytes.fromhex(part.md5) for part, _ in sent)
+        whole = f"{hashlib.md5(md5s, usedforsecurity=False).hexdigest()}-{len(sent)}"
+        plain = all(etag == part.md5 for part, etag in sent)
+        if plain and "-" in etag and etag != whole:
+            raise VerificationFailed(_CHANGED % self.location)
+        return Held(key, size, told.headers.get("x-amz-version-id", ""), {}, etag)
+
+    def _abort(self, key: str, upload: str, traffic: Traffic) -> None:
+        query = {"uploadId": upload}
+        self._ask("DELETE", key, query=query, allowed=(403, 404), traffic=traffic)
+
+    # Asking
+
+    def _ask(
+        self,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Sequence[bytes | FilePart] = (),
+        headers: Mapping[str, str] | None = None,
+        payload_sha256: str = "",
+        allowed: Sequence[int] = (),
+        traffic: Traffic,
+    ) -> Told:
+        told = self._http.ask(
+            method,
+            self._path(key, query),
+            body=body,
+            headers=headers,
+            payload_sha256=payload_sha256,
+            allowed=allowed,
+            traffic=traffic,
+        )
+        if told.status == 404:
+            self._require_bucket(told)
+        return told
+
+    def _path(self, key: str, query: Mapping[str, str] | None = None) -> str:
+        path = f"{self._bucket.path}/{quote(key, safe='/-_.~')}"
+        return f"{path}?{urlencode(sorted(query.items()), quote_via=quote)}" if query else path
+
+    def _require_bucket(self, told: Told) -> None:
+        """Return unless it is the bucket that is not there."""
+        if error_code(told.body) == "NoSuchBucket":
+            raise self._explain(told)
+
+    def _explain(self, told: Told) -> TargetError:
+        return explain(told, location=self.location)
+
+
+def _blocks(entry: Entry) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    with open_source(entry.source, size=entry.size) as stream:
+        while block := stream.read(_MIB):
+            digest.update(block)
+            yield block
+    if digest.hexdigest() != entry.sha256:
+        raise changed_meanwhile()

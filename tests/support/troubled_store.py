@@ -1,0 +1,158 @@
+"""A proxy before a cloud store that can be away, slow or full: the troubles of a target.
+
+Without a trouble everything goes through as it is, the name of the host included, which S3
+signs.  Answers that the emulators never give are given here, in the words of the store.
+"""
+
+import http.client
+import math
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+Answer = tuple[int, Mapping[str, str], bytes]
+_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
+
+
+class TroubledStore:
+    """The proxy; ``url`` takes the place of the store's."""
+
+    def __init__(self, upstream: str, answers: Mapping[str, Answer]) -> None:
+        self._upstream = urlsplit(upstream).netloc
+        self._answers = answers
+        self._passed = threading.Event()
+        self.trouble = ""
+        self.asked: list[tuple[str, str]] = []
+        """Method and path of every request."""
+        self.headers: list[Mapping[str, str]] = []
+        """Of every request, by name in lower case."""
+        self.changed: Mapping[str, Callable[[Answer], Answer]] = {}
+        """Changes answers, by the method or by a part of the path of the question."""
+        self.answer_headers: Mapping[str, str] = {}
+        """Further headers of answers that are given here."""
+        self.times: float = math.inf
+        """How many requests the trouble is for."""
+        self.skipped = 0
+        """How many requests go through before the trouble begins."""
+        self._serve(0)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @contextmanager
+    def troubled(self, trouble: str, *, after: int = 0) -> Iterator[None]:
+        self._passed.clear()
+        self.trouble, self.skipped = trouble, after
+        if trouble == "away":
+            self.close()
+        yield
+        if trouble == "away":
+            self._serve(self._port)
+        self.trouble = ""
+        self._passed.set()
+
+    @contextmanager
+    def troubled_for(self, times: int, trouble: str, *, after: int) -> Iterator[None]:
+        """Bring so many requests into trouble."""
+        self.times = times
+        with self.troubled(trouble, after=after):
+            yield
+        assert self.times == 0
+        self.times = math.inf
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, port: int) -> None:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one_request(self) -> None:
+                with suppress(ConnectionError):
+                    super().handle_one_request()
+
+            def answer(self) -> None:
+                proxy.answer(self)
+
+            do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = do_PATCH = answer
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            block_on_close = False
+
+        self._server = Server(("127.0.0.1", port), Handler)
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        self.asked.append((request.command, request.path))
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        length = int(request.headers.get("Content-Length", 0))
+        trouble = self.trouble
+        if trouble and self.skipped:
+            self.skipped, trouble = self.skipped - 1, ""
+        elif trouble and not self.times:
+            trouble = ""
+        elif trouble:
+            self.times -= 1
+        if trouble == "drops connections":
+            request.rfile.read(length // 2)
+            request.connection.shutdown(socket.SHUT_RDWR)
+            request.close_connection = True
+            return
+        body = request.rfile.read(length)
+        if trouble == "slow":
+            self._passed.wait(10)
+            request.close_connection = True
+        elif trouble in self._answers:
+            status, headers, content = self._answers[trouble]
+            _reply(request, (status, {**headers, **self.answer_headers}, content))
+        else:
+            answer = self._ask(request, body)
+            for part, change in self.changed.items():
+                if part == request.command or part in request.path:
+                    answer = change(answer)
+            _reply(request, answer)
+
+    def _ask(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        connection = http.client.HTTPConnection(self._upstream, timeout=30)
+        try:
+            connection.putrequest(
+                request.command, request.path, skip_host=True, skip_accept_encoding=True
+            )
+            for name, value in request.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            if body:
+                connection.send(body)
+            answer = connection.getresponse()
+            headers = {k: v for k, v in answer.getheaders() if k.lower() not in _HOP}
+            content = answer.read()
+            if request.command == "HEAD":
+                headers["Content-Length"] = answer.getheader("Content-Length", "0")
+            return answer.status, headers, content
+        finally:
+            connection.close()
+
+
+def _reply(request: BaseHTTPRequestHandler, answer: Answer) -> None:
+    status, headers, body = answer
+    request.send_response_only(status)
+    for name, value in headers.items():
+        request.send_header(name, value)
+    if status != 204 and "Content-Length" not in headers:
+        request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    if request.command != "HEAD":
+        request.wfile.write(body)
