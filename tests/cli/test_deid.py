@@ -95,6 +95,36 @@ def test_link_that_leaves_the_folder_is_never_followed(here: Path) -> None:
     assert reasons(report) == {"link.dcm": "LINK_OUTSIDE"}
 
 
+def test_link_inside_the_folder_is_left_out_and_its_file_is_taken(here: Path) -> None:
+    [file] = make_study(here / "in" / "study", n_series=1, n_images=1)
+    (here / "in" / "a-link.dcm").symlink_to(file)
+
+    report = report_of(here, code=0)
+
+    assert reasons(report) == {
+        "a-link.dcm": "SAME_FILE",
+        f"{file.relative_to(here / 'in')}": None,
+    }
+    assert report["totals"]["written"] == 1
+
+
+def test_project_that_stops_without_an_item_number_rejects_such_files(here: Path) -> None:
+    make_study(here / "in" / "a", n_series=1, n_images=1, AccessionNumber="")
+    [named, _] = make_study(here / "in" / "b", n_series=1, n_images=2)
+    ds = pydicom.dcmread(named)
+    ds.AccessionNumber = ""
+    ds.save_as(named)
+    (here / "p.toml").write_text('[deid]\ndefacing = "off"\n')
+
+    report = report_of(here, "--project", "p.toml", code=1)
+
+    assert list(reasons(report).values()) == ["NO_IDENTITY", None, None]
+    assert report["images"][0]["detail"] == "AccessionNumber is empty or missing"
+
+    (here / "p.toml").write_text('[identity]\non_missing = "derive"\n[deid]\ndefacing = "off"\n')
+    assert report_of(here, "--project", "p.toml", code=0)["totals"]["written"] == 3
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -16,7 +16,8 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from sendit.deid.release import Allowance, Gate, check_release, known_of
+from sendit.deid import check_release, known_of
+from sendit.deid.release import Allowance, Gate
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason

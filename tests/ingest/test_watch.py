@@ -216,10 +216,11 @@ def test_try_that_is_put_off_is_not_waited_for(
 
 
 @pytest.mark.parametrize(("strict", "code"), [(True, 1), (False, 0)], ids=["strict", "not"])
-def test_batch_with_an_error_fails_a_strict_run_only(
+def test_batches_with_an_error_fail_a_strict_run_only(
     configuration: Configuration, installation: Installation, strict: bool, code: int
 ) -> None:
-    not_dicom(installation.add_study("ACC1", n_series=1, n_images=1) / "notes")
+    for name in ("ACC1", "ACC2"):
+        not_dicom(installation.add_study(name, n_series=1, n_images=1) / "notes")
 
     assert run(configuration, strict=strict) == code
 

@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from sendit.deid import (
     Accept,
@@ -57,6 +57,8 @@ class Job:
     service: IdentityService
     entity_field: str = "PatientID"
     item_field: str = "AccessionNumber"
+    on_missing: Literal["stop", "derive"] = "derive"
+    """``stop``: a file of a Study without item is rejected, since there is no batch to stop."""
     by_issuer: bool = False
     """The same id of another Issuer of Patient ID is another patient."""
     jobs: int = 1
@@ -95,6 +97,8 @@ def deidentify_folder(job: Job) -> Iterator[Entry]:
     look = partial(_look, root=root.resolve(), accept=job.accept, fields=_fields(job))
     seen = list(each_in_processes(look, files, jobs=job.jobs, crashed=_crashed_look))
     seen = _without_doubles(seen)
+    if job.on_missing == "stop":
+        seen = list(_with_items(seen, job.item_field))
     identities = _identities(job, seen)
     accepted = [one.path for one in seen if one.report is None]
     folders = sorted({part for path in files for part in path.relative_to(root).parts})
@@ -126,8 +130,8 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
     """Read one header; what cannot go on carries its report."""
     try:
         size = path.lstat().st_size
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise Unreadable(Reason.LINK_OUTSIDE, "is a link that leaves the folder")
+        if path.is_symlink():
+            _refuse_link(path, root)
         header = read_header(path, fields=fields, knowledge=True)
         size = header.size
         screen(header, accept=accept)
@@ -139,6 +143,14 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
         gone = Unreadable(Reason.NO_PERMISSION, "cannot be read")
         return _Seen(path, report=Report.of_error(gone))
     return _seen(path, header, fields)
+
+
+def _refuse_link(path: Path, root: Path) -> None:
+    """Raise: a link shows a file that is read under its own name, or one outside of IN."""
+    target = path.resolve()
+    if target.is_relative_to(root) and target.is_file():
+        raise Excluded(Reason.SAME_FILE, "link inside the folder")
+    raise Unreadable(Reason.LINK_OUTSIDE, "is a link that leads to no file of the folder")
 
 
 def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
@@ -169,6 +181,22 @@ def _without_doubles(seen: Sequence[_Seen]) -> list[_Seen]:
     return result
 
 
+def _with_items(seen: Sequence[_Seen], item_field: str) -> Iterator[_Seen]:
+    """Let what belongs to a Study that names its item in one of its files go on."""
+    named = {_study(one) for one in seen if one.report is None and normal_id(one.item)}
+    missing = Rejected(Reason.NO_IDENTITY, f"{item_field} is empty or missing")
+    for one in seen:
+        if one.report is None and _study(one) not in named:
+            size = one.path.stat().st_size
+            yield _Seen(one.path, report=Report.of_error(missing, bytes_in=size))
+        else:
+            yield one
+
+
+def _study(one: _Seen) -> tuple[str, str]:
+    return normal_id(one.patient_id), one.study_instance_uid
+
+
 def _double(path: Path, other: Path) -> Report:
     size = path.stat().st_size
     if same_bytes(path, other):
@@ -186,7 +214,9 @@ def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
             key = (normal_id(one.patient_id), issuer)
             patients.setdefault(key, PatientRequest(one.patient_id, one.birth_date, (), issuer))
             request = StudyRequest(one.study_instance_uid, one.item, one.study_date)
-            studies.setdefault(key, {}).setdefault(one.study_instance_uid, request)
+            known = studies.setdefault(key, {})
+            if not normal_id(known.setdefault(one.study_instance_uid, request).item):
+                known[one.study_instance_uid] = request
     asked = IdentityRequest(
         batch_key="deid",
         patients=tuple(
@@ -197,8 +227,8 @@ def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
     complete = complete_request(
         asked, entity_field=job.entity_field, item_field=job.item_field, on_missing="derive"
     )
-    known = frozenset(value for one in seen for value in one.known)
-    return replace(job.service.identify(complete), known=known)
+    names = frozenset(value for one in seen for value in one.known)
+    return replace(job.service.identify(complete), known=names)
 
 
 class _Work:

@@ -8,6 +8,7 @@ from sendit.deid.engine import Engine
 from sendit.deid.identities import Identities, Identity, KnownValue, normal_id
 from sendit.deid.one import deidentify_dataset, deidentify_file
 from sendit.deid.recipe import Recipe
+from sendit.deid.release import check_release, known_of
 from sendit.deid.report import Report, Totals
 from sendit.deid.screen import (
     Accept,
@@ -30,9 +31,11 @@ __all__ = [
     "Report",
     "SiteRules",
     "Totals",
+    "check_release",
     "deidentify_dataset",
     "deidentify_file",
     "known_modality",
+    "known_of",
     "normal_id",
     "read_header",
     "read_site_rules",

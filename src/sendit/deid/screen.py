@@ -33,6 +33,7 @@ from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
 IDENTITY_FIELDS: Final = ("PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate")
+BURNED_IN_TAG: Final = keyword_dict["BurnedInAnnotation"]
 MAX_BYTES: Final = 20_000_000_000
 MAX_CHARSETS: Final = 64
 OWN_FIELDS: Final = (
@@ -58,7 +59,8 @@ class Header:
     sop_class_uid: str
     transfer_syntax_uid: str
     modality: str
-    burned_in_annotation: str
+    burned_in_annotation: str | None
+    """None when the attribute is absent; one that is there and empty is not ``NO`` either."""
     sop_instance_uid: str = field(repr=False)
     study_instance_uid: str = field(repr=False)
     series_instance_uid: str = field(repr=False)
@@ -144,7 +146,7 @@ def header_of(source: Source, *, fields: tuple[str, ...], knowledge: bool = Fals
         sop_class_uid=values["SOPClassUID"],
         transfer_syntax_uid=frame.transfer_syntax_uid,
         modality=values["Modality"],
-        burned_in_annotation=values["BurnedInAnnotation"],
+        burned_in_annotation=(values["BurnedInAnnotation"] if BURNED_IN_TAG in raw else None),
         sop_instance_uid=values["SOPInstanceUID"],
         study_instance_uid=values["StudyInstanceUID"],
         series_instance_uid=values["SeriesInstanceUID"],
@@ -167,7 +169,7 @@ def screen(header: Header, *, accept: Accept) -> None:
         raise Excluded(Reason.MODALITY, "(0008,0060)")
     if accept.sop_classes and header.sop_class_uid not in accept.sop_classes:
         raise Excluded(Reason.SOP_CLASS, "(0008,0016)")
-    if accept.burned_in == "reject" and header.burned_in_annotation not in ("", "NO"):
+    if accept.burned_in == "reject" and header.burned_in_annotation not in (None, "NO"):
         raise Excluded(Reason.BURNED_IN, "(0028,0301)")
 
 

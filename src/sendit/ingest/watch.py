@@ -92,7 +92,7 @@ def run(
             _Loop(configuration, crew, stop).go(once=once)
         finally:
             crew.stop()
-    return int(strict and failed_since(began))
+    return int(strict and failed_since(began) > 0)
 
 
 def failed_since(moment: datetime) -> int:

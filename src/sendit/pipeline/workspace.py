@@ -47,6 +47,16 @@ class Workspace:
         folder = self.phi(batch_id) / "new"
         return folder if run_id is None else folder / str(run_id)
 
+    def make_phi(self, batch_id: int, *below: str) -> Path:
+        """Make a folder among the originals, down to the last one for its owner alone."""
+        folder = self.phi(batch_id)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name in below:
+            # The mode that mkdir is told holds for the last folder only, so one at a time.
+            folder /= name
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
     def clean(self, batch_id: int) -> Path:
         """Released results of a batch."""
         return self.work_dir / "clean" / str(batch_id)
@@ -71,7 +81,7 @@ class Workspace:
             if not folder.is_dir():
                 folder.mkdir(mode=mode)
         for volume in self.volumes:
-            (volume / SENTINEL).touch()
+            (volume / SENTINEL).touch(0o600 if volume.name == "phi" else 0o666)
 
     def was_worked_in(self) -> bool:
         """Say whether any batch has left something here, whatever the database knows."""

@@ -126,9 +126,10 @@ def test_nothing_but_filtered_images_is_empty_without_an_error(line: Line) -> No
     assert list(line.installation.inbox.iterdir()) == []
 
 
-def test_burned_in_annotation_is_excluded(line: Line) -> None:
+@pytest.mark.parametrize("said", ["YES", ""], ids=["yes", "empty"])
+def test_burned_in_annotation_that_does_not_say_no_is_excluded(line: Line, said: str) -> None:
     folder = line.installation.add_study("ACC1", n_series=1)
-    write_instance(folder / "late.dcm", make_instance(seed="x", BurnedInAnnotation="YES"))
+    write_instance(folder / "late.dcm", make_instance(seed="x", BurnedInAnnotation=said))
 
     batch = line.run("ACC1")
 

@@ -90,10 +90,8 @@ def run_chunk(work: Work, engines: Engines) -> Chunk:
 
 def _own_folder(work: Work) -> Path:
     """Make the folder for the results of this claim; a slow worker never meets its successor."""
-    folder = work.workspace.new(work.batch_id, work.claim.run_id)
-    work.workspace.remove(folder)
-    folder.mkdir(mode=0o700, parents=True)
-    return folder
+    work.workspace.remove(work.workspace.new(work.batch_id, work.claim.run_id))
+    return work.workspace.make_phi(work.batch_id, "new", str(work.claim.run_id))
 
 
 def _one(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:

@@ -29,7 +29,7 @@ def move_in(work: Work, folder: Path | None, images: Iterable[Image]) -> None:
         When a file went away, may not be moved, or is not the one that was looked at.
     """
     workspace = work.workspace
-    (workspace.phi(work.batch_id) / "excluded").mkdir(mode=0o700, parents=True, exist_ok=True)
+    workspace.make_phi(work.batch_id, "excluded")
     missing = 0
     for image in images:
         excluded = image.verdict == Verdict.EXCLUDED
