@@ -169,6 +169,21 @@ def test_a_batch_on_its_way_is_not_sent_after_a_recall(line: Line) -> None:
     assert Image.objects.get().reason == "RECALLED"
 
 
+def test_a_batch_that_waits_for_its_proof_is_not_done_after_a_recall(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=1, PatientID="4711")
+    batch_id = line.hand_in("ACC1")
+    runner = line.runner()
+    while line.batch(batch_id).stage != Stage.VERIFY:
+        runner.advance(batch_id)
+
+    [copy, here] = take_back(line, Recall.PATIENT, "4711")
+    line.work()
+
+    assert (copy.left, here.where) == ("", "this installation")
+    assert line.installation.delivered() == []
+    assert (line.batch(batch_id).status, line.codes(batch_id)) == (Status.ERROR, ["STOPPED"])
+
+
 def test_nobody_known_is_said(line: Line) -> None:
     with pytest.raises(UsageError, match="No patient is known"):
         take_back(line, Recall.PATIENT, "nobody")

@@ -267,6 +267,20 @@ def test_series_with_a_rejected_image_may_be_sent_marked(line: Line) -> None:
     assert [row["reason"] for row in rows if row["outcome"] == "rejected"] == ["UNSUPPORTED"]
 
 
+def test_series_goes_on_when_a_person_has_accepted_the_batch_before(line: Line) -> None:
+    line.set_project(PROJECT.replace("[accept]", '[accept]\non_bad_image = "stop"'))
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    reject_one(folder)
+    batch = line.run("ACC1")
+    assert batch.status == Status.ERROR
+
+    machine.accept(batch.pk, reason="known", now=line.clock)
+    line.work()
+
+    assert line.batch(batch.pk).status == Status.DONE
+    assert len(dicom(line.installation.out)) == 1
+
+
 def test_series_of_which_fewer_came_than_announced_is_held_until_the_rest_is_there(
     line: Line,
 ) -> None:

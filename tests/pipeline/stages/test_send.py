@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -127,3 +128,23 @@ def test_volume_that_is_away_is_not_taken_for_the_folder_that_it_is_mounted_on(
     line.work(later=timedelta(minutes=1))
     assert line.batch(batch.pk).status == Status.DONE
     assert len(list(small_disk.rglob("*.dcm"))) == 1
+
+
+def test_volume_that_is_away_is_noticed_after_a_batch_of_which_all_was_there(
+    line: Line, small_disk: Path
+) -> None:
+    line.set_project(PROJECT.replace("../out", "../disk"))
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=1)
+    again = line.installation.root / "again"
+    shutil.copytree(folder, again)
+    line.run("ACC1")
+    again.rename(line.installation.inbox / "ACC2")
+    assert line.run("ACC2").status == Status.DONE
+    line.installation.add_study("ACC3", n_series=1, n_images=1)
+
+    subprocess.run(["umount", str(small_disk)], check=True)
+    batch = line.run("ACC3")
+    written = list(small_disk.iterdir())
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)
+
+    assert (batch.stage, written) == (Stage.SEND, [])

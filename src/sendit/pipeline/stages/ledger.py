@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
 from sendit import __version__
-from sendit.errors import NotYetProven, TargetConflict, VerificationFailed
+from sendit.errors import BatchStopped, NotYetProven, TargetConflict, VerificationFailed
 from sendit.pipeline import machine
 from sendit.pipeline.stages.copies import package_of_copy, receipt_of_copy
 from sendit.pipeline.stages.replacing import replace_copies
@@ -172,6 +172,25 @@ def keep_receipt(work: Work, name: str, receipt: Receipt) -> None:
 def unproven(work: Work, name: str) -> list[DeliveredStudy]:
     """Return what is planned for a target and has no proof yet."""
     return list(_parts(work, name).filter(proven=None).order_by("pk"))
+
+
+def require_not_recalled(work: Work) -> None:
+    """Return unless what was sent of the batch was recalled meanwhile.
+
+    Raises
+    ------
+    sendit.errors.BatchStopped
+        When it was; it is not delivered, whatever the targets say.
+    """
+    mine = DeliveredInstance.objects.filter(
+        study__batch=work.batch_id, study__project=work.batch.project
+    )
+    standing = mine.filter(study__recall=None).values("sop_instance_uid")
+    if mine.exclude(study__recall=None).exclude(sop_instance_uid__in=standing).exists():
+        raise BatchStopped(
+            "It was recalled while it was delivered. "
+            f'"sendit resolve {work.batch_id} --reject" gives its originals back.'
+        )
 
 
 def mark_proven(work: Work, name: str) -> None:

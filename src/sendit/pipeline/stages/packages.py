@@ -41,7 +41,12 @@ def require_volume(work: Work, name: str, target: Target) -> None:
     """
     if isinstance(target, MountedTarget):
         taken = Delivery.objects.filter(batch__project=work.batch.project, target=name)
-        newest = taken.exclude(receipt=None).order_by("-pk").values_list("receipt", flat=True)
+        # A receipt of nothing, since all was there already, does not tell of a volume.
+        newest = (
+            taken.filter(receipt__n_instances__gt=0)
+            .order_by("-pk")
+            .values_list("receipt", flat=True)
+        )
         if (receipt := newest.first()) is not None:
             target.require_volume(Receipt.from_json(receipt))
 

@@ -31,7 +31,8 @@ def set_aside(work: Work) -> None:
     ready = _ready(work)
     _hold(work, ready, Reason.RECALLED, _is_recalled(work), "was recalled before")
     fresh = _not_planned(work, ready)
-    if work.project.delivery.incomplete_series != "send-marked":
+    goes_on = work.batch.accept_bad  # a person has said so, without the bad files
+    if work.project.delivery.incomplete_series != "send-marked" and not goes_on:
         _incomplete(work, fresh)
     if work.project.delivery.supersede == "hold":
         _hold(
