@@ -1,7 +1,7 @@
 """A real Orthanc as a receiver of the contract suite, sent to in any of three ways."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.filewriter import write_file_meta_info
 
+from sendit.deid.part10 import build_meta
 from sendit.storage import Target
 from sendit.storage.outgoing import data_start
 from sendit.storage.registry import build
@@ -17,6 +18,27 @@ from tests.contracts.targets import OTHER_CLASS, Trouble, every_copy
 from tests.support.dicom_peers import OrthancServer
 from tests.support.troubled_http import TroubledHttp
 from tests.support.troubled_tcp import TroubledTcp
+
+
+def scanner_meta(theirs: FileMetaDataset) -> bytes:
+    """Return preamble and meta group as ``write_instance`` writes them."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = theirs.MediaStorageSOPClassUID
+    meta.MediaStorageSOPInstanceUID = theirs.MediaStorageSOPInstanceUID
+    meta.ImplementationVersionName = "SCANNER_1"
+    meta.TransferSyntaxUID = theirs.TransferSyntaxUID
+    written = io.BytesIO()
+    write_file_meta_info(written, meta, enforce_standard=True)
+    return bytes(128) + b"DICM" + written.getvalue()
+
+
+def engine_meta(theirs: FileMetaDataset) -> bytes:
+    """Return preamble and meta group as results have them."""
+    return build_meta(
+        sop_class_uid=theirs.MediaStorageSOPClassUID,
+        sop_instance_uid=theirs.MediaStorageSOPInstanceUID,
+        transfer_syntax_uid=theirs.TransferSyntaxUID,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +49,8 @@ class OrthancReceiver:
     kind: str
     way: TroubledHttp | TroubledTcp
     options: Mapping[str, object] = field(default_factory=dict)
+    head: Callable[[FileMetaDataset], bytes] = scanner_meta
+    """What our files begin with: C-STORE carries the data set alone."""
 
     def target(self) -> Target:
         options: dict[str, object] = {"timeout_seconds": 2, **self.options}
@@ -62,19 +86,7 @@ class OrthancReceiver:
                 yield
 
     def _as_sent(self, content: bytes) -> bytes:
-        """Return a file with the meta group that ours has: C-STORE carries the data set alone."""
-        return content if self.kind != "dicom" else with_own_meta(content)
-
-
-def with_own_meta(content: bytes) -> bytes:
-    """Return a file under the preamble and meta group that ``write_instance`` writes."""
-    theirs = dcmread(io.BytesIO(content), stop_before_pixels=True).file_meta
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = theirs.MediaStorageSOPClassUID
-    meta.MediaStorageSOPInstanceUID = theirs.MediaStorageSOPInstanceUID
-    meta.ImplementationVersionName = "SCANNER_1"
-    meta.TransferSyntaxUID = theirs.TransferSyntaxUID
-    written = io.BytesIO()
-    written.write(bytes(128) + b"DICM")
-    write_file_meta_info(written, meta, enforce_standard=True)
-    return written.getvalue() + content[data_start(content) :]
+        if self.kind != "dicom":
+            return content
+        theirs = dcmread(io.BytesIO(content), stop_before_pixels=True).file_meta
+        return self.head(theirs) + content[data_start(content) :]

