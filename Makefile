@@ -30,6 +30,7 @@ test: check  ## check, then the whole test suite (installs missing servers when 
 
 bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline and other tools (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
+	PYTHONPATH=src:. $(BIN)/python -m benchmarks.ledger
 
 bench-scale: $(VENV)/.dev  ## ask a database of a million images what is asked all day (SCALE="--images 100000")
 	$(BIN)/python -m tests.support.system

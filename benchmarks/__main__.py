@@ -1,4 +1,4 @@
-"""Measure every way on the same files, in turns, and print one table.
+"""Measure every way on the same files, in turns, and print one table for each corpus.
 
 The runs are interleaved (cp, engine, pipeline, cp, engine, …), so that a machine that slows
 down slows them all; each figure is the median of the rounds.  Trust the CPU time and the
@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.corpora import CORPORA, Corpus
 from benchmarks.measure import Cost, RunFailed, measure, warm
 from benchmarks.peers import PEERS
 from benchmarks.ways import PEER_PYTHON, WAYS, Way, environment
 
-BYTES_PER_IMAGE = 550_000
 COPIES_AT_ONCE = 4
 """The corpus, the inbox, the working area and the target may all be there at one time."""
 
@@ -29,6 +29,7 @@ COPIES_AT_ONCE = 4
 class Row:
     """What one way cost: medians over the rounds, the peak over all of them."""
 
+    corpus: str
     way: str
     images: int
     images_per_s: float
@@ -43,46 +44,59 @@ class Row:
 def main() -> int:
     """Run the comparison as the command line says."""
     arguments = _parse()
-    room = shutil.disk_usage(arguments.folder).free
-    if room < arguments.images * BYTES_PER_IMAGE * COPIES_AT_ONCE:
-        print(f"Not enough room in {arguments.folder}: use --folder or --images.", file=sys.stderr)
-        return 1
     if not PEER_PYTHON.exists() and set(arguments.ways) & PEERS.keys():
         print("The peers are left out: only make bench installs them.", file=sys.stderr)
         arguments.ways = [name for name in arguments.ways if name not in PEERS]
-    with tempfile.TemporaryDirectory(prefix="sendit-bench-", dir=arguments.folder) as scratch:
-        try:
-            rows = compare([WAYS[name] for name in arguments.ways], Path(scratch), arguments)
-        except RunFailed as failure:
-            print(failure, file=sys.stderr)
+    rows: list[Row] = []
+    for name in arguments.corpora:
+        corpus = CORPORA[name]
+        n_images = arguments.images or (corpus.quick if arguments.quick else corpus.images)
+        room = shutil.disk_usage(arguments.folder).free
+        if room < n_images * corpus.bytes_per_image * COPIES_AT_ONCE:
+            print(f"Not enough room in {arguments.folder}: use --folder.", file=sys.stderr)
             return 1
+        with tempfile.TemporaryDirectory(prefix="sendit-bench-", dir=arguments.folder) as scratch:
+            try:
+                found = compare(name, n_images, Path(scratch), arguments)
+            except RunFailed as failure:
+                print(failure, file=sys.stderr)
+                return 1
+        if not arguments.json:
+            print(f"\n{corpus.title}")
+            print_table(found)
+        rows += found
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
-    else:
-        print_table(rows)
     return 0
 
 
-def compare(ways: Sequence[Way], scratch: Path, arguments: argparse.Namespace) -> Sequence[Row]:
+def compare(
+    name: str, n_images: int, scratch: Path, arguments: argparse.Namespace
+) -> Sequence[Row]:
     """Make the corpus, run every way ``rounds`` times, in turns, and sum up."""
-    corpus = scratch / "corpus"
+    folder = scratch / "corpus"
+    ways = _ways_on(CORPORA[name], arguments.ways)
     made = subprocess.run(
-        [sys.executable, "-m", "benchmarks.slices", corpus, "--images", str(arguments.images)],
+        [sys.executable, "-m", "benchmarks.make_corpus", name, folder, "--images", str(n_images)],
         check=True,
         capture_output=True,
     )
     print(
-        f"{arguments.images} images, {int(made.stdout) / 1e6:.0f} MB, {arguments.rounds} rounds, "
+        f"{name}: {n_images} images, {int(made.stdout) / 1e6:.0f} MB, {arguments.rounds} rounds, "
         f"{arguments.processes} processes",
         file=sys.stderr,
     )
     costs: dict[str, list[Cost]] = {way.name: [] for way in ways}
     for number in range(arguments.rounds):
         for way in ways:
-            cost = run_once(way, _given_to(way, corpus), scratch / "run", arguments.processes)
+            cost = run_once(way, _given_to(way, folder), scratch / "run", arguments.processes)
             costs[way.name].append(cost)
             print(f"round {number + 1}: {way.name}: {cost.wall_s:.2f} s", file=sys.stderr)
-    return _rows(ways, costs, n_images=arguments.images)
+    return _rows(name, ways, costs, n_images=n_images)
+
+
+def _ways_on(corpus: Corpus, asked: Sequence[str]) -> Sequence[Way]:
+    return [WAYS[name] for name in asked if corpus.ways is None or name in corpus.ways]
 
 
 def run_once(way: Way, corpus: Path, folder: Path, processes: int) -> Cost:
@@ -113,7 +127,7 @@ def _given_to(way: Way, corpus: Path) -> Path:
 
 
 def _rows(
-    ways: Sequence[Way], costs: Mapping[str, Sequence[Cost]], *, n_images: int
+    corpus: str, ways: Sequence[Way], costs: Mapping[str, Sequence[Cost]], *, n_images: int
 ) -> Sequence[Row]:
     rows: list[Row] = []
     for way in ways:
@@ -123,6 +137,7 @@ def _rows(
         cpu_ms = 1000 * statistics.median(cost.cpu_s for cost in runs) / given
         rows.append(
             Row(
+                corpus=corpus,
                 way=way.name,
                 images=given,
                 images_per_s=round(1000 / wall_ms, 1),
@@ -151,19 +166,20 @@ def print_table(rows: Sequence[Row]) -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure cp, the engine and the pipeline on the same CT and MR slices.",
+        description="Measure cp, the engine, the pipeline and other tools on the same files.",
         epilog='Example: make bench BENCH="--quick"',
     )
-    parser.add_argument("--images", type=int, default=2000, help="slices of 0.5 MB (2000)")
+    parser.add_argument("--corpora", nargs="+", choices=list(CORPORA), default=list(CORPORA))
+    parser.add_argument("--images", type=int, help="how many, instead of each corpus's own number")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each way (5)")
     parser.add_argument("--processes", type=int, default=1, help="engine jobs and workers (1)")
-    parser.add_argument("--quick", action="store_true", help="200 images, 3 rounds")
+    parser.add_argument("--quick", action="store_true", help="few images, 3 rounds")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.images, arguments.rounds = 200, 3
+        arguments.rounds = 3
     return arguments
 
 

@@ -4,13 +4,8 @@ The headers come from the files that the pydicom wheel ships (GE, Philips), with
 private elements; the pixels are a 512 x 512 pattern, since the shipped ones are cut down to
 a few kilobytes.  Each Study is one header repeated as one Series, the way a scanner writes
 it: the instances differ in number, position, UID and pixels.
-
-Runs as a program of its own (``python -m benchmarks.slices FOLDER --images N``), so that the
-process that measures stays small: the memory of a child counts from its parent's.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +29,7 @@ SIDE = 512
 IMAGES_PER_STUDY = 100
 
 
-def make_slices(folder: Path, *, n_images: int) -> int:
+def make_slices(folder: Path, n_images: int) -> int:
     """Write ``folder/study<nr>/image<nr>.dcm`` and return the bytes written."""
     headers = [_read_header(pattern) for pattern in SOURCES]
     total = 0
@@ -78,17 +73,3 @@ def _begin_image(ds: FileDataset, study: int, position: int) -> None:
 def _plane(position: int) -> np.ndarray:
     """Return one plane; no two positions are alike, and none is a constant a disk could skip."""
     return (np.arange(SIDE * SIDE, dtype="<u2") * (2 * position + 7)) & 0x0FFF
-
-
-def main() -> int:
-    """Make the corpus as the command line says."""
-    parser = argparse.ArgumentParser(description="Make CT and MR slices of 0.5 MB.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--images", type=int, default=2000)
-    arguments = parser.parse_args()
-    print(make_slices(arguments.folder, n_images=arguments.images))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -73,6 +73,11 @@ def engine_alone(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
     return (*SENDIT, "deid", str(corpus), str(folder / "out"), *options)
 
 
+def engine_on_two(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+    """Run the engine in two processes: what a second core brings."""
+    return engine_alone(corpus, folder, 2)
+
+
 def whole_pipeline(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
     """``sendit run --once``: from finished folders in an inbox to a verified folder target."""
     shutil.copytree(corpus, folder / "inbox")
@@ -135,6 +140,7 @@ def _write(path: Path, text: str) -> Path:
 WAYS: Mapping[str, Way] = {
     "cp": Way("cp -r", copy_files, files_in_out),
     "engine": Way("engine alone", engine_alone, files_in_out),
+    "engine-2": Way("engine, 2 processes", engine_on_two, files_in_out),
     "pipeline": Way("whole pipeline", whole_pipeline, images_done),
     "site": Way("whole pipeline, site", whole_site, files_in_out),
     **{name: peer(name) for name in PEERS},

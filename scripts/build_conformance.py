@@ -53,8 +53,9 @@ NOT_DONE = """\
 - Photographs, video, audio, labels and overviews of slides, documents, models and raw data are not
   cleaned but held, each under a reason of its own that a recipe can release.
 - Digital signatures are removed, not made anew.
-- Numbers and coded terms are searched for known identifiers but never rewritten; an instance in
-  which one stands is held (`NUMBER_HIT`).
+- Numbers, codes and the terms of published coding schemes (PS3.16 Table 8-1) are searched for
+  known identifiers but never rewritten; an instance in which one stands is held (`NUMBER_HIT`).
+  The meaning of a site's own code is cleaned like a text.
 
 ## Beyond the profile
 
@@ -68,6 +69,7 @@ NOT_DONE = """\
 - Pixel data is cut to its length; bits that are not stored are cleared; application segments and
   comments in JPEG streams lose their content. Pixels are otherwise untouched, bit by bit.
 - Calibration, manufacture and installation dates of devices go even where the device is kept.
+- An age without a unit is taken to be in years and written as PS3.5 wants it (`repair:age`).
 - Ages over 89 become 90, in reports too; a date of birth is never moved but goes.
 - A time that is none is emptied, and so is a number written as text in which somebody is named;
   known names in bytes (the description of an ICC profile) become blanks.

@@ -8,6 +8,8 @@
     ├── KeyProblem               a key is missing, changed or unreadable
     ├── SchemaMismatch           the database belongs to another version
     ├── BrokerUnavailable        Redis did not answer                   (retryable)
+    ├── AuditBroken              an entry of the audit log was changed or is missing
+    ├── NotAllowed               the right for this is missing
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
     │   ├── Unreadable           it is not DICOM, truncated, malformed…
     │   ├── Excluded             a filter of the project leaves it out
@@ -25,6 +27,7 @@
     └── TargetError              a target refused
         ├── TargetUnavailable    it did not answer, or answered 5xx     (retryable)
         ├── TargetFull           it has no room                         (retryable)
+        ├── TargetRefused        it does not take it: credentials, rights, a SOP Class
         ├── TargetConflict       other content stands under the name
         ├── VerificationFailed   it does not hold what was sent
         └── NotYetProven         it cannot say yet                      (retryable)
@@ -33,6 +36,7 @@
 Messages never hold a value from a header or a name from an inbox.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from sendit.terms import Reason
@@ -74,6 +78,18 @@ class BrokerUnavailable(SenditError):
 
     retryable = True
     code = "BROKER_UNAVAILABLE"
+
+
+class AuditBroken(SenditError):
+    """An entry of the audit log was changed or is missing; names the first one."""
+
+    code = "AUDIT"
+
+
+class NotAllowed(SenditError):
+    """Whoever asks has not the right for it."""
+
+    code = "NOT_ALLOWED"
 
 
 class ImageError(SenditError):
@@ -180,10 +196,23 @@ class IdentityUnavailable(IdentityError):
 
 
 class TargetError(SenditError):
-    """A target refused the package; ``target`` is its name once the pipeline knows it."""
+    """A target refused the package; ``target`` is its name once the pipeline knows it.
+
+    Parameters
+    ----------
+    message
+        What happened, at which instance (by its new UID), and what to do.
+    failures
+        What the target said of each instance, by new SOP Instance UID.  Those of the package
+        that are not named are as they should be, if any is named.
+    """
 
     code = "TARGET"
     target: str = ""
+
+    def __init__(self, message: str = "", *, failures: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.failures: Mapping[str, str] = dict(failures or {})
 
 
 class TargetUnavailable(TargetError):
@@ -198,6 +227,12 @@ class TargetFull(TargetError):
 
     retryable = True
     code = "TARGET_FULL"
+
+
+class TargetRefused(TargetError):
+    """The target does not take it, today or tomorrow: credentials, rights, a SOP Class."""
+
+    code = "TARGET_REFUSED"
 
 
 class TargetConflict(TargetError):

@@ -98,6 +98,7 @@ class Reason(StrEnum):
     FACE = "FACE"
     INCOMPLETE = "INCOMPLETE"
     SUPERSEDES = "SUPERSEDES"
+    RECALLED = "RECALLED"
 
     NOT_DICOM = "NOT_DICOM"
     EMPTY_FILE = "EMPTY_FILE"
@@ -117,6 +118,9 @@ class Reason(StrEnum):
     TIMED_OUT = "TIMED_OUT"
     NO_IDENTITY = "NO_IDENTITY"
 
+
+DELIVERY_HOLDS = frozenset({Reason.INCOMPLETE, Reason.SUPERSEDES, Reason.RECALLED})
+"""What is held on its way to the targets; nothing that the engine does depends on it."""
 
 EMPTY_FOLDER = "EMPTY_FOLDER"
 """The code of the alert about a folder in which nothing was; no file, so no Reason."""
@@ -149,6 +153,7 @@ OUTCOME_OF: dict[Reason, Outcome] = {
             Reason.FACE,
             Reason.INCOMPLETE,
             Reason.SUPERSEDES,
+            Reason.RECALLED,
         ),
         Outcome.HELD,
     ),

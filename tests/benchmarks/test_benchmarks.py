@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_slices_are_half_a_megabyte_and_all_different(tmp_path: Path) -> None:
-    total = make_slices(tmp_path, n_images=102)
+    total = make_slices(tmp_path, 102)
 
     headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in tmp_path.rglob("*.dcm")]
     assert total / 102 == pytest.approx(525_000, rel=0.02)
@@ -29,6 +29,9 @@ def test_benchmark_measures_what_arrived(tmp_path: Path) -> None:
             "-m",
             "benchmarks",
             "--json",
+            "--corpora",
+            "slices",
+            "headers",
             "--images",
             "4",
             "--rounds",
@@ -48,7 +51,12 @@ def test_benchmark_measures_what_arrived(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert [(row["way"], row["images"]) for row in rows] == [("cp -r", 4), ("engine alone", 4)]
+    assert [(row["corpus"], row["way"], row["images"]) for row in rows] == [
+        ("slices", "cp -r", 4),
+        ("slices", "engine alone", 4),
+        ("headers", "cp -r", 4),
+        ("headers", "engine alone", 4),
+    ]
     assert not list(tmp_path.iterdir())
 
 

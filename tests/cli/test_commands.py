@@ -201,7 +201,8 @@ def test_resolve_decides(decision: str, status: Status) -> None:
     made.refresh_from_db()
     assert f"Batch {made.pk} is {decision}ed." in said
     assert made.status == status
-    assert made.errors[0]["resolved"] == f"{decision}ed: seen"
+    assert made.errors[0]["resolved"] == f"{decision}ed"
+    assert json.loads(say("status", "--json"))[0]["errors"][0]["resolved"] == f"{decision}ed: seen"
     assert not made.has_error
 
 

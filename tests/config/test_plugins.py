@@ -164,6 +164,6 @@ def test_a_kind_that_does_not_take_originals_says_so(installation: Installation)
 
 def test_an_unknown_kind_is_refused_by_the_registries() -> None:
     with pytest.raises(ConfigurationInvalid, match=r"allowed: .*folder"):
-        storage_registry.build("orthanc", {}, base=Path("/"))
+        storage_registry.build("fax", {}, base=Path("/"))
     with pytest.raises(ConfigurationInvalid, match=r"allowed: .*keyed"):
-        identity_registry.options_model("ledger")
+        identity_registry.options_model("notebook")

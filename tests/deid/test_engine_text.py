@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from sendit.deid import Engine, Recipe
+from sendit.errors import Held
 from tests.deid.engines import deidentified, identities_for
 from tests.support.make_study import make_instance, write_instance
 
@@ -223,3 +225,80 @@ def test_result_of_one_instance_does_not_depend_on_another(tmp_path: Path, prese
     alone.deidentify_to(second, tmp_path / "a.dcm")
 
     assert (tmp_path / "a.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()
+
+
+def coded(scheme: str | None, meaning: str, value: str = "XA12") -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodeMeaning = value, meaning
+    if scheme is not None:
+        code.CodingSchemeDesignator = scheme
+    return code
+
+
+@pytest.mark.parametrize("scheme", ["99RIS", "L", "KIS", None])
+def test_what_a_sites_own_code_means_is_cleaned(tmp_path: Path, scheme: str | None) -> None:
+    codes = [
+        coded("DCM", "Head"),
+        coded(scheme, "MR head of Sandpiper"),
+        coded(scheme, "Sandpiper"),
+    ]
+    after, report = result_of(tmp_path, ProcedureCodeSequence=codes)
+
+    meanings = [code.CodeMeaning for code in after.ProcedureCodeSequence]
+    assert meanings == ["Head", "MR head of *", "REMOVED"]
+    assert {code.CodeValue for code in after.ProcedureCodeSequence} == {"XA12"}
+    assert report.rules["known-identifier"] == 2
+
+
+def test_published_term_is_never_rewritten(tmp_path: Path) -> None:
+    codes = [coded("99RIS", "Head"), coded("SCT", "Sandpiper disease")]
+
+    with pytest.raises(Held, match="NUMBER_HIT"):
+        result_of(tmp_path, ProcedureCodeSequence=codes)
+
+
+def test_number_of_the_patient_in_a_code_holds_the_image(tmp_path: Path) -> None:
+    with pytest.raises(Held, match="NUMBER_HIT"):
+        result_of(
+            tmp_path,
+            PatientID="77310425",
+            ProcedureCodeSequence=[coded("99RIS", "MR head", value="77310425")],
+        )
+
+
+@pytest.mark.parametrize("part", ["CSPINE", "SCALP", "CIRCLEOFWILLIS", "HEAD"])
+def test_body_part_stays_though_the_patient_is_called_like_it(tmp_path: Path, part: str) -> None:
+    after, _ = result_of(tmp_path, PatientName=f"{part.title()}^Ann", BodyPartExamined=part)
+
+    assert after.BodyPartExamined == part
+
+
+@pytest.mark.parametrize(
+    ("written", "age"),
+    [
+        *((b"45", "045Y"), (b"7 ", "007Y"), (b"0061Y ", "061Y"), (b"45 years", "045Y")),
+        *((b"5m", "005M"), (b"95", "090Y"), (b"3.5 ", ""), (b"Sand", "")),
+    ],
+)
+def test_age_is_written_as_the_standard_wants_it(tmp_path: Path, written: bytes, age: str) -> None:
+    ds = make_instance()
+    ds[0x00101010] = RawDataElement(Tag(0x00101010), "AS", len(written), written, 0, False, True)
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, report = deidentified(source, tmp_path, recipe=RESEARCH)
+
+    assert after.PatientAge == age
+    assert ("repair:age" in report.rules) is (age not in ("", "090Y"))
+
+
+def test_station_is_taken_out_of_the_name_of_a_product(tmp_path: Path) -> None:
+    def model(station: str, name: str) -> str:
+        after, _ = result_of(
+            tmp_path, Recipe.resolve(), StationName=station, ManufacturerModelName=name
+        )
+        return str(after.ManufacturerModelName)
+
+    assert model("KLCT12", "Aquilion KLCT12") == "Aquilion *"
+    assert model("GALAN3T", "Vantage Galan 3T") == "Vantage Galan 3T"
+    assert model("GALAN3T", "Vantage GALAN3T") == "Vantage GALAN3T"
+    assert model("UMR790", "uMR790") == "uMR790"

@@ -40,6 +40,11 @@ sSliceArray.asSlice[0].tName = "Canary"
 sTXSPEC.asNucleusInfo[0].lFrequency = 123456789
 sWipMemBlock.tFree = Canary
 alTR[0] = 0x7d0
+sGRADSPEC.alShimCurrent[1] = -112
+sCoilSelectMeas.aRxCoilSelectData[0].asList[3].sCoilElementID.tCoilID = ""Head_32""
+sCoilSelectMeas.aRxCoilSelectData[0].asList[4].sCoilElementID.tCoilID = ""Canary_32""
+sCoilSelectMeas.sCoilStringForConversion = ""HEA;HEP""
+sProtConsistencyInfo.tBaselineString = ""N4_VE11C_LATEST_20160120""
 ### ASCCONV END ###
 tail Canary"""
 
@@ -67,6 +72,8 @@ def test_a_csa_header_keeps_numbers_of_its_list_only(sv10: bool) -> None:
     assert b"sSliceArray.asSlice[0].dThickness\t = \t2.5" in result
     assert b"lFrequency" not in result
     assert b"alTR[0]\t = \t0x7d0" in result
+    for kept in (b"alShimCurrent[1]\t = \t-112", b"Head_32", b"HEA;HEP", b"N4_VE11C_LATEST"):
+        assert kept in result
     assert result.startswith(b"SV10") is sv10
     assert rebuild_csa(result) == result
 

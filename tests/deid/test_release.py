@@ -201,6 +201,23 @@ def test_a_spoilt_result_is_refused(
     assert refusal(original, result).reason is reason
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.7, 0.999])
+def test_one_changed_pixel_of_a_large_picture_is_noticed(
+    tmp_path: Path, share: float, syntax: str
+) -> None:
+    original, result = pair(tmp_path, syntax=syntax, rows=512, columns=520)
+
+    def change(ds: Dataset) -> None:
+        pixels = bytearray(ds.PixelData)
+        pixels[int(share * len(pixels)) & ~1] ^= 1
+        ds.PixelData = bytes(pixels)
+
+    rewrite(result, change)
+
+    assert refusal(original, result).reason is Reason.VALUE_LOST
+
+
 KEPT = [
     "StudyInstanceUID",
     "SeriesInstanceUID",
@@ -470,3 +487,15 @@ def test_known_shows_nothing(tmp_path: Path) -> None:
 
     for value in ("sandpiper", "Sandpiper", "4427810", "2.25.", "20190314"):
         assert value not in shown
+
+
+def test_result_in_a_character_set_that_the_standard_has_not_is_refused(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, SpecificCharacterSet="ISO_IR 192")
+    content = result.read_bytes()
+    assert b"ISO_IR " in content
+    result.write_bytes(content.replace(b"ISO_IR ", b"ISO-IR "))
+
+    refused = refusal(original, result)
+
+    assert refused.reason is Reason.IOD_BROKEN
+    assert refused.detail == "(0008,0005)"

@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -21,6 +22,7 @@ from sendit.errors import (
 from sendit.storage import IdentifiedTarget, Package, PreparableTarget, Target
 from sendit.storage.registry import accepts_identified, build
 from tests.contracts.targets import TargetContract, make_package
+from tests.storage.folder_receiver import FolderReceiver, SmallDiskReceiver
 from tests.support.small_disk import Remount
 
 LAYOUTS = pytest.mark.parametrize("layout", ["tree", "archive"])
@@ -49,16 +51,39 @@ def package(tmp_path: Path) -> Package:
     return make_package(tmp_path / "clean")
 
 
-class TestTree(TargetContract):
+class FolderContract(TargetContract):
+    troubles = frozenset({"away"})
+    layout: ClassVar[str]
+
     @pytest.fixture
-    def target(self, out: Path) -> Target:
-        return make_folder(out)
+    def receiver(self, out: Path) -> FolderReceiver:
+        out.mkdir()
+        return FolderReceiver(out, self.layout)
 
 
-class TestArchive(TargetContract):
+class TestTree(FolderContract):
+    layout = "tree"
+
+
+class TestArchive(FolderContract):
+    layout = "archive"
+
+
+class SmallDiskContract(TargetContract):
+    troubles = frozenset({"away", "full"})
+    layout: ClassVar[str]
+
     @pytest.fixture
-    def target(self, out: Path) -> Target:
-        return make_folder(out, "archive")
+    def receiver(self, small_disk: Path, remount: Remount) -> FolderReceiver:
+        return SmallDiskReceiver(small_disk, self.layout, remount)
+
+
+class TestTreeOnADiskOfItsOwn(SmallDiskContract):
+    layout = "tree"
+
+
+class TestArchiveOnADiskOfItsOwn(SmallDiskContract):
+    layout = "archive"
 
 
 def test_a_tree_is_named_by_new_values(out: Path, package: Package) -> None:

@@ -139,6 +139,7 @@ class Planter:
             self._header,
             self._texts,
             self._items,
+            self._codes,
             self._private,
             self._graphics,
             self._of_modality,
@@ -246,6 +247,20 @@ class Planter:
             change.ReasonForTheAttributeModification = "COERCE"
             change.ModifiedAttributesSequence = Items([before])
             ds.OriginalAttributesSequence = Items([change])
+
+    def _codes(self, ds: Dataset) -> None:
+        """Plant in codes that the site made up, now and then in the code itself."""
+        if self._rng.random() < 0.5:
+            meaning = self._sentence("ProcedureCodeSequence")
+            ds.ProcedureCodeSequence = Items([_code("XA12", meaning, scheme="99RIS")])
+        if self._rng.random() < 0.5:
+            request = ds.RequestAttributesSequence[0]
+            meaning = self._sentence("RequestedProcedureCodeSequence")
+            scheme = self._rng.choice(("L", "99HIS", "KIS"))
+            request.RequestedProcedureCodeSequence = Items([_code("77", meaning, scheme=scheme)])
+        if self._rng.random() < 0.01:
+            code = self._note("number", self._case.accession_number, "CodeValue")
+            ds.AnatomicRegionSequence = Items([_code(code, "Chest", scheme="99RIS")])
 
     def _hidden_item(self) -> bytes:
         """Return a sequence as UN has it, from who does not know it (PS3.5 6.2.2 note 2)."""
@@ -392,7 +407,7 @@ def _as_utf8_under_latin_1(ds: Dataset) -> None:
             elem.value = str(elem.value).encode().decode("latin-1")
 
 
-def _code(value: str, meaning: str) -> Dataset:
+def _code(value: str, meaning: str, *, scheme: str = "DCM") -> Dataset:
     code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
     return code

@@ -114,8 +114,8 @@ class Installation:
         return arriving.rename(self.inbox / name)
 
     def delivered(self) -> list[Path]:
-        """Return the files at the target, in order."""
-        return sorted(path for path in self.out.rglob("*") if path.is_file())
+        """Return the instances at the target, in order; manifests lie beside them."""
+        return sorted(path for path in self.out.rglob("*.dcm") if path.is_file())
 
     def write_project(self, text: str, *, name: str = "demo") -> None:
         """Replace a project's file."""

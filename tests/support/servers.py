@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.dicom_peers import OrthancServer, have, running_orthanc
 from tests.support.stores import PostgreSQL, Redis
 from tests.support.system import find_program
 
@@ -84,6 +85,22 @@ def faketime() -> dict[str, str]:
     if not found:
         pytest.skip("faketime is not installed")
     return {"LD_PRELOAD": str(found[0]), "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+
+
+@pytest.fixture(scope="session")
+def orthanc_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrthancServer]:
+    """Return an Orthanc with its defaults and its DICOMweb plugin; see ``orthanc``."""
+    if not have("Orthanc", "libOrthancDicomWeb.so"):
+        pytest.skip("Orthanc with its DICOMweb plugin is not installed")
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+@pytest.fixture
+def orthanc(orthanc_server: OrthancServer) -> OrthancServer:
+    """Return an Orthanc that holds nothing."""
+    orthanc_server.clear()
+    return orthanc_server
 
 
 @pytest.fixture

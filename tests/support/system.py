@@ -14,6 +14,8 @@ from pathlib import Path
 
 DEBIAN_BINARIES = ("/usr/sbin", "/usr/lib/postgresql/*/bin")
 """Where Debian puts servers that an ordinary PATH does not show."""
+DEBIAN_PLUGINS = ("/usr/share/orthanc/plugins",)
+"""Where it puts what a server loads; such a file need not be a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,17 @@ PROGRAMS = (
     Program("nginx", "nginx-light", "nginx"),
     Program("faketime", "faketime", "faketime"),
     Program("chromium", "chromium", "chromium"),
+    Program("Orthanc", "orthanc", "orthanc"),
+    Program("libOrthancDicomWeb.so", "orthanc-dicomweb", "orthanc"),
+    Program("dcmqrscp", "dcmtk", "dcmqrscp"),
 )
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of a program, also of one that Debian keeps off the PATH."""
+    """Return the path of a program or a plug-in of one, also where PATH does not lead."""
     found = shutil.which(name)
+    for folder in DEBIAN_PLUGINS:
+        found = found or (f"{folder}/{name}" if Path(folder, name).exists() else None)
     for pattern in DEBIAN_BINARIES if found is None else ():
         for folder in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True):
             found = found or shutil.which(name, path=str(folder))

@@ -140,6 +140,7 @@ def _job(words: argparse.Namespace) -> Job:
         service=project.identity_service(key),
         entity_field=project.identity.entity_field,
         item_field=project.identity.item_field,
+        by_issuer=project.identity.by_issuer,
         **places,
     )
 

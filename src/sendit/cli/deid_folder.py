@@ -20,15 +20,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sendit.deid import (
-    PERSON_FIELDS,
     Accept,
     Engine,
     Header,
     Identities,
+    KnownValue,
     Recipe,
     Report,
     normal_id,
-    persons_in,
     read_header,
     screen,
 )
@@ -39,6 +38,7 @@ from sendit.identity.complete import complete_request
 from sendit.terms import Reason
 
 CHUNK: Final = 32
+ISSUER: Final = "IssuerOfPatientID"
 FEW: Final = 64
 """So few files are done here: starting processes would take longer."""
 
@@ -57,6 +57,8 @@ class Job:
     service: IdentityService
     entity_field: str = "PatientID"
     item_field: str = "AccessionNumber"
+    by_issuer: bool = False
+    """The same id of another Issuer of Patient ID is another patient."""
     jobs: int = 1
 
 
@@ -75,12 +77,13 @@ class _Seen:
 
     path: Path = field(repr=False)
     patient_id: str = field(repr=False, default="")
+    issuer: str = field(repr=False, default="")
     birth_date: str = field(repr=False, default="")
     study_instance_uid: str = field(repr=False, default="")
     study_date: str = field(repr=False, default="")
     item: str = field(repr=False, default="")
     sop_instance_uid: str = field(repr=False, default="")
-    persons: frozenset[str] = field(repr=False, default=frozenset())
+    known: frozenset[KnownValue] = field(repr=False, default=frozenset())
     report: Report | None = None
     """Set when the file goes no further."""
 
@@ -116,7 +119,7 @@ def _inputs(source: Path) -> Iterator[Path]:
 
 
 def _fields(job: Job) -> tuple[str, ...]:
-    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate", *PERSON_FIELDS)
+    return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate", ISSUER)
 
 
 def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) -> _Seen:
@@ -125,7 +128,7 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
         size = path.lstat().st_size
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise Unreadable(Reason.LINK_OUTSIDE, "is a link that leaves the folder")
-        header = read_header(path, fields=fields)
+        header = read_header(path, fields=fields, knowledge=True)
         size = header.size
         screen(header, accept=accept)
         if not normal_id(header.values[fields[0]]):
@@ -139,16 +142,17 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
 
 
 def _seen(path: Path, header: Header, fields: tuple[str, ...]) -> _Seen:
-    entity, item, birth, date = (header.values[name] for name in fields[:4])
+    entity, item, birth, date, issuer = (header.values[name] for name in fields[:5])
     return _Seen(
         path=path,
         patient_id=entity,
+        issuer=issuer,
         item=item,
         birth_date=birth,
         study_date=date,
         study_instance_uid=header.study_instance_uid,
         sop_instance_uid=header.sop_instance_uid,
-        persons=persons_in(header),
+        known=header.known,
     )
 
 
@@ -174,26 +178,27 @@ def _double(path: Path, other: Path) -> Report:
 
 def _identities(job: Job, seen: Sequence[_Seen]) -> Identities:
     """Ask once for every Study that goes on."""
-    patients: dict[str, PatientRequest] = {}
-    studies: dict[str, dict[str, StudyRequest]] = {}
+    patients: dict[tuple[str, str], PatientRequest] = {}
+    studies: dict[tuple[str, str], dict[str, StudyRequest]] = {}
     for one in seen:
         if one.report is None:
-            key = normal_id(one.patient_id)
-            patients.setdefault(key, PatientRequest(one.patient_id, one.birth_date, ()))
+            issuer = one.issuer if job.by_issuer else ""
+            key = (normal_id(one.patient_id), issuer)
+            patients.setdefault(key, PatientRequest(one.patient_id, one.birth_date, (), issuer))
             request = StudyRequest(one.study_instance_uid, one.item, one.study_date)
             studies.setdefault(key, {}).setdefault(one.study_instance_uid, request)
     asked = IdentityRequest(
         batch_key="deid",
         patients=tuple(
-            PatientRequest(patient.patient_id, patient.birth_date, tuple(studies[key].values()))
+            replace(patient, studies=tuple(studies[key].values()))
             for key, patient in patients.items()
         ),
     )
     complete = complete_request(
         asked, entity_field=job.entity_field, item_field=job.item_field, on_missing="derive"
     )
-    persons = frozenset(name for one in seen for name in one.persons)
-    return replace(job.service.identify(complete), names=persons)
+    known = frozenset(value for one in seen for value in one.known)
+    return replace(job.service.identify(complete), known=known)
 
 
 class _Work:

@@ -13,7 +13,15 @@ from django.core import checks
 from sendit.config import Configuration, Project
 from sendit.errors import SenditError
 from sendit.pipeline.preparation import prepare
+from sendit.records import provider
 from sendit.records.installation import Keys
+from sendit.records.ledger import DatabaseLedger
+
+REAL_TIME = (
+    "studies are sent on as they come. Who sees when one arrives, and guesses that it was taken "
+    "shortly before, has the patient's shift by a subtraction. Set hold_releases to some weeks, "
+    'or send = "manual", unless the data are old when they come.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,8 @@ class Trial:
     what: str
     problem: str | None
     """What is wrong and what to do about it; None when it works."""
+    warning: str | None = None
+    """What works, and yet should be thought about."""
 
 
 def try_everything(configuration: Configuration) -> Iterator[Trial]:
@@ -37,6 +47,7 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
         yield _try(f"project {project.name}: recipe", project.recipe)
         if keys:
             yield _try_identity(project, keys[0])
+            yield from _warn_of_identity(project)
         for target in project.targets:
             yield _try(
                 f"project {project.name}: target {target.name}",
@@ -44,9 +55,31 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
             )
 
 
+def _warn_of_identity(project: Project) -> Iterator[Trial]:
+    """Yield what gives away who somebody is, or gives somebody a second name."""
+    what = f"project {project.name}: dates"
+    if gives_the_shift_away(project):
+        yield Trial(what, None, REAL_TIME)
+    earlier = provider.earlier_namespace(project)
+    if earlier is not None and earlier != project.identity.namespace:
+        yield Trial(
+            f"project {project.name}: namespace",
+            None,
+            f'it was "{earlier}" before: patients who come again get other names and days.',
+        )
+
+
+def gives_the_shift_away(project: Project) -> bool:
+    """Say whether shifted dates leave as soon as a study comes."""
+    shifted = "retain-longitudinal-modified-dates" in project.recipe().options
+    at_once = project.send == "auto" and project.hold_releases is None
+    return project.anonymize and bool(project.targets) and shifted and at_once
+
+
 def _try_identity(project: Project, keys: Keys) -> Trial:
     def ask() -> None:
-        service = project.identity_service(keys.site)
+        provider.require_same(project)
+        service = project.identity_service(keys.site, ledger=DatabaseLedger())
         probe = getattr(service, "probe", None)  # only a service that is far away has one
         if probe is not None:
             probe()

@@ -77,6 +77,31 @@ def backup(settings: Settings, folder: Path) -> Sequence[Path]:
     ]
 
 
+def add_field_key(settings: Settings) -> None:
+    """Put a new field key first in its file; the old ones stay, and the last one is needed.
+
+    Digests by which encrypted values are found, and the seals of the audit log, are made with
+    the last key of the file.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When the file cannot be read or written.
+    """
+    path = settings.keys.field_file
+    old = _read("field", path)
+    _parse("field", path, old)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    _make(part, _new("field") + old)
+    try:
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise KeyProblem(
+            f"The key {path} cannot be written ({error.strerror}). Make its folder writable."
+        ) from None
+
+
 def _keys(kind: _Kind, path: Path, *, history: bool, known: str | None) -> Sequence[bytes]:
     if not history and known is None and not path.exists():
         _make(path, _new(kind))

@@ -7,7 +7,7 @@ holds no secrets, and the text of site rules instead of their path.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,14 +27,16 @@ from sendit.config.problems import Problem, problems_of, read_partly, refuse
 from sendit.config.project_sections import (
     Accept,
     DeidSettings,
+    DeliverySettings,
     IdentitySettings,
     RetentionSettings,
     TargetSettings,
 )
+from sendit.config.quantities import Duration
 from sendit.config.section import Flag, Name, Section, Text, Whole
 from sendit.config.windows import parse_window
 from sendit.deid import Recipe
-from sendit.identity import IdentityContext, IdentityService
+from sendit.identity import IdentityContext, IdentityService, LedgerStore, no_progress
 from sendit.identity import registry as identity_registry
 
 Secrets = Mapping[str, Mapping[str, Secret]]
@@ -65,19 +67,42 @@ class Project(Section):
     """Higher goes first."""
     anonymize: Flag = True
     """`false`: images go to the targets as they are."""
+    hold_releases: Duration | None = None
+    """Results wait a random time, up to this long after their folder came, before they are sent:
+    the day of arrival then does not give the shift of dates away."""
     accept: Accept = Field(default_factory=Accept)
     identity: IdentitySettings
     deid: DeidSettings = Field(default_factory=DeidSettings)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     targets: tuple[TargetSettings, ...] = ()
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
-    def identity_service(self, site_key: bytes) -> IdentityService:
-        """Make the service that names the patients of this project."""
+    def identity_service(
+        self,
+        site_key: bytes,
+        *,
+        ledger: LedgerStore | None = None,
+        progress: Callable[[], None] = no_progress,
+    ) -> IdentityService:
+        """Make the service that names the patients of this project.
+
+        Parameters
+        ----------
+        site_key
+            The installation's key.
+        ledger
+            Where allocated names are kept; None where there is no database.
+        progress
+            Called between two steps that take time.
+        """
         context = IdentityContext(
             site_key=site_key,
             namespace=self.identity.namespace,
             project=self.name,
             entity_field=self.identity.entity_field,
+            matching=self.identity.matching(),
+            ledger=ledger,
+            progress=progress,
         )
         return identity_registry.create(self.identity.kind, self.identity.options, context=context)
 

@@ -24,6 +24,7 @@ from pydicom.datadict import keyword_dict
 from sendit import deid
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
+from sendit.identity.matching import Ignored, Matching
 from sendit.storage import Target
 from sendit.storage import registry as storage_registry
 
@@ -132,7 +133,17 @@ class IdentitySettings(Section):
     """Attribute that tells the studies of a patient apart."""
     on_missing: Literal["stop", "derive"] = "stop"
     """No item: stop the batch, or use the Study Instance UID instead."""
+    same_patient: tuple[Ignored, ...] = ("case",)
+    """In what two spellings of one patient's id may differ, besides blanks around them."""
+    by_issuer: Flag = False
+    """The same id of another Issuer of Patient ID is another patient."""
+    keep_uids: Flag = False
+    """Keep which new UIDs stand for which old ones, encrypted, so that a broker can go back."""
     options: InstanceOf[BaseModel]
+
+    def matching(self) -> Matching:
+        """Return when two spellings are one patient."""
+        return Matching(frozenset(self.same_patient), self.by_issuer)
 
 
 class RecipeFile(Section):
@@ -205,6 +216,15 @@ class TargetSettings(Section):
     def build(self) -> Target:
         """Make the target."""
         return storage_registry.create(self.kind, self.options)
+
+
+class DeliverySettings(Section):
+    """`[delivery]`: what is done about content that changed, and series that are not whole."""
+
+    supersede: Literal["hold", "replace", "new-generation"] = "hold"
+    """Changed content of what a target holds: wait for a person, replace it, or keep both."""
+    incomplete_series: Literal["hold", "drop-series", "send-marked"] = "hold"
+    """A series of which an instance is missing: wait, leave it out, or send it marked."""
 
 
 class RetentionSettings(Section):

@@ -35,6 +35,8 @@ def settings_problems(
         yield from _broker_problems(settings, file)
     if "web" not in faulty:
         yield from _web_problems(settings, file)
+    if "identity_service" not in faulty:
+        yield from _identity_service_problems(settings, file)
     if "keys" not in faulty and settings.keys.site_file == settings.keys.field_file:
         yield Problem(file, "keys.field_file", "is the site key's file; each key needs its own")
     if not faulty & {"database", "work_dir"}:
@@ -152,6 +154,23 @@ def _web_problems(settings: Settings, file: str) -> Iterator[Problem]:
             "is missing; another host than loopback needs 32 characters or more, best in "
             "SENDIT_WEB_SECRET_KEY_FILE",
         )
+
+
+def _identity_service_problems(settings: Settings, file: str) -> Iterator[Problem]:
+    service = settings.identity_service
+    names = ("certificate", "private_key")
+    given = [name for name in names if getattr(service, name) is not None]
+    for name in given:
+        if not getattr(service, name).is_file():
+            yield Problem(file, f"identity_service.{name}", "is not a file")
+    if len(given) == 1 or (not given and not _is_loopback(service.host)):
+        for name in set(names) - set(given):
+            yield Problem(
+                file,
+                f"identity_service.{name}",
+                "is missing; TLS needs certificate and private_key, and another host than "
+                "loopback needs TLS",
+            )
 
 
 def _is_loopback(host: str) -> bool:

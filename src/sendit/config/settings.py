@@ -17,6 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from sendit.config.quantities import Duration, KeepOrDuration, Size
 from sendit.config.section import Count, Section, Text, Whole
+from sendit.identity.http_json import ServiceUrl
+from sendit.identity.zones import Zone
 from sendit.storage.base import LocalPath
 
 _GB = 10**9
@@ -177,6 +179,27 @@ class Web(Section):
     """Signs sessions; at least 32 characters."""
 
 
+class IdentityServer(Section):
+    """What `sendit identity serve` offers to other programs."""
+
+    host: Text = "127.0.0.1"
+    """Address to listen at; another than loopback needs `certificate` and `private_key`."""
+    port: Annotated[Count, Field(le=65535)] = 8790
+    """Port to listen at."""
+    url: ServiceUrl | None = None
+    """Under which clients reach it, when not under host and port: `https://HOST`."""
+    certificate: LocalPath | None = None
+    """Certificate chain in PEM form, for TLS."""
+    private_key: LocalPath | None = None
+    """Key of the certificate."""
+    rate: Count = 1200
+    """Requests a minute that one client may make."""
+    token_lifetime: Duration = timedelta(hours=24)
+    """How long an access token lasts; a client exchanges it for a new one by itself."""
+    zone: Zone = "UTC"
+    """Time zone that answers are written in; the clock on the wall never moves."""
+
+
 class Settings(Section):
     """`sendit.toml`."""
 
@@ -198,6 +221,7 @@ class Settings(Section):
     inboxes: tuple[Inbox, ...] = ()
     keys: Keys = Field(default_factory=Keys)
     web: Web = Field(default_factory=Web)
+    identity_service: IdentityServer = Field(default_factory=IdentityServer)
 
     @model_validator(mode="before")
     @classmethod

@@ -5,16 +5,14 @@ worker's form of it, ``deidentify_file`` and ``deidentify_dataset`` the plain fu
 """
 
 from sendit.deid.engine import Engine
-from sendit.deid.identities import Identities, Identity, normal_id
+from sendit.deid.identities import Identities, Identity, KnownValue, normal_id
 from sendit.deid.one import deidentify_dataset, deidentify_file
 from sendit.deid.recipe import Recipe
 from sendit.deid.report import Report, Totals
 from sendit.deid.screen import (
-    PERSON_FIELDS,
     Accept,
     Header,
     known_modality,
-    persons_in,
     read_header,
     screen,
 )
@@ -22,12 +20,12 @@ from sendit.deid.site_file import read_site_rules
 from sendit.deid.site_rules import SiteRules
 
 __all__ = [
-    "PERSON_FIELDS",
     "Accept",
     "Engine",
     "Header",
     "Identities",
     "Identity",
+    "KnownValue",
     "Recipe",
     "Report",
     "SiteRules",
@@ -36,7 +34,6 @@ __all__ = [
     "deidentify_file",
     "known_modality",
     "normal_id",
-    "persons_in",
     "read_header",
     "read_site_rules",
     "screen",

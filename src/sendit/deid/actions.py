@@ -23,7 +23,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from sendit.deid import dummies
-from sendit.deid.charsets import decode, recode
+from sendit.deid.charset_names import TERMS, UTF_8, meant_by, split
+from sendit.deid.charsets import decode, decode_strictly, encode
+from sendit.deid.coding import is_published
 from sendit.deid.dates import shift_values
 from sendit.deid.identities import Identity
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
@@ -46,19 +48,28 @@ Result: TypeAlias = tuple[bytes | None, Note | None]
 """The whole new element (None: as it was, empty: gone) and what to say about it."""
 
 UNCHANGED: Final[Result] = (None, None)
+CHARACTER_SET: Final = "repair:character-set"
 CODE: Final = "REMOVED"
 SUBJECT_BIRTH_DATE: Final = b"121031"
 SUBJECT_AGE: Final = b"121033"
 OLDEST: Final = 89
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
-AGE: Final = re.compile(rb"(\d{1,3}) ?([DWMYdwmy])")
+AGE: Final = re.compile(
+    rb"0*(\d{1,3}) ?(?:(?:([DWMY])|(DAY|WEEK|MONTH|YEAR|YR)S?)\.?)?", re.IGNORECASE
+)
+"""An age, also with a unit that is written out or, in years, missing."""
+BODY_PART: Final = 0x00180015
 TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
 NUMBERS: Final = re.compile(rb"[\d.eE+\- \0\\]*")
 READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
 NUMBERED: Final = re.compile(r"\d{7}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
 MAX_REMEMBERED: Final = 20_000
+
+
+class WrongCharacterSet(Exception):
+    """A text is not in the character set that is declared for it."""
 
 
 class Act(Protocol):
@@ -79,6 +90,10 @@ class Context:
     """By the index of a rule: value → result."""
     concept: bytes = b""
     """Code of the concept name that was met last: what a content item speaks of."""
+    scheme: bytes = b""
+    """Coding Scheme Designator of the coded term that is being read."""
+    terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
+    """Index of the rule and value of code meanings that name nobody."""
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +120,8 @@ class Rule:
     """Whether the result depends on the concept of the content item around it."""
     block: int = 0
     """Level and tag of the private creator that has to stay with the element."""
+    as_utf8: bool = False
+    """Whether texts are written in UTF-8, since the declared character set is wrong."""
 
     @property
     def drops(self) -> bool:
@@ -120,6 +137,19 @@ def keep(rule: Rule, value: bytes, context: Context) -> Result:
     """Leave the element as it is."""
     del rule, value, context
     return UNCHANGED
+
+
+def settle_charset(rule: Rule, value: bytes, context: Context) -> Result:
+    """Write a character set by its term; one that nobody knows is only ASCII, or read anew."""
+    del context
+    note = Note(rule.note.path, "", CHARACTER_SET)
+    if rule.as_utf8:
+        return rule.element(UTF_8.encode("ascii")), note
+    if all(not name or name in TERMS for name in split(value)):
+        return UNCHANGED
+    terms = meant_by(value)
+    new = "\\".join(terms if terms is not None else (UTF_8,)).encode("ascii")
+    return rule.element(new + b" " * (len(new) & 1)), note
 
 
 def keep_noted(rule: Rule, value: bytes, context: Context) -> Result:
@@ -210,16 +240,23 @@ def study_pseudonym(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def cap_age(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep an age up to 89 years; call everybody older 90 (45 CFR 164.514(b)(2)(i)(C))."""
+    """Keep an age up to 89 years; call everybody older 90 (45 CFR 164.514(b)(2)(i)(C)).
+
+    PS3.5 6.2 wants three digits and a unit.  An age without a unit is one in years: devices that
+    let a person type it ask for years, and those that compute it write the unit.
+    """
     del context
     text = value.strip(b" \0")
     if not text:
         return UNCHANGED
     if found := AGE.fullmatch(text):
-        text, written = found[1].zfill(3) + found[2].upper(), text
+        unit = (found[2] or found[3] or b"Y")[:1].upper()
+        text, written = found[1].zfill(3) + unit, text
         days = int(text[:3]) * {b"D": 1, b"W": 7, b"M": 30, b"Y": 365}[text[3:]]
         if days < 90 * 365:
-            return (None if text == written else rule.element(text)), rule.note
+            if text == written:
+                return None, rule.note
+            return rule.element(text), rule.note._replace(rule="repair:age")
         return rule.element(b"090Y"), rule.note
     return rule.element(b""), rule.note
 
@@ -251,6 +288,26 @@ def note_concept(rule: Rule, value: bytes, context: Context) -> Result:
     del rule
     context.concept = value.strip(b" \0")
     return UNCHANGED
+
+
+def note_scheme(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep a coding scheme, and remember which it is."""
+    del rule
+    context.scheme = value
+    return UNCHANGED
+
+
+def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
+    """Clean what a site's own code is said to mean; a published term stays as it is."""
+    scheme, context.scheme = context.scheme, b""
+    if (rule.index, value) in context.terms:
+        return UNCHANGED
+    result = search(rule, value, context)
+    if result == UNCHANGED:
+        if len(context.terms) >= MAX_REMEMBERED:
+            context.terms.clear()
+        context.terms.add((rule.index, value))
+    return UNCHANGED if is_published(scheme) else result
 
 
 def unless_birth(act: Act) -> Act:
@@ -286,7 +343,8 @@ def search(rule: Rule, value: bytes, context: Context) -> Result:
     new, rules = _cleaned(rule, value, context)
     if new is None:
         return None, (rule.note if rule.note.action else None)
-    return rule.element(new), Note(rule.note.path, "C", rules[0])
+    action = "" if rules[0] == CHARACTER_SET else "C"
+    return rule.element(new), Note(rule.note.path, action, rules[0])
 
 
 def search_known(rule: Rule, value: bytes, context: Context) -> Result:
@@ -300,20 +358,21 @@ def search_maker(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> Result:
-    text = decode(value, rule.charset)
+    text, moves = _text_of(rule, value)
     found = cleaning(text)
-    if found.value == text:
+    if found.value == text and not moves:
         return None, (rule.note if rule.note.action else None)
-    note = Note(rule.note.path, "C", found.rules[0])
+    note = Note(rule.note.path, *(("C", found.rules[0]) if found.rules else ("", CHARACTER_SET)))
     if rule.required and not found.value.strip(" *\\"):
         return rule.element(dummies.dummy(rule.vr)), note
-    new = recode(value, rule.charset, found.value)
-    return rule.element(new + b" " * (len(new) & 1)), note
+    return rule.element(_encoded(rule, found.value)), note
 
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep code strings, except for a value in which a distinctive identifier stands."""
     parts = value.decode("latin-1").split("\\")
+    if rule.tag == BODY_PART and context.cleaner.is_body_part(value.decode("latin-1")):
+        return None, (rule.note if rule.note.action else None)
     new = [CODE if _identifies(part.strip(" \0"), context.cleaner) else part for part in parts]
     if new == parts:
         return None, (rule.note if rule.note.action else None)
@@ -328,7 +387,7 @@ def _identifies(code: str, cleaner: Cleaner) -> bool:
 
 def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:
     """Return the cleaned value, None if nothing was found in it, and the rules that found it."""
-    text = decode(value, rule.charset)
+    text, moves = _text_of(rule, value)
     if not text:
         return None, ()
     cleaned = context.cleaner.clean(text)
@@ -337,11 +396,25 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
     if UID_LIKE.search(result):
         result, rules = UID_LIKE.sub(_without_uid, result), (*rules, "pattern:uid")
     if result == text:
-        return None, ()
+        return (_encoded(rule, text), (CHARACTER_SET,)) if moves else (None, ())
     if rule.required and not result.strip(" *\\"):
         return dummies.dummy(rule.vr), rules
-    new = recode(value, rule.charset, result)
-    return new + b" " * (len(new) & 1), rules
+    return _encoded(rule, result), rules
+
+
+def _text_of(rule: Rule, value: bytes) -> tuple[str, bool]:
+    """Return a value as text, and whether it has to be written in another character set."""
+    text, fits = decode_strictly(value, rule.charset)
+    if rule.as_utf8:
+        return text, not text.isascii()
+    if not fits:
+        raise WrongCharacterSet
+    return text, False
+
+
+def _encoded(rule: Rule, text: str) -> bytes:
+    new = text.encode("utf-8") if rule.as_utf8 else encode(text, rule.charset)
+    return new + b" " * (len(new) & 1)
 
 
 def _without_uid(found: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """Text in the character set that was declared, and back into it.
 
-Every byte stays one: what the declared set cannot hold is read in a set that can, and what is
-written goes back the way it came.
+Every byte is read: what the declared set cannot hold is read in a set that can.  Whoever writes
+has to know whether that was so, for then the declaration is wrong and may not stand.
 
 DICOM: PS3.5 6.1, PS3.3 C.12.1.1.2 (Specific Character Set).
 """
@@ -13,15 +13,26 @@ from typing import Final
 
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 
+from sendit.deid.charset_names import codec_of, meant_by
+from sendit.errors import Unreadable
+from sendit.terms import Reason
+
 DELIMITERS: Final = set(b"\\^=\r\n\t\f")
 """Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 ESCAPE: Final = b"\x1b"
+_DEFAULT: Final = ("iso8859",)
+_EXTENSIONS: Final = ("iso8859", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58")
+"""What escape sequences name by themselves, declared or not (PS3.3 Table C.12-4)."""
+_LATIN_9: Final = "iso8859_15"
+"""Of ISO_IR 203, which pydicom does not know."""
 _SINGLE_BYTE: Final = frozenset(
     (
         *("iso8859", "latin_1", "iso8859_2", "iso8859_3", "iso8859_4", "iso_ir_126"),
-        *("iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_148", "iso_ir_166"),
+        *("iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_148", "iso_ir_166", _LATIN_9),
     )
 )
+_LONGEST_REST: Final = 3
+"""Bytes of a character that was cut at the end of a value."""
 
 
 def decode(value: bytes, charset: bytes) -> str:
@@ -34,51 +45,72 @@ def decode(value: bytes, charset: bytes) -> str:
     return _decode(value.strip(b" \0"), charset)[0]
 
 
-def recode(value: bytes, charset: bytes, new: str) -> bytes:
-    """Return ``new`` in the encoding that ``value`` turned out to have.
+def decode_strictly(value: bytes, charset: bytes) -> tuple[str, bool]:
+    """Return a value as text, and whether it is in the character set that was declared.
 
-    ``new`` holds the characters of ``value`` and ASCII; what cannot be encoded all the same
-    becomes a question mark.
+    Raises
+    ------
+    sendit.errors.Unreadable
+        ``MALFORMED`` when nobody knows the declared set and the text could be in any.
     """
-    if new.isascii():
-        return new.encode("ascii")
-    codec = _decode(value.strip(b" \0"), charset)[1]
-    if codec:
-        return new.encode(codec, "replace")
+    return _decode(value.strip(b" \0"), charset, strictly=True)
+
+
+def encode(text: str, charset: bytes) -> bytes:
+    """Return text in a character set; what that cannot hold becomes a question mark."""
+    if text.isascii():
+        return text.encode("ascii")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return encode_string(new, list(encodings(charset)))
+        return encode_string(text, list(encodings(charset)))
 
 
-def _decode(text: bytes, charset: bytes) -> tuple[str, str]:
-    """Return the text and the codec that was used, empty for the declared one."""
+def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str, bool]:
     if text.isascii() and ESCAPE not in text:
-        return text.decode("ascii"), "ascii"
+        return text.decode("ascii"), True
     declared = encodings(charset)
-    if _SINGLE_BYTE.issuperset(declared):
+    if _SINGLE_BYTE.issuperset(declared) and ESCAPE not in text:
         with suppress(UnicodeError):
-            return text.decode("utf-8"), "utf-8"
-    if declared != ("iso8859",):
-        try:
-            with warnings.catch_warnings():
-                # pydicom replaces what it cannot decode and only warns.
-                warnings.simplefilter("error")
-                return str(decode_bytes(text, list(declared), DELIMITERS)), ""
-        except (LookupError, UnicodeError, UserWarning):
-            pass
+            return text.decode("utf-8"), False
+    if declared != _DEFAULT and (ESCAPE not in text or len(declared) > 1):
+        found = _as_declared(text, declared)
+        if found is not None:
+            return found, not codec_of(charset)
+    if ESCAPE in text and (found := _as_declared(text, _EXTENSIONS)) is not None:
+        return found, False
+    with suppress(UnicodeError):
+        return text.decode("utf-8"), False
+    if strictly and meant_by(charset) is None:
+        raise Unreadable(Reason.MALFORMED, "(0008,0005) names no character set")
+    if declared != _DEFAULT:
+        for length in range(1, _LONGEST_REST + 1):
+            found = _as_declared(text[:-length], declared)
+            if found is not None:
+                return found, False
+    return text.decode("latin-1"), False
+
+
+def _as_declared(text: bytes, declared: tuple[str, ...]) -> str | None:
     try:
-        return text.decode("utf-8"), "utf-8"
-    except UnicodeError:
-        return text.decode("latin-1"), "latin-1"
+        with warnings.catch_warnings():
+            # pydicom replaces what it cannot decode and only warns.
+            warnings.simplefilter("error")
+            return str(decode_bytes(text, list(declared), DELIMITERS))
+    except (LookupError, UnicodeError, UserWarning):
+        return None
 
 
 @lru_cache(maxsize=64)
 def encodings(charset: bytes) -> tuple[str, ...]:
-    """Return the codecs of a Specific Character Set; Latin-1 for what nobody knows."""
-    names = [name.strip() for name in charset.decode("ascii", "replace").strip(" \0").split("\\")]
+    """Return the codecs of a Specific Character Set; the default's for what nobody knows."""
+    terms = meant_by(charset)
+    if terms is None:
+        return (codec_of(charset) or _DEFAULT[0],)
+    if terms == ("ISO_IR 203",):
+        return (_LATIN_9,)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tuple(convert_encodings(names))
+            return tuple(convert_encodings(list(terms)))
     except (LookupError, ValueError):
-        return ("iso8859",)
+        return _DEFAULT

@@ -7,11 +7,12 @@ from typing import Final
 
 from pydicom.datadict import dictionary_VR
 
-from sendit.deid.actions import Context, Note, Rule
+from sendit.deid.actions import CHARACTER_SET, Context, Note, Rule
+from sendit.deid.charset_names import UTF_8
 from sendit.deid.files import Piece
 from sendit.deid.instance import Instance
 from sendit.deid.part10 import build_meta
-from sendit.deid.passing_plans import PIXEL_TAGS
+from sendit.deid.passing_plans import CHARSET_TAG, PIXEL_TAGS
 from sendit.deid.pixels.pass_through import pass_through
 from sendit.deid.recipe import Recipe
 from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
@@ -46,6 +47,8 @@ def compose(
         transfer_syntax_uid=instance.frame.output_transfer_syntax_uid,
     )
     result = Composed([meta], [], [Note("", "", f"repair:{name}") for name in instance.repairs])
+    if instance.as_utf8 and "charset" not in instance.values:
+        result.notes.append(Note("", "", CHARACTER_SET))
     additions = _additions(instance, context, recipe)
     segments = instance.scan.segments
     for segment in segments:
@@ -76,6 +79,9 @@ def _additions(instance: Instance, context: Context, recipe: Recipe) -> list[tup
             value = name.encode("ascii", "replace")
             additions.append((tag, syntax.element(tag, vr, value + b" " * (len(value) & 1))))
             additions.sort()
+    if instance.as_utf8 and "charset" not in instance.values:
+        additions.append((CHARSET_TAG, syntax.element(CHARSET_TAG, b"CS", UTF_8.encode("ascii"))))
+        additions.sort()
     if recipe.site is not None and recipe.site.additions:
         additions += _site_additions(instance, context, recipe.site)
         additions.sort()

@@ -33,6 +33,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _LONGEST_WHOLE = 8
 _BEGIN, _END = "### ASCCONV BEGIN", "### ASCCONV END ###"
 _ASSIGNMENT = re.compile(r"([A-Za-z][\w.\[\]]*)\s*=\s*(\S+)")
+_INDEX = re.compile(r"\[\d+\]")
 _PARAMETER = re.compile(r"0x[0-9a-fA-F]{1,8}|[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?")
 
 
@@ -167,7 +168,7 @@ def _parameters(lines: list[str], allowed: CsaFields) -> Iterator[str]:
         if match is None:
             continue
         name, number = match.groups()
-        shape = allowed.texts.get(name)
+        shape = allowed.texts.get(_INDEX.sub("", name))
         if shape is not None and shape.fullmatch(number.strip('"')):
             yield f"{name}\t = \t{number}"
         if not _PARAMETER.fullmatch(number):

@@ -20,20 +20,20 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from sendit.deid.actions import Context, Note, Rule
+from sendit.deid.actions import Context, Note, Rule, WrongCharacterSet
 from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
 from sendit.deid.files import (
     FileSource,
+    ResultWriter,
     Source,
     content_of,
     memory_file,
     part_path,
-    write_pieces,
 )
 from sendit.deid.holds import hold
 from sendit.deid.identities import Identities, normal_id
@@ -89,6 +89,7 @@ class Engine:
         self._knowledge = Knowledge(recipe, identities, extra_known=extra_known)
         self._gate = Gate(allowance_of(recipe), extra=extra_known)
         self._uids = NewUids(identities.uid_key)
+        self._writer = ResultWriter()
         self._plans: dict[str, Plans] = {}
         self._contexts: dict[tuple[object, ...], Context] = {}
 
@@ -209,7 +210,9 @@ class Engine:
         context = self._context(instance)
         composed = self._composed(instance, context)
         part = part_path(destination)
-        digest, length = write_pieces(part, composed.header, composed.bodies, instance.frame.source)
+        digest, length = self._writer.write(
+            part, composed.header, composed.bodies, instance.frame.source
+        )
         try:
             with _as_readable(instance, original) as before:
                 known = self._gate.known_of(before)
@@ -223,7 +226,11 @@ class Engine:
 
     def _composed(self, instance: Instance, context: Context) -> Composed:
         new_uid = self._new_uid(instance.values["sop_instance"])
-        return compose(instance, context, recipe=self._recipe, sop_instance_uid=new_uid)
+        try:
+            return compose(instance, context, recipe=self._recipe, sop_instance_uid=new_uid)
+        except WrongCharacterSet:
+            again = _in_utf8(instance)
+            return compose(again, context, recipe=self._recipe, sop_instance_uid=new_uid)
 
     def _report(
         self,
@@ -261,6 +268,20 @@ class Engine:
             return ""
         # What is no date, a range or a text, becomes part of no file name and no row.
         return date if len(date) == 8 and date.isascii() and date.isdigit() else ""
+
+
+def _in_utf8(instance: Instance) -> Instance:
+    """Walk an instance once more, to write its texts in UTF-8.
+
+    What one text is in, the declaration and the other texts need not be in.
+    """
+    plans = instance.plans
+    frame, found = read_data_set(
+        instance.frame,
+        lambda syntax: plans.plan(Place((), syntax, as_utf8=True)),
+        drops=_drops,
+    )
+    return replace(instance, frame=frame, scan=found, as_utf8=True)
 
 
 @contextmanager

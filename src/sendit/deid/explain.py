@@ -11,9 +11,10 @@ from typing import Final
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 
-from sendit.deid.passing_plans import vr_of
+from sendit.deid.passing_plans import CHARSET_TAG, vr_of
 from sendit.deid.plans import (
     CLASS_UIDS,
+    CODE_MEANING,
     CODES,
     PATIENT_NAMES,
     STAMPS,
@@ -104,6 +105,8 @@ def _tag_lines(recipe: Recipe, tag: int) -> Iterator[str]:
         yield from _private_lines(recipe, tag)
     elif tag in STAMPS:
         yield "  written anew: it says what was done"
+    elif tag == CHARSET_TAG:
+        yield "  kept; one that is misspelt or wrong is set right (rule repair:character-set)"
     elif tag in PATIENT_NAMES:
         yield "  replaced by the patient's pseudonym"
     elif tag in STUDY_NAMES:
@@ -174,6 +177,11 @@ def _unlisted(recipe: Recipe, tag: int, vr: bytes) -> str:
         return "removed, emptied or replaced, as the object requires (rule unlisted-date)"
     if vr == b"PN":
         return "emptied or replaced, as the object requires (rule unlisted-name)"
+    if tag == CODE_MEANING:
+        return (
+            "kept; what a site's own code means is cleaned of identifiers (rule known-identifier), "
+            "and an identifier in a published term holds the image (NUMBER_HIT)"
+        )
     if tag in CODES:
         return "kept; an identifier in it holds the image (NUMBER_HIT)"
     if vr in TEXT_VRS or vr == b"CS":

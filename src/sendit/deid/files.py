@@ -20,7 +20,7 @@ from typing import Final, Protocol, Self, TypeAlias
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
-BLOCK: Final = 1 << 20
+BLOCK: Final = 1 << 18
 LONG: Final = 1 << 24
 """Bytes from which on a second thread pays."""
 IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -34,6 +34,9 @@ class Source(Protocol):
     def read(self, offset: int, length: int, /) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end."""
 
+    def read_into(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill the buffer with what stands from ``offset`` on; return how much that was."""
+
 
 class MemorySource:
     """Bytes that are in memory already (an inflated or repaired data set)."""
@@ -45,6 +48,12 @@ class MemorySource:
     def read(self, offset: int, length: int, /) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end."""
         return bytes(self._data[offset : offset + length])
+
+    def read_into(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill the buffer with what stands from ``offset`` on; return how much that was."""
+        found = self._data[offset : offset + len(buffer)]
+        buffer[: len(found)] = found
+        return len(found)
 
 
 class FileSource:
@@ -66,10 +75,19 @@ class FileSource:
 
     def read(self, offset: int, length: int, /) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end."""
-        try:
+        with _all_of_it():
             return self._read(offset, length)
-        except OSError:
-            raise Unreadable(Reason.TRUNCATED, "the disk does not give all of it") from None
+
+    def read_into(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill the buffer with what stands from ``offset`` on; return how much that was."""
+        done = 0
+        with _all_of_it():
+            while done < len(buffer):
+                count = os.preadv(self.descriptor, [buffer[done:]], offset + done)
+                if not count:
+                    break
+                done += count
+        return done
 
     def _read(self, offset: int, length: int) -> bytes:
         data = os.pread(self.descriptor, length, offset)
@@ -94,6 +112,14 @@ class FileSource:
         os.close(self.descriptor)
 
 
+@contextmanager
+def _all_of_it() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise Unreadable(Reason.TRUNCATED, "the disk does not give all of it") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """A stretch of the source that goes into the result."""
@@ -109,72 +135,96 @@ class Range:
 Piece: TypeAlias = bytes | Range
 
 
-def write_pieces(
-    path: Path, header: Sequence[bytes | memoryview], bodies: Sequence[Piece], source: Source
-) -> tuple[str, int]:
-    """Write header and bodies to a new file and return its SHA-256 (hex) and length.
+class ResultWriter:
+    """Writes results one after the other, through the same two buffers.
 
-    Raises
-    ------
-    OSError
-        Whatever the file system says; what was written is removed.
+    A new buffer for each image would cost more than the copy: the kernel has to find and clear
+    its pages every time.
     """
-    digest = hashlib.sha256()
-    head = b"".join(header)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        total = _write(descriptor, head, digest)
-        for body in bodies:
-            if isinstance(body, Range):
-                total += _copy(descriptor, source, body, digest)
-            else:
-                total += _write(descriptor, body, digest)
-    except BaseException:
+
+    def __init__(self) -> None:
+        self._buffers = memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))
+
+    def write(
+        self,
+        path: Path,
+        header: Sequence[bytes | memoryview],
+        bodies: Sequence[Piece],
+        source: Source,
+    ) -> tuple[str, int]:
+        """Write header and bodies to a new file and return its SHA-256 (hex) and length.
+
+        Raises
+        ------
+        OSError
+            Whatever the file system says; what was written is removed.
+        """
+        digest = hashlib.sha256()
+        head = b"".join(header)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            total = _write(descriptor, head, digest)
+            for body in bodies:
+                if isinstance(body, Range):
+                    total += self._copy(descriptor, source, body, digest)
+                else:
+                    total += _write(descriptor, body, digest)
+        except BaseException:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
         os.close(descriptor)
-        path.unlink(missing_ok=True)
-        raise
-    os.close(descriptor)
-    return digest.hexdigest(), total
+        return digest.hexdigest(), total
+
+    def _copy(self, descriptor: int, source: Source, body: Range, digest: "hashlib._Hash") -> int:
+        """Copy a range block by block; each is read once, for the digest and for the file."""
+        if body.length < LONG:
+            for block in self._blocks(source, body):
+                _write(descriptor, block, digest)
+            return body.length
+        # Of a long range one block is digested while the next is read and written.
+        with ThreadPoolExecutor(1) as beside:
+            waiting: Future[None] | None = None
+            for block in self._blocks(source, body):
+                if waiting is not None:
+                    waiting.result()
+                waiting = beside.submit(digest.update, block)
+                _put(descriptor, block)
+        return body.length
+
+    def _blocks(self, source: Source, body: Range) -> Iterator[bytes | memoryview]:
+        """Yield the blocks of a range; each stays as it is until the next but one."""
+        if body.change is not None and body.whole:
+            block = source.read(body.offset, body.length)
+            if len(block) < body.length:
+                raise _shorter()
+            yield body.change(block)
+            return
+        offset, end = body.offset, body.offset + body.length
+        this, other = self._buffers
+        while offset < end:
+            count = source.read_into(this[: end - offset], offset)
+            if not count:
+                raise _shorter()
+            offset += count
+            yield this[:count] if body.change is None else body.change(bytes(this[:count]))
+            this, other = other, this
 
 
-def _write(descriptor: int, data: bytes, digest: "hashlib._Hash") -> int:
+def _shorter() -> Unreadable:
+    return Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
+
+
+def _write(descriptor: int, data: bytes | memoryview, digest: "hashlib._Hash") -> int:
     digest.update(data)
     return _put(descriptor, data)
 
 
-def _put(descriptor: int, data: bytes) -> int:
+def _put(descriptor: int, data: bytes | memoryview) -> int:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
     return len(data)
-
-
-def _copy(descriptor: int, source: Source, body: Range, digest: "hashlib._Hash") -> int:
-    """Copy a range block by block; each block is read once, for the digest and for the file."""
-    if body.length < LONG:
-        for block in _blocks(source, body):
-            _write(descriptor, block, digest)
-        return body.length
-    # Of a long range one block is digested while the next is read and written.
-    with ThreadPoolExecutor(1) as beside:
-        waiting: Future[None] | None = None
-        for block in _blocks(source, body):
-            if waiting is not None:
-                waiting.result()
-            waiting = beside.submit(digest.update, block)
-            _put(descriptor, block)
-    return body.length
-
-
-def _blocks(source: Source, body: Range) -> Iterator[bytes]:
-    offset, end = body.offset, body.offset + body.length
-    size = body.length if body.whole else BLOCK
-    while offset < end:
-        block = source.read(offset, min(size, end - offset))
-        if not block:
-            raise Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
-        offset += len(block)
-        yield block if body.change is None else body.change(block)
 
 
 def content_of(body: Piece, source: Source) -> bytes:

@@ -8,9 +8,13 @@ identify, so nothing of it shows in a ``repr``.
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sendit.errors import Rejected
 from sendit.terms import Reason
+
+KnownValue: TypeAlias = tuple[int, str, str]
+"""Tag, VR and decoded value of an element that says who somebody is."""
 
 
 def normal_id(value: str) -> str:
@@ -44,8 +48,9 @@ class Identities:
     """32 bytes; the same for all projects of one namespace."""
     entity_field: str = "PatientID"
     """Keyword of the attribute that holds the patient's id."""
-    names: frozenset[str] = field(default=frozenset(), repr=False)
-    """Everybody whom the headers of the batch name; taken out of texts in each instance."""
+    known: frozenset[KnownValue] = field(default=frozenset(), repr=False)
+    """What the headers of the batch say of persons, ids and places; taken out of the texts of
+    each instance."""
 
     def of(self, patient_id: str, study_instance_uid: str) -> Identity:
         """Return the identity of one Study.

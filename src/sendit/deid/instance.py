@@ -10,8 +10,8 @@ from typing import Final
 from sendit.deid.actions import Context, Rule
 from sendit.deid.charsets import decode
 from sendit.deid.holds import Traits
-from sendit.deid.knowledge import MAX_VALUE, Gathering
-from sendit.deid.known import kind_by_tag
+from sendit.deid.knowledge import Gathering
+from sendit.deid.known import MAX_VALUE, kind_by_tag
 from sendit.deid.part10 import Frame
 from sendit.deid.passing_plans import PIXEL_TAGS, Gathered
 from sendit.deid.pixels.native import Shape
@@ -34,6 +34,8 @@ class Instance:
     charset: bytes
     context: Context | None = field(default=None, repr=False)
     """Who the patient becomes; set once it was found."""
+    as_utf8: bool = False
+    """Whether texts are written in UTF-8, since the declared character set is wrong."""
 
     def text(self, role: str) -> str:
         """Return a value as text, empty if there is none."""

@@ -2,7 +2,7 @@
 
 Identifiers come from every element of the instance that may hold one, private ones and those
 that go included, from the names of the batch's folders and files, and from what was read of
-every header of the batch beforehand: ids and persons (``Identities``).  Nothing is carried
+every header of the batch beforehand (``Identities``).  Nothing is carried
 over from one instance to the next, so what becomes of an instance does not depend on what
 came before it; that the answers are remembered only makes it fast.
 """
@@ -17,8 +17,6 @@ from sendit.deid.recipe import Recipe
 from sendit.deid.text import Cleaner
 
 MAX_REMEMBERED: Final = 256
-MAX_VALUE: Final = 4096
-"""Bytes of one value that are looked at for names; a longer one is no name."""
 
 Gathering = tuple[tuple[int, bytes, bytes, bytes], ...]
 """(tag, VR, charset, value) of every element that may name somebody."""

@@ -35,6 +35,8 @@ _DIGITS = re.compile(r"\d{8}")
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 _LONG_RUN = re.compile(r"\d{6,}")
 """So many digits of an id tell it without the letters around them."""
+MAX_VALUE = 4096
+"""Bytes of one value that are looked at for names; a longer one is no name."""
 _SHORTEST_WORD = 4
 _SHORTEST_NUMBER = 5
 _DATE_DIGITS = 8
@@ -127,10 +129,17 @@ def collect(values: Iterable[tuple[int, str, str]], *, extra: Sequence[str] = ()
 
 
 def collect_identities(identities: Identities) -> Known:
-    """Gather the ids and Study UIDs that a service was asked about, and the batch's persons."""
+    """Gather the ids and Study UIDs that a service was asked about, and what a batch knows."""
     ids = {one for patient, _ in identities.answers for one in _id_forms(patient, Kind.ID)}
-    persons = {one for name in identities.names for one in _persons(name)}
-    return Known(frozenset(ids | persons), frozenset(study for _, study in identities.answers))
+    studies = frozenset(study for _, study in identities.answers)
+    return Known(frozenset(ids), studies) | collect(identities.known)
+
+
+def tells_who(tag: int, vr: bytes, value: bytes) -> bool:
+    """Return whether a value is worth gathering from one instance for the others of its batch."""
+    if vr in (b"DA", b"DT"):
+        return tag in _BIRTH_TAGS
+    return vr == b"PN" or b"^" in value or tag in kind_by_tag()
 
 
 @lru_cache(maxsize=1)

@@ -60,6 +60,11 @@ class FragmentPlan(Plan):
 
     opaque = True
 
+    def slot_for(self, tag: int, vr: bytes) -> tuple[int, object, Plan | None]:
+        """Keep, with nothing inside: what stands in fragments are no elements."""
+        del tag, vr
+        return KEEP, Mark.SKIP, None
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:

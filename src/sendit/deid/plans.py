@@ -52,6 +52,7 @@ from sendit.terms import Reason
 STAMPS: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303))
 """Attributes that say what was done; always written anew."""
 ROLES: Final = {
+    0x00080005: "charset",
     0x00080008: "image_type",
     0x00080016: "sop_class",
     0x00080018: "sop_instance",
@@ -85,6 +86,8 @@ CLASS_UIDS: Final = frozenset(
 """UIDs that name a class, a coding scheme or a context group: the same for everybody."""
 PATIENT_AGE: Final = 0x00101010
 CODE_VALUE: Final = 0x00080100
+CODING_SCHEME: Final = 0x00080102
+CODE_MEANING: Final = 0x00080104
 CONCEPT_NAME: Final = 0x0040A043
 CONTENT_DATES: Final = frozenset((0x0040A120, 0x0040A121))
 NUMERIC_VALUE: Final = 0x0040A30A
@@ -101,7 +104,8 @@ LABELS: Final = frozenset((0x00700002, 0x00700080))
 TERMS: Final = frozenset((0x00080060, 0x00080061, 0x00080068, 0x00185100, 0x0040A010, 0x0040A040))
 """Code strings that hold a defined term."""
 CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x00080120))
-"""What makes a coded term; searched by the release check, never rewritten."""
+"""What makes a coded term; searched by the release check, not rewritten (but for the meaning
+of a site's own code)."""
 CODE_PARENTS: Final = frozenset((0x00401101, 0x00080082))
 """Code sequences that name a person or a place, when they have to be there (action D)."""
 KEPT_IDENTITIES: Final = frozenset(
@@ -118,6 +122,8 @@ class Place(NamedTuple):
     charset: bytes = b""
     creators: tuple[tuple[int, bytes], ...] = ()
     """Private creators of one group that were met so far: tag and value."""
+    as_utf8: bool = False
+    """Whether texts are written in UTF-8, since the declared character set is wrong."""
 
 
 class Plans:
@@ -210,7 +216,13 @@ class DeidPlan(Plan):
         if not meant:
             return REPORT, self._removal(tag, vr, "X", "unknown-attribute"), discard
         if tag == CHARSET_TAG:
-            return SWITCH, self._rule(tag, meant, Note("", "", ""), actions.keep), None
+            return (
+                SWITCH,
+                self._rule(
+                    tag, meant, Note(self._prefix + tag_text(tag), "", ""), actions.settle_charset
+                ),
+                None,
+            )
         wished = self._by_site(tag, meant, vr, discard)
         if wished is not None:
             return wished
@@ -224,10 +236,15 @@ class DeidPlan(Plan):
         return self._public(tag, meant, discard)
 
     def _conceptual(self, tag: int, vr: bytes) -> Rule | None:
-        """Return the rule of what means something else in each content item of a report."""
+        """Return the rule of what means something else in each item, by what stands before it."""
         note = Note(self._prefix + tag_text(tag), "", "")
         if tag == CODE_VALUE and self._parent == CONCEPT_NAME:
             rule = self._rule(tag, vr, note, actions.note_concept)
+        elif tag == CODING_SCHEME and self._parent not in CODE_PARENTS:
+            rule = self._rule(tag, vr, note, actions.note_scheme)
+        elif tag == CODE_MEANING and self._parent not in CODE_PARENTS:
+            rule = self._rule(tag, vr, note, actions.clean_own_meaning)
+            rule.required = True
         elif tag == NUMERIC_VALUE:
             note = note._replace(action="D", rule="age-over-89")
             rule = self._rule(tag, vr, note, actions.cap_subject_age)
@@ -443,7 +460,7 @@ class DeidPlan(Plan):
         implicit = self.syntax.explicit and written_vr != b"SQ"
         syntax = IMPLICIT_LITTLE if implicit else self.syntax
         path = (*self._place.path, tag)
-        return self._plans.plan(Place(path, syntax, self._place.charset))
+        return self._plans.plan(self._place._replace(path=path, syntax=syntax, creators=()))
 
     def _removal(self, tag: int, vr: bytes, action: str, name: str) -> Rule:
         note = Note(self._prefix + tag_text(tag), action, name)
@@ -455,6 +472,7 @@ class DeidPlan(Plan):
         rules = self._plans.rules
         rule = Rule(
             *(len(rules), tag, vr, self.syntax, self._place.charset, note, act),
+            as_utf8=self._place.as_utf8,
             role="" if self._place.path else ROLES.get(tag, ""),
             gathers=gathers(tag, vr),
             # In sequences not every macro is known: a text that was there is never left empty.

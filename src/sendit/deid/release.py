@@ -11,12 +11,12 @@ was judged once is not judged again.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sendit.deid.release_compare import Comparison
-from sendit.deid.release_content import Content, Key, Level, tag_name
+from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
 from sendit.deid.release_known import MOST_HELD_BYTES, Dossier, Known
 from sendit.deid.release_marks import (
     PrivateElement,
@@ -27,12 +27,13 @@ from sendit.deid.release_marks import (
     options_of,
     private_sign,
 )
-from sendit.deid.release_pixels import check_pixels
+from sendit.deid.release_pixels import PixelCheck
 from sendit.deid.release_reader import Reader
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, required_types
+from sendit.deid.release_text import is_defined
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
@@ -41,6 +42,7 @@ _PATIENT_ID, _STUDY, _SOP_CLASS = 0x00100020, 0x0020000D, 0x00080016
 _TEXTS_WITH_DATES = frozenset(
     int.from_bytes(vr, "big") for vr in (b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"PN")
 )
+_TOLD_TEXT, _TOLD_UID = key_of(_PATIENT_ID, "LO"), key_of(_STUDY, "UI")
 _VERSIONS = frozenset((0x00181020, 0x00189316, 0x00080103, 0x00120063))
 
 
@@ -99,6 +101,7 @@ class Gate:
         self._allowance = allowance
         self._extra = tuple(extra)
         self._reader = Reader()
+        self._pixels = PixelCheck()
         self._dossiers: dict[bytes, Dossier] = {}
         self._judges: dict[tuple[int, Allowance], _Judge] = {}
         self._comparisons: dict[Allowance, Comparison] = {}
@@ -142,7 +145,24 @@ class Gate:
         self._search(content.level, b"", "", judge, allowance, days)
         check_streams(content, path, judge.searcher.find_in_bytes)
         if original is not None and before is not None and not allowance.pixels_changed:
-            check_pixels(content, path, before, original)
+            self._pixels.check(content, path, before, original)
+
+    def check_names(
+        self, texts: Iterable[str], uids: Iterable[str], *, known: Known, keeps_uids: bool
+    ) -> None:
+        """Return when names and UIDs that are told beside results may leave.
+
+        Raises
+        ------
+        sendit.errors.Rejected
+            ``IDENTIFIER_LEFT``: one of them stands in the originals; the detail names the rule.
+        """
+        searcher = Searcher(known, allowed=Kind(0), keeps_uids=keeps_uids)
+        told = [(_TOLD_TEXT, text) for text in texts] + [(_TOLD_UID, uid) for uid in uids]
+        for key, value in told:
+            hit = searcher.find(key, value.encode(), b"ISO_IR 192")
+            if hit is not None:
+                raise Rejected(Reason.IDENTIFIER_LEFT, f"manifest {hit.rule}")
 
     def _compare(
         self, content: Content, before: Content | None, allowance: Allowance
@@ -189,6 +209,8 @@ class Gate:
         if level.leaves or level.sequences:
             self._check_private(level, allowance, path)
         charset = level.charset(charset)
+        if not is_defined(charset):
+            raise Rejected(Reason.IOD_BROKEN, f"{path}(0008,0005)")
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
             judge.held_bytes = 0

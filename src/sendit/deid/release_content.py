@@ -69,8 +69,6 @@ class PixelData:
     offset: int
     length: int
     fragments: tuple[int, ...] | None = None
-    head: bytes = field(default=b"", repr=False)
-    """The first bytes of the pixels, if they came along with the header."""
 
 
 @dataclass(slots=True)

@@ -1,19 +1,21 @@
 """Check that the pixels of a result are those of its original, and no more.
 
-The pixels are never loaded as a whole: their length must be what rows, columns, samples, bits
-and frames make it, and pages at their beginning, middle and end must be the same bytes, but for the
-bits above Bits Stored, which hold no picture.  Compressed pixels keep their fragments.
+Their length must be what rows, columns, samples, bits and frames make it, and they must be the
+same bytes, but for the bits above Bits Stored, which hold no picture.  They are compared block
+by block, never loaded as a whole.  Compressed pixels keep their fragments.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sendit.deid.release_content import BIG_ENDIAN, Content, PixelData, tag_name
+from sendit.deid.release_content import BIG_ENDIAN, Content, tag_name
 from sendit.errors import Rejected
 from sendit.terms import Reason
 
-_PAGE = 1024
+_BLOCK = 1 << 18
 _NUMBERS = {
     0x00280002: "samples",
     0x00280010: "rows",
@@ -33,37 +35,71 @@ class _Shape:
     mask: int
 
 
-def check_pixels(
-    result: Content, result_path: Path, original: Content, original_path: Path
-) -> None:
-    """Refuse pixels that are not those of the original.
+class PixelCheck:
+    """Compares pixels; keeps its two buffers from one image to the next."""
 
-    Raises
-    ------
-    sendit.errors.Rejected
-        With ``VALUE_LOST`` or ``IDENTIFIER_LEFT`` (more bytes than the picture has).
-    """
-    ours, theirs = result.pixels, original.pixels
-    if theirs is None:
-        if ours is not None:
-            raise Rejected(Reason.VALUE_LOST, "pixel data appeared")
-        return
-    name = tag_name(theirs.key >> 16)
-    if ours is None:
-        raise Rejected(Reason.VALUE_LOST, f"{name} missing")
-    if (ours.fragments is None) != (theirs.fragments is None):
-        return
-    if ours.fragments is not None and theirs.fragments is not None:
-        if len(ours.fragments) != len(theirs.fragments):
-            raise Rejected(Reason.VALUE_LOST, f"{name} fragments")
-        return
-    shape = _shape(result)
-    expected = theirs.length if shape is None else min(theirs.length, shape.length)
-    if ours.length > expected + (expected & 1):
-        raise Rejected(Reason.IDENTIFIER_LEFT, f"{name} longer than the picture")
-    if ours.length < expected:
-        raise Rejected(Reason.VALUE_LOST, f"{name} shorter than the picture")
-    _compare_pages(result, result_path, original, original_path, expected, shape)
+    def __init__(self) -> None:
+        self._buffers = bytearray(_BLOCK), bytearray(_BLOCK)
+
+    def check(
+        self, result: Content, result_path: Path, original: Content, original_path: Path
+    ) -> None:
+        """Refuse pixels that are not those of the original.
+
+        Raises
+        ------
+        sendit.errors.Rejected
+            With ``VALUE_LOST`` or ``IDENTIFIER_LEFT`` (more bytes than the picture has).
+        """
+        ours, theirs = result.pixels, original.pixels
+        if theirs is None:
+            if ours is not None:
+                raise Rejected(Reason.VALUE_LOST, "pixel data appeared")
+            return
+        name = tag_name(theirs.key >> 16)
+        if ours is None:
+            raise Rejected(Reason.VALUE_LOST, f"{name} missing")
+        if (ours.fragments is None) != (theirs.fragments is None):
+            return
+        if ours.fragments is not None and theirs.fragments is not None:
+            if len(ours.fragments) != len(theirs.fragments):
+                raise Rejected(Reason.VALUE_LOST, f"{name} fragments")
+            return
+        shape = _shape(result)
+        expected = theirs.length if shape is None else min(theirs.length, shape.length)
+        if ours.length > expected + (expected & 1):
+            raise Rejected(Reason.IDENTIFIER_LEFT, f"{name} longer than the picture")
+        if ours.length < expected:
+            raise Rejected(Reason.VALUE_LOST, f"{name} shorter than the picture")
+        swapped = _swapped(result, original)
+        with _opened(result_path) as one, _opened(original_path) as other:
+            for start in range(0, expected, _BLOCK):
+                size = min(_BLOCK, expected - start)
+                block = self._filled(0, result, one, ours.offset + start, size)
+                twin = self._filled(1, original, other, theirs.offset + start, size)
+                if block != twin and not _same_picture(block, twin, shape, swapped=swapped):
+                    raise Rejected(Reason.VALUE_LOST, f"{name} changed")
+
+    def _filled(
+        self, which: int, content: Content, descriptor: int, offset: int, size: int
+    ) -> bytes | bytearray:
+        if content.inflated:
+            return content.inflated[offset : offset + size]
+        buffer = self._buffers[which]
+        view = memoryview(buffer)[:size]
+        done = 0
+        while done < size and (count := os.preadv(descriptor, [view[done:]], offset + done)):
+            done += count
+        return buffer if done == _BLOCK else buffer[:done]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _shape(content: Content) -> _Shape | None:
@@ -91,73 +127,31 @@ def _shape(content: Content) -> _Shape | None:
     return _Shape(length, numbers["allocated"], mask) if length else None
 
 
-def _compare_pages(
-    result: Content,
-    result_path: Path,
-    original: Content,
-    original_path: Path,
-    length: int,
-    shape: _Shape | None,
-) -> None:
-    ours, theirs = result.pixels, original.pixels
-    if ours is None or theirs is None or not length:
-        return
-    last = max(length - _PAGE, 0) & ~7
-    places = sorted({0, last // 2 & ~7, last})
-    one = _pages(result, result_path, ours, places, length)
-    other = _pages(original, original_path, theirs, places, length)
-    if one == other:
-        return
-    bits = shape.allocated if shape is not None else 8
-    if _swapped(result, original) and bits > 8:
-        other = [_reversed(page, bits // 8) for page in other]
-    mask = shape.mask if shape is not None else 0xFF
-    for page, twin in zip(one, other, strict=True):
-        if not _same_picture(page, twin, bits, mask):
-            raise Rejected(Reason.VALUE_LOST, f"{tag_name(ours.key >> 16)} changed")
-
-
-def _pages(
-    content: Content, path: Path, pixels: PixelData, places: list[int], length: int
-) -> list[bytes]:
-    if content.inflated:
-        data = content.inflated[pixels.offset : pixels.offset + length]
-        return [data[place : place + _PAGE] for place in places]
-    pages = []
-    if len(pixels.head) == min(_PAGE, length):
-        pages, places = [pixels.head], places[1:]
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return pages + [
-            os.pread(descriptor, min(_PAGE, length - place), pixels.offset + place)
-            for place in places
-        ]
-    finally:
-        os.close(descriptor)
-
-
 def _swapped(result: Content, original: Content) -> bool:
     return (result.transfer_syntax_uid == BIG_ENDIAN) != (
         original.transfer_syntax_uid == BIG_ENDIAN
     )
 
 
-def _reversed(page: bytes, size: int) -> bytes:
-    out = bytearray(page)
+def _reversed(block: bytes | bytearray, size: int) -> bytes:
+    out = bytearray(block)
     for index in range(size):
-        out[index::size] = page[size - 1 - index :: size][: len(out[index::size])]
+        out[index::size] = block[size - 1 - index :: size][: len(out[index::size])]
     return bytes(out)
 
 
-def _same_picture(page: bytes, twin: bytes, bits: int, mask: int) -> bool:
+def _same_picture(
+    block: bytes | bytearray, twin: bytes | bytearray, shape: _Shape | None, *, swapped: bool
+) -> bool:
     """Compare two runs of pixels in the bits that are stored."""
-    if page == twin:
-        return True
+    bits, mask = (shape.allocated, shape.mask) if shape is not None else (8, 0xFF)
     size = bits // 8
-    if bits % 8 or not size or len(page) != len(twin):
+    if bits % 8 or not size or len(block) != len(twin):
         return False
-    cells = len(page) // size
+    if swapped and size > 1:
+        twin = _reversed(twin, size)
+    cells = len(block) // size
     whole = int.from_bytes(mask.to_bytes(size, "little") * cells, "little")
-    one = int.from_bytes(page[: cells * size], "little")
+    one = int.from_bytes(block[: cells * size], "little")
     other = int.from_bytes(twin[: cells * size], "little")
     return one & whole == other & whole

@@ -25,7 +25,13 @@ from sendit.deid.release_text import (
     readings,
     text_in,
 )
-from sendit.deid.release_vocabulary import is_clinical, is_clinical_term, is_common, protects
+from sendit.deid.release_vocabulary import (
+    is_body_part,
+    is_clinical,
+    is_clinical_term,
+    is_common,
+    protects,
+)
 from sendit.deid.release_words import (
     PATTERNS,
     digit_runs,
@@ -55,7 +61,9 @@ _NO_SHORT = frozenset(
         *(0x00120063, 0x00080104, 0x00189316, 0x00180024, 0x00181250, 0x00181251, 0x00020013),
     )
 )
+_FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 _LEAST_LETTERS = 4
+_BODY_PART = 0x00180015
 _METHOD, _CODE_MEANING = 0x00120063, 0x00080104
 _OUR_METHOD = re.compile(
     rb"sendit [\w.+]+\\PS3\.15 \w+, preset (?:basic|research|tcia|keep-everything-safe) ?"
@@ -103,6 +111,8 @@ class Searcher:
         if vr == "AS":
             return Hit("age") if _is_very_old(value) else None
         if tag in CODE_TEXTS or tag in SCHEMES or vr == "CS":
+            if tag == _BODY_PART and is_body_part(squeeze(value.decode("latin-1"))):
+                return None
             return self._in_code(value, charset)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
@@ -155,7 +165,7 @@ class Searcher:
 
     def _words_in(self, text: str, tag: int, vr: str) -> Hit | None:
         words = words_of(without_worded_dates(text))
-        if tag in MAKERS and not self._names_in(words):
+        if tag in MAKERS and not self._names_in(words) and not self._station_in(words, text):
             return None
         parts = parts_of(without_worded_dates(text))
         for run in (words, parts) if parts != words else (words,):
@@ -178,6 +188,16 @@ class Searcher:
         """Return whether a person or a number is meant; stations are named after models."""
         found = self._words.keys() & windows(words)
         return any(self._words[word] & (Kind.NAME | Kind.ID) for word in found)
+
+    def _station_in(self, words: list[str], text: str) -> bool:
+        """Return whether a station that no product is called like is one word of several."""
+        wholes = {squeeze(part) for part in text.split("\\")}
+        for word in words:
+            bare = _FIELD_STRENGTH.sub("", word)
+            mixed = len(word) >= _LEAST_LETTERS and not bare.isalpha() and not bare.isdigit()
+            if mixed and word not in wholes and self._words.get(word, Kind(0)) & Kind.DEVICE:
+                return True
+        return False
 
     def _counts(self, word: str, words: list[str], text: str, vr: str) -> bool:
         """Return whether a known word is a find here, or only the word of the field."""

@@ -16,9 +16,20 @@ NUMBER_VRS = frozenset(("DS", "IS"))
 TIME_VRS = frozenset(("DA", "DT", "TM"))
 INTEGER_CODES = {"UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 
+_ALL_EXTENSIONS = b"\\ISO 2022 IR 87\\ISO 2022 IR 159\\ISO 2022 IR 149\\ISO 2022 IR 58"
+_TERM = re.compile(
+    rb"|GB18030|GBK|ISO_IR (?:13|10[019]|110|126|127|138|144|148|166|192|203)"
+    rb"|ISO 2022 IR (?:6|13|58|87|10[019]|110|126|127|138|144|148|149|159|166|203)"
+)
 _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
 _WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}")
+
+
+@lru_cache(maxsize=256)
+def is_defined(charset: bytes) -> bool:
+    """Return whether every value of a Specific Character Set is a term of PS3.3 C.12.1.1.2."""
+    return all(_TERM.fullmatch(name.strip()) for name in charset.strip(b" \0").split(b"\\"))
 
 
 def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
@@ -26,6 +37,8 @@ def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
     if value.isascii() and b"\x1b" not in value:
         return (value.decode("ascii").rstrip(" \0"),)
     texts = [_declared(value, charset)]
+    if b"\x1b" in value:
+        texts.append(_declared(value, _ALL_EXTENSIONS))
     try:
         texts.append(value.decode("utf-8"))
     except UnicodeDecodeError:

@@ -46,6 +46,11 @@ def is_clinical_term(word: str) -> bool:
     )
 
 
+def is_body_part(word: str) -> bool:
+    """Return whether a folded value is a defined term of Body Part Examined."""
+    return word in _section("body_parts")
+
+
 def is_common(word: str) -> bool:
     """Return whether a folded word names no place, device or folder by itself."""
     return (

@@ -52,7 +52,6 @@ For plain elements (no sequence, nothing to swap) there is a second one, with th
 the whole element.
 """
 _UNDEFINED = 0xFFFFFFFF
-_PAGE = 1024
 _HEADS_KEPT = 1 << 16
 
 
@@ -275,9 +274,8 @@ class Walk:
         if length != _UNDEFINED:
             if start + length > self._size:
                 raise Malformed("the pixel data end after the file")
-            head = self.data[start : start + min(length, _PAGE)]
             self._skip_to(start + length)
-            return PixelData(key, start, length, head=head)
+            return PixelData(key, start, length)
         fragments: list[int] = []
         place = start
         while True:

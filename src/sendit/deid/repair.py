@@ -64,6 +64,12 @@ class SplicedSource:
             return first
         return first + self._source.read(self._tail.offset + begin, missing)
 
+    def read_into(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill the buffer with what stands from ``offset`` on; return how much that was."""
+        found = self.read(offset, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
 
 def mended(frame: Frame) -> Frame:
     """Return the frame of a mended copy of a data set.

@@ -11,25 +11,30 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import keyword_dict, keyword_for_tag
+from pydicom.datadict import keyword_dict
 
 from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
+from sendit.deid.identities import KnownValue
+from sendit.deid.known import MAX_VALUE, tells_who
 from sendit.deid.part10 import DIRECTORY, read_frame
-from sendit.deid.passing_plans import PIXEL_TAGS, DiscardPlan
+from sendit.deid.passing_plans import (
+    CHARSET_TAG,
+    PIXEL_TAGS,
+    DiscardPlan,
+    Gathered,
+    GatheringPlan,
+    vr_of,
+)
 from sendit.deid.reading import read_data_set
-from sendit.deid.walk import BULK, KEEP, REPORT, Plan, Syntax
+from sendit.deid.segments import Scan
+from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Plan, Syntax
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
 IDENTITY_FIELDS: Final = ("PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate")
-PERSON_FIELDS: Final = tuple(
-    keyword_for_tag(tag) for tag, entry in DicomDictionary.items() if entry[0] == "PN" and entry[4]
-)
-"""Every attribute that names somebody; who is named in one instance may stand in another."""
 MAX_BYTES: Final = 20_000_000_000
-CHARSET_TAG: Final = 0x00080005
+MAX_CHARSETS: Final = 64
 OWN_FIELDS: Final = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
     *("Modality", "BurnedInAnnotation"),
@@ -59,6 +64,8 @@ class Header:
     series_instance_uid: str = field(repr=False)
     values: Mapping[str, str] = field(repr=False)
     """Decoded values of the keywords asked for; "" when absent or empty."""
+    known: frozenset[KnownValue] = field(repr=False)
+    """What says who somebody is, at any depth, if it was asked for."""
     size: int
     repairs: tuple[str, ...]
     """What was mended in reading, such as ``no-preamble``."""
@@ -74,12 +81,6 @@ class Accept:
     """``reject``: Burned In Annotation must be absent or NO; ``clean``: the pixels decide."""
 
 
-def persons_in(header: Header) -> frozenset[str]:
-    """Return whom a header names, if ``PERSON_FIELDS`` were asked for (identifying)."""
-    values = header.values
-    return frozenset(values[keyword] for keyword in PERSON_FIELDS if values.get(keyword))
-
-
 def known_modality(header: Header) -> str:
     """Return the modality if it is one of the standard's terms, else nothing.
 
@@ -89,7 +90,11 @@ def known_modality(header: Header) -> str:
 
 
 def read_header(
-    path: Path, *, fields: Sequence[str] = IDENTITY_FIELDS, max_bytes: int = MAX_BYTES
+    path: Path,
+    *,
+    fields: Sequence[str] = IDENTITY_FIELDS,
+    knowledge: bool = False,
+    max_bytes: int = MAX_BYTES,
 ) -> Header:
     """Read the header of one file.
 
@@ -97,6 +102,8 @@ def read_header(
     ----------
     fields
         Keywords of attributes of the outermost level to return in ``values``.
+    knowledge
+        Whether to return in ``known`` everything that names somebody, nested or private.
     max_bytes
         A larger file is not read.
 
@@ -110,23 +117,25 @@ def read_header(
     with FileSource(path) as source:
         if source.size > max_bytes:
             raise Unreadable(Reason.TOO_LARGE, "is larger than max_instance allows")
-        return header_of(source, fields=tuple(fields))
+        return header_of(source, fields=tuple(fields), knowledge=knowledge)
 
 
-def header_of(source: Source, *, fields: tuple[str, ...]) -> Header:
+def header_of(source: Source, *, fields: tuple[str, ...], knowledge: bool = False) -> Header:
     """Read the header of one source; see ``read_header``."""
     frame = read_frame(source)
-    frame, found = read_data_set(frame, lambda syntax: _plan(syntax, fields), in_order=False)
+    frame, found = read_data_set(
+        frame, lambda syntax: _plan(syntax, fields, knowledge=knowledge), in_order=False
+    )
     raw: dict[int, bytes] = {}
     for segment in found.segments:
         for tag, _pos, start, stop in segment.found.events:
             if type(tag) is int:
                 raw.setdefault(tag, segment.data[start:stop])
     charset = raw.get(CHARSET_TAG, b"")
-    values = {
-        keyword: decode(raw.get(keyword_dict[keyword], b""), charset)
-        for keyword in (*OWN_FIELDS, *fields)
-    }
+    values = dict.fromkeys((*OWN_FIELDS, *fields), "")
+    for keyword in values:
+        if value := raw.get(keyword_dict[keyword]):
+            values[keyword] = decode(value, charset)
     if frame.media_sop_class_uid == DIRECTORY or values["SOPClassUID"] == DIRECTORY:
         raise Excluded(Reason.DICOMDIR)
     if not values["SOPClassUID"] or not values["SOPInstanceUID"]:
@@ -140,6 +149,7 @@ def header_of(source: Source, *, fields: tuple[str, ...]) -> Header:
         study_instance_uid=values["StudyInstanceUID"],
         series_instance_uid=values["SeriesInstanceUID"],
         values={keyword: values[keyword] for keyword in fields},
+        known=_known(found, charset) if knowledge else frozenset(),
         size=source.size,
         repairs=(*frame.repairs, *found.repairs),
     )
@@ -169,7 +179,7 @@ class _HeaderPlan(Plan):
         self._wanted = wanted
         self._inside = DiscardPlan(syntax)
 
-    def slot_for(self, tag: int, vr: bytes) -> tuple[int, int, Plan | None]:
+    def slot_for(self, tag: int, vr: bytes) -> tuple[int, object, Plan | None]:
         """Report what is wanted, stop at pixels, keep the rest."""
         if tag in PIXEL_TAGS:
             return BULK, tag, self._inside.child(b"OB")
@@ -177,7 +187,53 @@ class _HeaderPlan(Plan):
         return kind, tag, self._inside.child(vr)
 
 
+class _KnowingPlan(_HeaderPlan):
+    """Reports the wanted attributes, and what names somebody at any depth."""
+
+    def __init__(self, syntax: Syntax, wanted: frozenset[int], charset: bytes = b"") -> None:
+        super().__init__(syntax, wanted)
+        self._gathering = GatheringPlan(syntax, charset)
+        self._others: dict[bytes, _KnowingPlan] = {charset: self}
+
+    def slot_for(self, tag: int, vr: bytes) -> tuple[int, object, Plan | None]:
+        """Report what is wanted or names somebody, enter sequences, stop at pixels."""
+        if tag == CHARSET_TAG:
+            return SWITCH, tag, None
+        if tag in PIXEL_TAGS or tag in self._wanted:
+            return super().slot_for(tag, vr)
+        return self._gathering.slot_for(tag, vr)
+
+    def after(self, tag: int, value: bytes) -> "_KnowingPlan":
+        """Return the plan for what follows another character set."""
+        del tag
+        charset = value.strip(b" \0")
+        found = self._others.get(charset)
+        if found is None:
+            if len(self._others) >= MAX_CHARSETS:
+                self._others.clear()
+            found = self._others[charset] = _KnowingPlan(self.syntax, self._wanted, charset)
+        return found
+
+
 @lru_cache(maxsize=32)
-def _plan(syntax: Syntax, fields: tuple[str, ...]) -> _HeaderPlan:
+def _plan(syntax: Syntax, fields: tuple[str, ...], *, knowledge: bool) -> _HeaderPlan:
     wanted = {keyword_dict[keyword] for keyword in (*OWN_FIELDS, *fields)} | {CHARSET_TAG}
-    return _HeaderPlan(syntax, frozenset(wanted))
+    return (_KnowingPlan if knowledge else _HeaderPlan)(syntax, frozenset(wanted))
+
+
+def _known(found: Scan, charset: bytes) -> frozenset[KnownValue]:
+    """Return what says who somebody is: persons, ids, places, devices, births."""
+    gathered: set[tuple[int, bytes, bytes, bytes]] = set()
+    for segment in found.segments:
+        data = segment.data
+        for rule, _pos, start, stop in segment.found.events:
+            if 0 < stop - start <= MAX_VALUE:
+                if type(rule) is Gathered:
+                    gathered.add((rule.tag, rule.vr, rule.charset, data[start:stop]))
+                elif type(rule) is int:
+                    gathered.add((rule, vr_of(rule, b""), charset, data[start:stop]))
+    return frozenset(
+        (tag, vr.decode("ascii"), text)
+        for tag, vr, set_, value in gathered
+        if tells_who(tag, vr, value) and (text := decode(value, set_))
+    )

@@ -38,6 +38,8 @@ _LIKE_VERSIONS = frozenset(("pattern:url", "pattern:number", "pattern:phone"))
 _VERSION = re.compile(r"\d+(?:\.\d+){0,4}")
 _SERIAL = 5
 """From how many digits a name of a device is of one device only."""
+_FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
+"""What many stations and many products end in: 3T, 1.5T."""
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
@@ -107,6 +109,7 @@ class Cleaner:
             Span(find.start, find.end, RULE)
             for find in self._finder.find(value)
             if not _may_name_a_product(find.identifier)
+            or _names_a_station(value, find.start, find.end, find.identifier)
         )
         patterns = (
             span
@@ -131,6 +134,10 @@ class Cleaner:
         """
         found = (code[start:end] for start, end in self.places(code))
         return any(not self._vocabulary.is_clinical_term(squeeze(one)) for one in found)
+
+    def is_body_part(self, code: str) -> bool:
+        """Return whether a code string is a defined term of Body Part Examined."""
+        return squeeze(code) in self._vocabulary.body_parts
 
     def holds_number(self, number: str) -> bool:
         """Return whether a decimal or integer string is a distinctive known number."""
@@ -175,6 +182,15 @@ def _may_name_a_product(one: Identifier) -> bool:
     if one.kind in _OF_PRODUCTS:
         return sum(letter.isdigit() for letter in one.letters) < _SERIAL
     return one.kind is not Kind.PERSON and is_short(one.letters)
+
+
+def _names_a_station(value: str, start: int, end: int, one: Identifier) -> bool:
+    """Return whether a device is meant in the name of a product, one word of several: CT12."""
+    if one.kind is not Kind.DEVICE or is_short(one.letters):
+        return False
+    bare = _FIELD_STRENGTH.sub("", one.letters)
+    mixed = not bare.isalpha() and not bare.isdigit()
+    return mixed and value[start:end].isalnum() and value[start:end] not in value.split("\\")
 
 
 def clean_text(

@@ -33,6 +33,8 @@ class Vocabulary:
     """Sequences of words inside which every word stays."""
     eponyms: Mapping[str, frozenset[str]]
     """Names of diseases and methods, and the words of which one must stand beside them."""
+    body_parts: frozenset[str]
+    """Defined terms of Body Part Examined."""
     longer: frozenset[str]
     """Words of five letters and more in which a name may stand by chance."""
 
@@ -85,6 +87,7 @@ def load_vocabulary() -> Vocabulary:
         clinical=_words(table["clinical"]),
         generic=_words(table["generic"]),
         function=_words(table["function"]),
+        body_parts=_words(table["body_parts"]),
         phrases=frozenset(_phrases(table["phrases"].splitlines())),
         eponyms={
             **dict.fromkeys(_words(table["eponyms"]), heads),

@@ -12,6 +12,7 @@ DICOM: PS3.5 7.1 (data elements), 7.5 (sequences), 6.2.2 (UN with sequences insi
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -121,7 +122,7 @@ class Slot(NamedTuple):
     """Plan for the items, when entered."""
 
 
-class Plan(dict[bytes, Slot]):
+class Plan(dict[bytes, Slot], ABC):
     """Slots by the bytes that begin an element; made on first sight by ``slot_for``.
 
     Subclasses say what happens to an attribute.  A plan belongs to one syntax, one path of
@@ -135,9 +136,9 @@ class Plan(dict[bytes, Slot]):
         super().__init__()
         self.syntax = syntax
 
+    @abstractmethod
     def slot_for(self, tag: int, vr: bytes) -> tuple[int, Any, "Plan | None"]:
         """Return kind, rule and child for an attribute; ``vr`` is empty if implicit."""
-        raise NotImplementedError
 
     def after(self, tag: int, value: bytes) -> "Plan":
         """Return the plan for what follows a ``SWITCH`` of this value."""

@@ -6,16 +6,22 @@ from sendit.identity.base import (
     IdentityService,
     PatientRequest,
     StudyRequest,
+    no_progress,
 )
 from sendit.identity.complete import complete_request
 from sendit.identity.keys import derive
+from sendit.identity.matching import Matching
+from sendit.identity.store import LedgerStore
 
 __all__ = [
     "IdentityContext",
     "IdentityRequest",
     "IdentityService",
+    "LedgerStore",
+    "Matching",
     "PatientRequest",
     "StudyRequest",
     "complete_request",
     "derive",
+    "no_progress",
 ]

@@ -14,10 +14,13 @@ A plug-in is one class and one model of its options (``extra="forbid"``, ``froze
         def identify(self, request: IdentityRequest, /) -> Identities: ...
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from sendit.deid.identities import Identities
+from sendit.identity.matching import Matching
+from sendit.identity.store import LedgerStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class PatientRequest:
     birth_date: str = field(repr=False)
     """``YYYYMMDD``; empty when there is none."""
     studies: tuple[StudyRequest, ...]
+    issuer: str = field(default="", repr=False)
+    """Issuer of Patient ID (0010,0021); empty unless the project tells patients apart by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,10 @@ class IdentityRequest:
     batch_key: str
     """The same each time the same batch asks, so that a service allocates once."""
     patients: tuple[PatientRequest, ...]
+
+
+def no_progress() -> None:
+    """Tell nobody that the service gets on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,12 @@ class IdentityContext:
     project: str
     entity_field: str = "PatientID"
     """Keyword of the attribute that holds the patient's id; told to the engine."""
+    matching: Matching = field(default_factory=Matching)
+    """When two spellings are one patient."""
+    ledger: LedgerStore | None = None
+    """Where allocated names are kept; None where there is no database."""
+    progress: Callable[[], None] = no_progress
+    """To be called between two steps that take time, so that the claim does not lapse."""
 
 
 class IdentityService(Protocol):

@@ -16,9 +16,19 @@ from pydantic import AfterValidator, ValidationInfo
 
 from sendit.deid.identities import normal_id
 from sendit.errors import IdentityError, IdentityUnavailable
+from sendit.identity.matching import Matching
 
 NEEDED = ("patient_id", "patient_pseudonym")
-COLUMNS = (*NEEDED, "shift_days", "item", "study_pseudonym")
+COLUMNS = (
+    *NEEDED,
+    "shift_days",
+    "item",
+    "study_pseudonym",
+    "issuer",
+    "merged_into",
+    "patient_source",
+    "item_source",
+)
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LENGTHS = {"patient_pseudonym": 64, "study_pseudonym": 16}
@@ -36,18 +46,36 @@ LocalPath = Annotated[Path, AfterValidator(_absolute)]
 
 
 @dataclass(slots=True)
+class Study:
+    """What the file says about one study."""
+
+    item: str = field(repr=False)
+    pseudonym: str = field(repr=False)
+    line: int
+    source: str = ""
+
+
+@dataclass(slots=True)
 class Entry:
     """What the file says about one patient."""
 
+    patient_id: str = field(repr=False)
+    """As its first line writes it."""
+    issuer: str = field(repr=False)
     pseudonym: str = field(repr=False)
     shift_days: int | None = field(repr=False)
     """None: the file leaves it open."""
-    studies: dict[str, str] = field(default_factory=dict, repr=False)
-    """Study pseudonym by ``normal_id`` of the item."""
+    line: int
+    """The first line about the patient."""
+    source: str = ""
+    studies: dict[str, Study] = field(default_factory=dict, repr=False)
+    """By the form in which two spellings of the item are the same."""
+    aliases: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    """Further ids of the patient, each with its issuer."""
 
 
-def read_broker_file(path: Path) -> Mapping[str, Entry]:
-    """Return what the file says, by ``normal_id`` of the patient.
+def read_broker_file(path: Path, *, matching: Matching) -> Mapping[str, Entry]:
+    """Return what the file says, by the form in which two spellings of a patient are the same.
 
     Raises
     ------
@@ -60,26 +88,48 @@ def read_broker_file(path: Path) -> Mapping[str, Entry]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             if os.fstat(stream.fileno()).st_mode & 0o007:
                 raise IdentityError(f"{path} can be read by everybody. Run: chmod o= {path}")
-            return _read(stream, path)
+            return _read(stream, path, matching)
     except OSError as error:
         raise IdentityUnavailable(f"{path} cannot be read ({error.strerror}).") from error
     except (UnicodeDecodeError, csv.Error):
         raise IdentityError(f"{path} is not a CSV file in UTF-8. Save it as one.") from None
 
 
-def _read(stream: TextIO, path: Path) -> Mapping[str, Entry]:
+def _read(stream: TextIO, path: Path, matching: Matching) -> Mapping[str, Entry]:
     entries: dict[str, Entry] = {}
     owners: dict[str, str] = {}
     for line, row in _rows(stream, path):
-        if problem := _problem(row, entries, owners):
-            raise IdentityError(f"{path}, line {line}: {problem}. Mend it, then retry the batch.")
-        patient = normal_id(row["patient_id"])
-        entry = entries.setdefault(patient, Entry(row["patient_pseudonym"], _days(row)))
-        owners[normal_id(row["patient_pseudonym"])] = patient
-        if row["item"]:
-            entry.studies[normal_id(row["item"])] = row["study_pseudonym"]
-            owners[normal_id(row["study_pseudonym"])] = _study(row)
-    if owners.keys() & entries.keys():
+        patient = matching.patient(row["patient_id"], row["issuer"])
+        root = matching.patient(row["merged_into"], row["issuer"]) or patient
+        item = matching.item(row["item"])
+        known = entries.get(root)
+        if (
+            problem := _problem(row, known)
+            or _alias_problem(row, known, entries.get(patient))
+            or _taken(row, owners, root, item)
+        ):
+            raise IdentityError(f"{path}, line {line}: {problem}. Mend it and try again.")
+        entry = entries.setdefault(
+            root,
+            Entry(
+                row["patient_id"],
+                row["issuer"],
+                row["patient_pseudonym"],
+                _days(row),
+                line,
+                row["patient_source"],
+            ),
+        )
+        if entries.setdefault(patient, entry) is entry and row["merged_into"]:
+            entry.aliases.append((row["patient_id"], row["issuer"]))
+        owners[normal_id(row["patient_pseudonym"])] = root
+        if item:
+            entry.studies[item] = Study(
+                row["item"], row["study_pseudonym"], line, row["item_source"]
+            )
+            owners[normal_id(row["study_pseudonym"])] = _study(root, item)
+    ids = {normal_id(entry.patient_id) for entry in entries.values()}
+    if owners.keys() & ids:
         raise IdentityError(
             f"{path}: a pseudonym is the patient_id of another line. Choose others that nobody has."
         )
@@ -105,10 +155,8 @@ def _rows(stream: TextIO, path: Path) -> Iterator[tuple[int, Mapping[str, str]]]
             yield reader.line_num, values
 
 
-def _problem(
-    row: Mapping[str, str], entries: Mapping[str, Entry], owners: Mapping[str, str]
-) -> str:
-    """Say what is wrong with a line, beside the lines before it; empty when nothing is."""
+def _problem(row: Mapping[str, str], known: Entry | None) -> str:
+    """Say what is wrong with a line, beside those about the same patient; empty when nothing is."""
     patient, pseudonym = normal_id(row["patient_id"]), row["patient_pseudonym"]
     if not patient:
         return "patient_id is empty"
@@ -126,29 +174,39 @@ def _problem(
         return "shift_days is not a whole number other than 0"
     if bool(row["item"]) != bool(row["study_pseudonym"]):
         return "item and study_pseudonym belong together"
-    known = entries.get(patient)
     if known is not None and pseudonym != known.pseudonym:
         return "the patient has another patient_pseudonym in a line above"
     if known is not None and _days(row) != known.shift_days:
         return "the patient has other shift_days in a line above"
-    return _taken(row, owners)
+    return ""
+
+
+def _alias_problem(row: Mapping[str, str], root: Entry | None, own: Entry | None) -> str:
+    """Say what is wrong with a line about a second id of a patient; empty when nothing is."""
+    if not row["merged_into"]:
+        return ""
+    if root is None:
+        return "merged_into is the patient_id of no line above"
+    if own is not None and own is not root:
+        return "the patient has a line of its own above, and is merged into another"
+    return "" if not row["item"] else "item stands in a line of the patient who was merged into"
 
 
 def _days(row: Mapping[str, str]) -> int | None:
     return int(row["shift_days"]) if row["shift_days"] else None
 
 
-def _study(row: Mapping[str, str]) -> str:
-    return f"{normal_id(row['patient_id'])}\0{normal_id(row['item'])}"
+def _study(patient: str, item: str) -> str:
+    return f"{patient}\0\0{item}"
 
 
-def _taken(row: Mapping[str, str], owners: Mapping[str, str]) -> str:
+def _taken(row: Mapping[str, str], owners: Mapping[str, str], patient: str, item: str) -> str:
     """Say which pseudonym of a line names somebody or something else already."""
-    patient, study = (normal_id(row[column]) for column in _LENGTHS)
-    if owners.get(patient, normal_id(row["patient_id"])) != normal_id(row["patient_id"]):
+    name, study = (normal_id(row[column]) for column in _LENGTHS)
+    if owners.get(name, patient) != patient:
         return "patient_pseudonym is taken by a line above"
-    if row["item"] and owners.get(study, _study(row)) != _study(row):
+    if item and owners.get(study, _study(patient, item)) != _study(patient, item):
         return "study_pseudonym is taken by a line above"
-    if patient == study:
+    if name == study:
         return "patient_pseudonym and study_pseudonym are the same"
     return ""

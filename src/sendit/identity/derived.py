@@ -9,8 +9,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
-from sendit.deid.identities import normal_id
-from sendit.identity.base import IdentityContext
+from sendit.deid.identities import Identity, normal_id
+from sendit.identity.base import IdentityContext, StudyRequest
 from sendit.identity.keys import derive
 from sendit.identity.pseudonyms import allowed_shifts, pseudonym, shift
 
@@ -52,17 +52,21 @@ class DerivedNames:
             for purpose in ("patient", "study", "shift")
         )
 
-    def patient(self, patient_id: str) -> str:
+    def of(self, patient: str, study: StudyRequest) -> Identity:
+        """Return the identity of a study; the patient is named by ``Matching.patient``."""
+        return Identity(self.patient(patient), self.study(patient, study.item), self.shift(patient))
+
+    def patient(self, patient: str) -> str:
         """Return the pseudonym of a patient."""
-        return pseudonym(self._patient_key, normal_id(patient_id), prefix="P")
+        return pseudonym(self._patient_key, patient, prefix="P")
 
-    def study(self, patient_id: str, item: str) -> str:
+    def study(self, patient: str, item: str) -> str:
         """Return the pseudonym of a study of that patient."""
-        return pseudonym(self._study_key, normal_id(patient_id), normal_id(item), prefix="S")
+        return pseudonym(self._study_key, patient, normal_id(item), prefix="S")
 
-    def shift(self, patient_id: str) -> int:
+    def shift(self, patient: str) -> int:
         """Return the days that the dates of a patient move by."""
-        return shift(self._shift_key, normal_id(patient_id), days=self._shifts)
+        return shift(self._shift_key, patient, days=self._shifts)
 
 
 def uid_key(context: IdentityContext) -> bytes:

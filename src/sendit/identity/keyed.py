@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from sendit.deid.identities import Identities, Identity, normal_id
+from sendit.deid.identities import Identities
+from sendit.identity.answers import identities
 from sendit.identity.base import IdentityContext, IdentityRequest
-from sendit.identity.derived import DerivedNames, ShiftOptions, uid_key
+from sendit.identity.derived import DerivedNames, ShiftOptions
 
 
 class KeyedOptions(ShiftOptions, frozen=True):
@@ -29,17 +30,10 @@ class Keyed:
 
     def identify(self, request: IdentityRequest, /) -> Identities:
         """Answer for every Study of every patient."""
-        names = self._names
-        return Identities(
-            answers={
-                (normal_id(patient.patient_id), study.study_instance_uid): Identity(
-                    names.patient(patient.patient_id),
-                    names.study(patient.patient_id, study.item),
-                    names.shift(patient.patient_id),
-                )
-                for patient in request.patients
-                for study in patient.studies
-            },
-            uid_key=uid_key(self._context),
-            entity_field=self._context.entity_field,
+        names, matching = self._names, self._context.matching
+        rows = (
+            (patient, study, names.of(matching.patient(patient.patient_id, patient.issuer), study))
+            for patient in request.patients
+            for study in patient.studies
         )
+        return identities(rows, self._context)

@@ -18,6 +18,8 @@ from sendit.identity.base import IdentityContext, IdentityService
 GROUP = "sendit.identity"
 BUILT_IN: Mapping[str, str] = {
     "keyed": "sendit.identity.keyed:Keyed",
+    "ledger": "sendit.identity.ledger:Ledger",
+    "rest": "sendit.identity.rest:Rest",
     "table": "sendit.identity.table:Table",
 }
 

@@ -6,19 +6,21 @@ The file has a header and a line for each patient, or for each study of a patien
     70010001,SUBJ-001,-35,ACC0001,SUBJ-001-A
 
 Only the first two columns are needed; a shift or a study pseudonym that is left out is
-derived as ``keyed`` does.  The file is read anew for each batch, so the broker may add lines
-at any time.  A patient who is not in it stops the batch: nobody is named by chance.
+derived as ``keyed`` does.  A column ``issuer`` tells patients of two hospitals apart, where
+the project does.  The file is read anew for each batch, so the broker may add lines at any
+time.  A patient who is not in it stops the batch: nobody is named by chance.
 """
 
 from typing import ClassVar
 
 from pydantic import BaseModel
 
-from sendit.deid.identities import Identities, Identity, normal_id
+from sendit.deid.identities import Identities, Identity
 from sendit.errors import IdentityError
-from sendit.identity.base import IdentityContext, IdentityRequest, PatientRequest
+from sendit.identity.answers import identities
+from sendit.identity.base import IdentityContext, IdentityRequest, StudyRequest
 from sendit.identity.broker_file import Entry, LocalPath, read_broker_file
-from sendit.identity.derived import DerivedNames, ShiftOptions, uid_key
+from sendit.identity.derived import DerivedNames, ShiftOptions
 
 
 class TableOptions(ShiftOptions, frozen=True):
@@ -49,29 +51,27 @@ class Table:
         sendit.errors.IdentityUnavailable
             When the file cannot be read now.
         """
-        entries = read_broker_file(self._path)
-        strangers = sum(normal_id(one.patient_id) not in entries for one in request.patients)
+        matching = self._context.matching
+        entries = read_broker_file(self._path, matching=matching)
+        forms = [matching.patient(one.patient_id, one.issuer) for one in request.patients]
+        strangers = sum(form not in entries for form in forms)
         if strangers:
             raise IdentityError(
                 f"{strangers} of {len(request.patients)} patients of the batch are not in "
                 f"{self._path}. Add them, then retry the batch."
             )
-        return Identities(
-            answers={
-                (normal_id(patient.patient_id), study.study_instance_uid): self._identity(
-                    entries[normal_id(patient.patient_id)], patient, study.item
-                )
-                for patient in request.patients
-                for study in patient.studies
-            },
-            uid_key=uid_key(self._context),
-            entity_field=self._context.entity_field,
+        rows = (
+            (patient, study, self._identity(entries[form], form, study))
+            for patient, form in zip(request.patients, forms, strict=True)
+            for study in patient.studies
         )
+        return identities(rows, self._context)
 
-    def _identity(self, entry: Entry, patient: PatientRequest, item: str) -> Identity:
-        derived = self._names
+    def _identity(self, entry: Entry, patient: str, study: StudyRequest) -> Identity:
+        said = entry.studies.get(self._context.matching.item(study.item))
+        derived = self._names.of(patient, study)
         return Identity(
             entry.pseudonym,
-            entry.studies.get(normal_id(item)) or derived.study(patient.patient_id, item),
-            entry.shift_days or derived.shift(patient.patient_id),
+            said.pseudonym if said else derived.study_pseudonym,
+            entry.shift_days or derived.shift_days,
         )

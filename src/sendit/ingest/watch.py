@@ -25,6 +25,7 @@ from sendit.pipeline.sweep import orphans, sweep
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import EVERY_SECONDS, WATCHER, beat, forget_old_beats
 from sendit.records.models import Batch
+from sendit.records.provider import require_all_same
 from sendit.terms import Status
 
 logger = logging.getLogger(__name__)
@@ -74,8 +75,11 @@ def run(
     ------
     sendit.errors.UsageError
         When another loop is alive in this working folder.
+    sendit.errors.ConfigurationInvalid
+        When a project names another identity service than the one that named its patients.
     """
     began = _utc_now()
+    require_all_same(configuration.projects.values())
     with only_loop(configuration.settings.work_dir):
         crew = crew_for(configuration, site_key=site_key, workers=workers, stop=stop)
         crew.start()

@@ -211,7 +211,9 @@ def _receipt(delivery: Delivery) -> str:
     receipt = delivery.receipt or {}
     if not receipt:
         return ""
-    return f"{count_text(receipt['n_instances'], 'instance')} in {receipt['location']}"
+    there = receipt.get("there_already")
+    already = f", {there} were there already" if there else ""
+    return f"{count_text(receipt['n_instances'], 'instance')} in {receipt['location']}{already}"
 
 
 def _pictures(facts: BatchFacts) -> list[_Picture]:

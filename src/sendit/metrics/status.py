@@ -90,10 +90,14 @@ def _entries(
     entries: list[dict[str, Any]], about: dict[int, dict[str, Any]]
 ) -> list[dict[str, Any]]:
     nothing = {"file": None, "number": None}
-    return [
-        {key: entry.get(key) for key in _ENTRY_KEYS} | about.get(entry["finding"], nothing)
-        for entry in entries
-    ]
+    told = []
+    for entry in entries:
+        known = dict(about.get(entry["finding"], nothing))
+        said = known.pop("said", None)
+        told.append({key: entry.get(key) for key in _ENTRY_KEYS} | known)
+        if said:
+            told[-1]["resolved"] = f"{entry['resolved']}: {said}"
+    return told
 
 
 def _image_counts(these: Q) -> dict[int, Counter[tuple[str, str]]]:
@@ -124,11 +128,15 @@ def _deliveries(these: Q) -> dict[int, list[dict[str, Any]]]:
 
 
 def _about(these: Q, *, with_files: bool) -> dict[int, dict[str, Any]]:
-    """Return the file of each finding, and its number in the batch, which tells nothing."""
-    rows = Finding.objects.filter(these).values_list("pk", "file", "nr", "image__nr")
+    """Return what may identify of each finding, and its number, which tells nothing."""
+    rows = Finding.objects.filter(these).values_list("pk", "file", "nr", "image__nr", "decision")
     return {
-        pk: {"file": _printable(file) if with_files and file else None, "number": image or nr}
-        for pk, file, nr, image in rows
+        pk: {
+            "file": _printable(file) if with_files and file else None,
+            "number": image or nr,
+            "said": said if with_files else None,
+        }
+        for pk, file, nr, image, said in rows
     }
 
 

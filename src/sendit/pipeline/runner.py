@@ -30,6 +30,7 @@ from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, Claim
 from sendit.pipeline.pausing import wait_until
 from sendit.pipeline.stages import deidentify
+from sendit.pipeline.stages.holding import released_at
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of
@@ -138,7 +139,13 @@ class Runner:
 
     def _stage(self, batch: Batch, stage: Stage) -> Step:
         now = self._now()
-        if (until := wait_until(self._project(batch), stage, now=now)) is not None:
+        project = self._project(batch)
+        if self._zone is Zone.PHI and stage is Stage.SEND and project.anonymize:
+            # The site key is here and the way out is not: only the date of release is set.
+            release = released_at(batch, project, self._site_key, now=now)
+            machine.wait(batch.pk, stage, until=release or now, now=now)
+            return Step.MOVED
+        if (until := wait_until(project, stage, now=now)) is not None:
             machine.wait(batch.pk, stage, until=until, now=now)
             return Step.IDLE
         claim = machine.claim(

@@ -141,6 +141,15 @@ class Workspace:
             (self.new(batch_id, run_id) / file).replace(destination)
         sync_folders(folders)
 
+    def discard(self, folder: Path) -> None:
+        """Remove a folder so that half of it never stands under its name: it is renamed first."""
+        going = folder.with_name(f".{folder.name}.going")
+        self.remove(going)
+        if folder.exists():
+            folder.rename(going)
+            sync_folders([folder.parent])
+            self.remove(going)
+
     def remove(self, folder: Path) -> None:
         """Remove a folder of this workspace and all in it; one that is gone is fine."""
         if not folder.is_relative_to(self.work_dir):

@@ -1,11 +1,15 @@
 """In which zone a batch goes on, where a site keeps originals apart from the way out.
 
 The zone is an attribute of the stage, but for two cases.  Images that are not de-identified
-never reach the ``out`` zone: their targets are served from where the originals are.  And an
+never reach the ``out`` zone: their targets are served from where the originals are.  An
 optional target that lags is served from the ``out`` zone also while the batch is cleaned up.
+And for how long results are held back is drawn with the site key, which ``out`` has not: a
+batch of such a project stands at ``send`` with a date (``due_at``) before ``out`` takes it.
 """
 
 from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from sendit.records.models import Batch, Delivery
 from sendit.terms import DeliveryState, Stage, Status, Zone
@@ -17,20 +21,23 @@ LAGGING = timedelta(minutes=5)
 def zone_of(batch: Batch, *, now: datetime) -> Zone:
     """Return the zone whose workers take the batch's next step."""
     stage = Stage(batch.stage)
-    if not batch.profile.content.get("anonymize", True):
+    content = batch.profile.content
+    if not content.get("anonymize", True):
+        return Zone.PHI
+    if stage is Stage.SEND and content.get("hold_releases") and batch.due_at is None:
         return Zone.PHI
     if stage is Stage.CLEAN_UP and batch.status in (Status.DONE, Status.EMPTY):
-        return Zone.OUT if lags(batch.pk, before=now - LAGGING) else stage.zone
+        return Zone.OUT if lags(batch.pk, due=now) else stage.zone
     return stage.zone
 
 
-def lags(batch_id: int, *, before: datetime | None = None) -> bool:
-    """Say whether an optional target has not proven a batch, and was last asked before a moment."""
+def lags(batch_id: int, *, due: datetime | None = None) -> bool:
+    """Say whether an optional target has not proven a batch, and is to be asked at a moment."""
     lagging = Delivery.objects.filter(batch=batch_id, required=False).exclude(
         state=DeliveryState.VERIFIED
     )
-    if before is None:
+    if due is None:
         return lagging.exists()
     # What it refused for good waits for a person, not for another try.
-    asked = lagging.exclude(state=DeliveryState.FAILED).filter(modified__lte=before)
-    return asked.exists()
+    open_ones = lagging.exclude(state=DeliveryState.FAILED)
+    return open_ones.filter(Q(retry_at=None) | Q(retry_at__lte=due)).exists()

@@ -72,8 +72,23 @@ class EncryptedField(_Column):
         if value is None:
             return None
         try:
-            return json.loads(_cipher(settings.SENDIT_FIELD_KEY_FILE).decrypt(bytes(value)))
+            return json.loads(_decrypt(settings.SENDIT_FIELD_KEY_FILE, bytes(value)))
         except InvalidToken:
             raise KeyProblem(
                 "A stored value cannot be decrypted with the field key; put the right key back."
             ) from None
+
+
+def forget_keys() -> None:
+    """Read the key file again at the next use; a key was put into it."""
+    _keys.cache_clear()
+    _cipher.cache_clear()
+
+
+def _decrypt(key_file: Path, value: bytes) -> bytes:
+    try:
+        return _cipher(key_file).decrypt(value)
+    except InvalidToken:
+        # Another process may have put a new key first since this one read the file.
+        forget_keys()
+        return _cipher(key_file).decrypt(value)

@@ -8,9 +8,13 @@ from typing import ClassVar
 
 from django.db import models
 
+from sendit.records import audit_tables, ledger_tables
 from sendit.records.encrypted import EncryptedField
 from sendit.records.queries import BatchQuerySet, ImageQuerySet
 from sendit.terms import DeliveryState, Stage, Status, Verdict
+
+TABLES_ELSEWHERE = (audit_tables, ledger_tables)
+"""Modules whose tables are this application's, too; Django finds them through this one."""
 
 
 def _choices(words: type[Status | Stage | Verdict | DeliveryState]) -> list[tuple[str, str]]:
@@ -117,6 +121,8 @@ class Batch(models.Model):
     """A person has accepted the batch without its bad files."""
     turned_down = models.BooleanField(default=False, editable=False)
     """A person has rejected the batch: its originals go back."""
+    removals = models.JSONField(default=dict, editable=False)
+    """What retention has decided to remove: when, and when it was gone; by what it is."""
 
     created = models.DateTimeField(auto_now_add=True)
     modified = models.DateTimeField(auto_now=True)
@@ -200,6 +206,10 @@ class Image(models.Model):
     """Path in the batch's folder (``os.fsdecode``)."""
     sop_digest = models.CharField(max_length=64, blank=True, default="")
     """Keyed digest of the original SOP Instance UID; empty for a second file with the same UID."""
+    series_digest = models.CharField(max_length=64, blank=True, default="")
+    """Keyed digest of the original Series Instance UID."""
+    announced = models.PositiveIntegerField(null=True)
+    """How many instances its sender says the series has, (0020,1209)."""
     modality = models.CharField(max_length=16, blank=True, default="")
     size = models.PositiveBigIntegerField(default=0)
 
@@ -264,7 +274,7 @@ class BatchIdentifiers(models.Model):
     answers = EncryptedField()
     """A list of [patient id, Study Instance UID, patient pseudonym, study pseudonym, days]."""
     names = EncryptedField(default=list)
-    """Everybody whom the headers of the batch name."""
+    """What the headers of the batch say of persons, ids and places: [tag, VR, value]."""
     created = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -289,6 +299,12 @@ class Delivery(models.Model):
     """What the target told us, as ``Receipt.as_json`` gives it; new identifiers only."""
     error = models.JSONField(null=True)
     """``code`` and ``message`` of the last failure, or null."""
+    failures = models.JSONField(null=True)
+    """What the target said of instances, by new UID; the others are proven.  Null: none is."""
+    retry_at = models.DateTimeField(null=True, editable=False)
+    """When it is tried again; null: as soon as may be."""
+    asked = models.PositiveIntegerField(default=0, editable=False)
+    """How often the target was asked for a proof that it did not give."""
     created = models.DateTimeField(auto_now_add=True)
     modified = models.DateTimeField(auto_now=True)
 
@@ -346,10 +362,158 @@ class Finding(models.Model):
     target = models.CharField(max_length=63, blank=True, default="")
     time = models.DateTimeField()
     resolved = models.TextField(blank=True, default="")
-    """How it was settled; empty while it is open."""
+    """How it was settled, in a word; empty while it is open."""
+    decision = EncryptedField(null=True)
+    """What the person said who settled it; it may name somebody."""
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["batch", "severity"], name="finding_batch")]
 
     def __str__(self) -> str:
         return f"{self.code} in batch {self.batch_id}"
+
+
+class TargetHealth(models.Model):
+    """How a target of a project has answered lately, whatever the batch."""
+
+    project = models.CharField(max_length=63)
+    target = models.CharField(max_length=63)
+    failures = models.PositiveIntegerField(default=0)
+    """How often in a row it was away or full."""
+    open_until = models.DateTimeField(null=True)
+    """Until then nobody asks it; null: it may be asked."""
+    error = models.JSONField(null=True)
+    """``code`` and ``message`` of the last failure, null since it answered."""
+    answered = models.DateTimeField(null=True)
+    """When it took or proved something last."""
+
+    class Meta:
+        verbose_name_plural = "target healths"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "target"], name="target_health_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.target} of {self.project}"
+
+
+class Recall(models.Model):
+    """A decision to take back every copy of a patient, a study or a batch."""
+
+    PATIENT, STUDY, BATCH = "patient", "study", "batch"
+
+    scope = models.CharField(max_length=8, choices=[(w, w) for w in (PATIENT, STUDY, BATCH)])
+    reason = EncryptedField()
+    """What the person said; it may name somebody."""
+    time = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"recall {self.pk} of a {self.scope}"
+
+
+class RecalledStudy(models.Model):
+    """A study that may not come in again unnoticed, by its new names."""
+
+    recall = models.ForeignKey(Recall, on_delete=models.PROTECT, related_name="studies")
+    namespace = models.TextField()
+    patient_id = models.CharField(max_length=64)
+    study_instance_uid = models.CharField(max_length=64, blank=True, default="")
+    """Empty: every study of the patient."""
+
+    class Meta:
+        verbose_name_plural = "recalled studies"
+        indexes: ClassVar = [
+            models.Index(fields=["namespace", "patient_id"], name="recalled_patient")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_instance_uid or self.patient_id} of recall {self.recall_id}"
+
+
+class DeliveredStudy(models.Model):
+    """What one batch delivered of one Study to one receiver; outlives the batch.
+
+    A part of the ledger: written before anything is sent, so that what may be at a receiver
+    stands here, whatever crashes when.
+    """
+
+    namespace = models.TextField()
+    receiver = models.TextField()
+    """Which receiver it is; targets of several projects may share one."""
+    project = models.CharField(max_length=63)
+    target = models.CharField(max_length=63)
+    profile = models.ForeignKey(Profile, on_delete=models.PROTECT)
+    batch = models.PositiveBigIntegerField(db_index=True)
+    """Its number; the row may be gone."""
+    batch_digest = models.CharField(max_length=64)
+    """Keyed digest by which the batch's uid is found."""
+    patient_id = models.CharField(max_length=64)
+    study_instance_uid = models.CharField(max_length=64)
+    study_pseudonym = models.CharField(max_length=64)
+    study_date = models.CharField(max_length=8, blank=True, default="")
+    """All new values."""
+    patient_digest = models.CharField(max_length=64, blank=True, default="")
+    study_digest = models.CharField(max_length=64, blank=True, default="")
+    """Keyed digests of the original Patient ID and Study Instance UID."""
+    generation = models.PositiveIntegerField(default=1)
+    supplement = models.PositiveIntegerField(default=0)
+    recipe = models.CharField(max_length=80)
+    """Digest of the recipe."""
+    engine = models.CharField(max_length=32)
+    """Version of sendit."""
+    manifest = models.TextField(blank=True, default="")
+    """Where its manifest lies, below the batch's results folder."""
+    location = models.TextField(blank=True, default="")
+    volume = models.TextField(blank=True, default="")
+    stored = models.JSONField(default=dict)
+    """``[place, digest, warning]`` of each instance as ``storage.Stored`` has them, by new UID."""
+    documents = models.JSONField(default=dict)
+    """SHA-256 of the manifests at the target, by place."""
+    planned = models.DateTimeField()
+    proven = models.DateTimeField(null=True)
+    recall = models.ForeignKey(Recall, null=True, on_delete=models.PROTECT, related_name="copies")
+
+    class Meta:
+        verbose_name_plural = "delivered studies"
+        indexes: ClassVar = [
+            models.Index(fields=["namespace", "study_instance_uid"], name="delivered_study"),
+            models.Index(fields=["patient_digest"], name="delivered_patient"),
+            models.Index(fields=["study_digest"], name="delivered_original"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=[
+                    *("receiver", "namespace", "project", "target", "batch"),
+                    *("study_instance_uid", "generation", "supplement"),
+                ],
+                name="delivered_study_unique",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_instance_uid} of batch {self.batch} at {self.target}"
+
+
+class DeliveredInstance(models.Model):
+    """One instance of a delivered Study; a line of the ledger and of the receipt."""
+
+    study = models.ForeignKey(DeliveredStudy, on_delete=models.CASCADE, related_name="instances")
+    sop_instance_uid = models.CharField(max_length=64)
+    file = models.TextField()
+    """``<PatientID>/<Study>/<Series>/<Instance>.dcm``, new values."""
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    removed = models.DateTimeField(null=True)
+    """When its absence was proven."""
+    lost = models.DateTimeField(null=True)
+    """When the receiver was found not to hold it any more."""
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["study", "sop_instance_uid"], name="delivered_instance_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.sop_instance_uid

@@ -31,11 +31,18 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     """Questions about batches."""
 
     def admitted(self) -> Self:
-        """Return those let in and not yet at rest: they count against ``batches_at_once``."""
-        return self.filter(
-            Q(status__in=[Status.NEW, Status.PROCESSING])
-            | Q(status=Status.DONEPROCESSING, stage__in=[Stage.SEND, Stage.VERIFY])
-        ).filter(held="")
+        """Return those let in and not yet at rest: they count against ``batches_at_once``.
+
+        One whose results wait for their day (``hold_releases``) does not.
+        """
+        return (
+            self.filter(
+                Q(status__in=[Status.NEW, Status.PROCESSING])
+                | Q(status=Status.DONEPROCESSING, stage__in=[Stage.SEND, Stage.VERIFY])
+            )
+            .filter(held="")
+            .exclude(stage=Stage.SEND, due_at__isnull=False)
+        )
 
     def queued(self) -> Self:
         """Return those waiting to be let in, first the urgent, then the old."""

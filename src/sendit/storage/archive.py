@@ -3,21 +3,23 @@
 Entries are sorted and carry no time and no owner, the gzip header neither name nor time, so
 packing twice with the same zlib gives the same file.  Whether an archive holds what it should
 is decided by what is *in* it, since another zlib may pack the same content into other bytes.
+
+``archive_blocks`` packs while it is read from, so a target that takes a stream needs no second
+copy on disk.  Manifests lie beside an archive, so that it can be judged before it is unpacked.
 """
 
 import gzip
 import hashlib
-import io
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from sendit.storage.base import Package, PackagedStudy
-from sendit.storage.durable import open_source
+from sendit.storage.durable import changed_meanwhile, open_source
 
 _BUFFER = 1024 * 1024
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -25,15 +27,21 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of an archive."""
+    """One file of an archive or of a tree."""
 
     key: str
-    """What a receipt calls it: its SOP Instance UID, or its number."""
+    """What a receipt calls it: its SOP Instance UID, or its number; the place of a document."""
     name: str = field(repr=False)
-    """Path in the archive."""
+    """Path in the archive, or in the tree."""
     source: Path = field(repr=False)
     sha256: str
     size: int
+    is_document: bool = False
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.key if self.is_document else f"Instance {self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,6 @@ class Archive:
 
 def plan_archives(package: Package) -> Sequence[Archive]:
     """Return the archives of a package; Studies that share a name share an archive."""
-    by_name: dict[str, list[PackagedStudy]] = {}
-    for study in package.studies:
-        by_name.setdefault(archive_name(study), []).append(study)
     return [
         Archive(
             f"{name}.tar.gz",
@@ -71,28 +76,85 @@ def plan_archives(package: Package) -> Sequence[Archive]:
                 )
             ),
         )
-        for name, studies in sorted(by_name.items())
+        for name, studies in _by_name(package)
     ]
 
 
+def plan_documents(package: Package) -> Sequence[Entry]:
+    """Return the manifests of a package, which lie beside its archives: ``<name>.<document>``."""
+    entries = []
+    for name, studies in _by_name(package):
+        for study in studies:
+            stem = name if len(studies) == 1 else f"{name}.{study.study_instance_uid}"
+            for document in study.documents:
+                place = f"{stem}.{document.name}"
+                source = package.root / document.file
+                entries.append(
+                    Entry(place, place, source, document.sha256, document.size, is_document=True)
+                )
+    return entries
+
+
 def archive_name(study: PackagedStudy) -> str:
-    """Return ``<PatientID>_<YYYYMMDD>_<study pseudonym>``, safe as a file name."""
+    """Return ``<PatientID>_<YYYYMMDD>_<study pseudonym>``, safe as a file name.
+
+    A later generation has ``_g<n>`` at its end, and a supplement ``_s<n>``.
+    """
     parts = (study.patient_id, study.study_date or "00000000", study.study_pseudonym)
-    return "_".join(_UNSAFE.sub("_", part) for part in parts).lstrip(".") or "_"
+    name = "_".join(_UNSAFE.sub("_", part) for part in parts).lstrip(".") or "_"
+    generation = f"_g{study.generation}" if study.generation > 1 else ""
+    supplement = f"_s{study.supplement}" if study.supplement else ""
+    return name + generation + supplement
 
 
 def write_archive(stream: BinaryIO, archive: Archive, *, progress: Callable[[], None]) -> None:
     """Write an archive; the same entries give the same bytes."""
-    with (
-        gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed,
-        tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as tar,
-    ):
+    for block in archive_blocks(archive, progress=progress):
+        stream.write(block)
+
+
+def archive_blocks(archive: Archive, *, progress: Callable[[], None]) -> Iterator[bytes]:
+    """Pack an archive block by block; the same entries give the same bytes.
+
+    Raises
+    ------
+    sendit.errors.TargetError
+        When a file cannot be read, or was changed since it was written.
+    """
+    sink = _Sink()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=sink, mtime=0) as packed:
         for entry in archive.entries:
             member = tarfile.TarInfo(entry.name)
             member.size = entry.size
             member.mode = 0o644
+            packed.write(member.tobuf(tarfile.PAX_FORMAT))
             with open_source(entry.source, size=entry.size) as source:
-                tar.addfile(member, _Watched(source, progress))
+                for block in _blocks(source, entry):
+                    packed.write(block)
+                    progress()
+                    yield from sink.taken()
+            packed.write(bytes(-entry.size % tarfile.BLOCKSIZE))
+            progress()
+        size = packed.tell() + 2 * tarfile.BLOCKSIZE
+        packed.write(bytes(2 * tarfile.BLOCKSIZE + -size % tarfile.RECORDSIZE))
+    yield from sink.taken()
+
+
+def _blocks(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    left = entry.size
+    while left:
+        block = source.read(min(_BUFFER, left))
+        if not block:
+            raise changed_meanwhile()
+        left -= len(block)
+        yield block
+
+
+def _by_name(package: Package) -> Sequence[tuple[str, Sequence[PackagedStudy]]]:
+    by_name: dict[str, list[PackagedStudy]] = {}
+    for study in package.studies:
+        by_name.setdefault(archive_name(study), []).append(study)
+    return sorted(by_name.items())
 
 
 def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[str, str]:
@@ -125,13 +187,21 @@ def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[s
     return digests
 
 
-class _Watched(io.RawIOBase):
-    """A file that reports progress whenever it is read from."""
+class _Sink:
+    """What is written waits here until it is taken."""
 
-    def __init__(self, source: BinaryIO, progress: Callable[[], None]) -> None:
-        self._source = source
-        self._progress = progress
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
 
-    def read(self, size: int = -1, /) -> bytes:
-        self._progress()
-        return self._source.read(size)
+    def write(self, block: bytes, /) -> int:
+        """Keep a block; the packer never uses its memory again."""
+        self._blocks.append(bytes(block))
+        return len(block)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def taken(self) -> Iterator[bytes]:
+        """Give away what is there."""
+        blocks, self._blocks = self._blocks, []
+        yield from blocks

@@ -214,6 +214,40 @@ def changing() -> TargetUnavailable:
     )
 
 
+def changed_meanwhile() -> TargetError:
+    """Return the error for a file of the package that was cut while it was read."""
+    return TargetError(
+        "A file of the package was changed while it was sent. "
+        "Check the working folder, then retry the batch."
+    )
+
+
+def remove_files(root: Path, files: Iterable[Path]) -> None:
+    """Remove files below ``root`` and the folders that are empty then; durable afterwards."""
+    touched: set[Path] = set()
+    for file in files:
+        file.unlink(missing_ok=True)
+        touched.add(file.parent)
+    left: set[Path] = set()
+    for folder in sorted(touched, key=lambda one: len(one.parts), reverse=True):
+        left.add(_remove_while_empty(folder, root=root))
+    sync_folders(folder for folder in left if folder.is_dir())
+
+
+def _remove_while_empty(folder: Path, *, root: Path) -> Path:
+    while folder != root and folder.is_relative_to(root):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            break
+        folder = folder.parent
+    return folder
+
+
 def inside(root: Path, relative: str) -> Path:
     """Join a relative path to a root, refusing one that would leave it."""
     if relative.startswith("/") or not {"", ".", ".."}.isdisjoint(relative.split("/")):

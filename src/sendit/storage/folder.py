@@ -7,19 +7,22 @@ Sending never makes the folder itself: a missing one may be a volume that is not
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar, Literal
 
 from pydantic import BaseModel
 
 from sendit.errors import TargetUnavailable, VerificationFailed
-from sendit.storage.archive import Archive, Entry, plan_archives
+from sendit.storage.archive import Archive, Entry, plan_archives, plan_documents
 from sendit.storage.base import (
     IdentifiedPackage,
     LocalPath,
     Package,
     Progress,
     Receipt,
+    Removal,
+    Stored,
     no_progress,
 )
 from sendit.storage.durable import (
@@ -30,8 +33,10 @@ from sendit.storage.durable import (
     target_errors,
     write_part,
 )
-from sendit.storage.folder_archive import store_archives, verify_archives
-from sendit.storage.folder_tree import store_files, verify_files
+from sendit.storage.folder_archive import remove_archives, store_archives, verify_archives
+from sendit.storage.folder_tree import remove_stored, store_files, verify_files
+
+ARCHIVE = ".tar.gz"
 
 
 class FolderOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
@@ -48,24 +53,65 @@ class Folder:
 
     options_model: ClassVar[type[BaseModel]] = FolderOptions
 
+    keeps_generations: ClassVar[bool] = True
+    """As ``storage.base`` says; so is ``location``."""
+
     def __init__(self, options: FolderOptions) -> None:
         self._root = options.path
         self._layout = options.layout
+        self.location = str(options.path)
+        self.packs_archives = options.layout == "archive"
 
     def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
         """Store the package; what is there already with the same content is left alone."""
         if self._layout == "tree":
-            return self._send_files(_files(package), progress)
-        return self._send_archives(plan_archives(package), progress)
+            documents = _documents(package)
+            receipt = self._send_files(_files(package), progress)
+        else:
+            documents = plan_documents(package)
+            receipt = self._send_archives(plan_archives(package), progress)
+        store_files(self._root, documents, progress=progress)
+        return replace(receipt, documents=_digests(documents))
 
     def verify(
         self, package: Package, receipt: Receipt, /, *, progress: Progress = no_progress
     ) -> None:
         """Read every file back and compare its SHA-256 with the package's."""
         if self._layout == "tree":
+            documents = _documents(package)
             self._verify_files(_files(package), receipt, progress)
         else:
+            documents = plan_documents(package)
             self._verify_archives(plan_archives(package), receipt, progress)
+        verify_files(self._root, documents, progress=progress)
+
+    def remove(self, receipt: Receipt, /, *, progress: Progress = no_progress) -> Removal:
+        """Remove what a receipt lists, unless something else stands there now."""
+        places = {uid: receipt.stored.get(uid, Stored()).place for uid in receipt.digests}
+        left = {
+            uid: "The receipt does not say where it is."
+            for uid, place in places.items()
+            if not place
+        }
+        files = {
+            uid: (place, receipt.digests[uid])
+            for uid, place in places.items()
+            if place and not place.endswith(ARCHIVE)
+        }
+        archives: dict[str, dict[str, str]] = {}
+        for uid, place in places.items():
+            if place.endswith(ARCHIVE):
+                archives.setdefault(place, {})[uid] = receipt.digests[uid]
+        removals = (
+            remove_stored(self._root, files, progress=progress),
+            remove_archives(self._root, archives, progress=progress),
+        )
+        for removal in removals:
+            left |= removal.left
+        if not left:
+            documents = {place: (place, sha) for place, sha in receipt.documents.items()}
+            left |= remove_stored(self._root, documents, progress=progress).left
+        return Removal(tuple(uid for removal in removals for uid in removal.removed), left)
 
     def send_identified(
         self, package: IdentifiedPackage, /, *, progress: Progress = no_progress
@@ -120,7 +166,7 @@ class Folder:
 
     def _send_files(self, entries: Sequence[Entry], progress: Progress) -> Receipt:
         store_files(self._root, entries, progress=progress)
-        return self._receipt(entries)
+        return self._receipt(entries, {entry.key: entry.name for entry in entries})
 
     def _verify_files(self, entries: Sequence[Entry], receipt: Receipt, progress: Progress) -> None:
         _require_same_package(entries, receipt)
@@ -128,7 +174,8 @@ class Folder:
 
     def _send_archives(self, archives: Sequence[Archive], progress: Progress) -> Receipt:
         store_archives(self._root, archives, progress=progress)
-        return self._receipt(_entries(archives))
+        places = {entry.key: archive.file_name for archive in archives for entry in archive.entries}
+        return self._receipt(_entries(archives), places)
 
     def _verify_archives(
         self, archives: Sequence[Archive], receipt: Receipt, progress: Progress
@@ -136,9 +183,14 @@ class Folder:
         _require_same_package(_entries(archives), receipt)
         verify_archives(self._root, archives, progress=progress)
 
-    def _receipt(self, entries: Sequence[Entry]) -> Receipt:
-        volume = mount_point(self._root)
-        return Receipt(str(self._root), len(entries), _digests(entries), volume)
+    def _receipt(self, entries: Sequence[Entry], places: Mapping[str, str]) -> Receipt:
+        return Receipt(
+            self.location,
+            len(entries),
+            _digests(entries),
+            mount_point(self._root),
+            {key: Stored(place) for key, place in places.items()},
+        )
 
 
 _PROBE = b"sendit was here\n"
@@ -152,13 +204,36 @@ def _files(package: Package) -> Sequence[Entry]:
     return [
         Entry(
             instance.sop_instance_uid,
-            instance.file,
+            _in_generation(instance.file, study.generation),
             package.root / instance.file,
             instance.sha256,
             instance.size,
         )
-        for instance in package.instances
+        for study in package.studies
+        for instance in study.instances
     ]
+
+
+def _documents(package: Package) -> Sequence[Entry]:
+    """Return the manifests, which lie in the folder of their Study."""
+    entries = []
+    for study in package.studies:
+        for document in study.documents:
+            some = _in_generation(study.instances[0].file, study.generation)
+            place = "/".join((*PurePosixPath(some).parts[:2], document.name))
+            source = package.root / document.file
+            entries.append(
+                Entry(place, place, source, document.sha256, document.size, is_document=True)
+            )
+    return entries
+
+
+def _in_generation(file: str, generation: int) -> str:
+    """Return the path of an instance; a later generation has a study folder of its own."""
+    if generation == 1:
+        return file
+    patient, study, *rest = file.split("/")
+    return "/".join((patient, f"{study}_g{generation}", *rest))
 
 
 def _identified_files(package: IdentifiedPackage) -> Sequence[Entry]:

@@ -1,18 +1,20 @@
 """Keep the Studies of a package in a folder, each as one archive; see ``archive``."""
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sendit.errors import TargetConflict, VerificationFailed
 from sendit.storage.archive import Archive, read_archive, write_archive
-from sendit.storage.base import Progress
+from sendit.storage.base import Progress, Removal
 from sendit.storage.durable import (
     changing,
+    inside,
     is_file,
     is_taken,
     publish,
+    remove_files,
     remove_stale_parts,
     require_folder,
     sync_file,
@@ -56,13 +58,63 @@ def verify_archives(root: Path, archives: Sequence[Archive], *, progress: Progre
         if not there:
             raise VerificationFailed(
                 f"{archive.file_name} is not in the target folder {root}. "
-                "Retry the batch to send it again."
+                "Retry the batch to send it again.",
+                failures=_all_of(archive, "Its archive is missing."),
             )
         if not same:
             raise VerificationFailed(
                 f"{archive.file_name} in the target folder {root} does not hold what was sent. "
-                "Move it away if it does not belong there, then retry the batch."
+                "Move it away if it does not belong there, then retry the batch.",
+                failures=_all_of(archive, "Its archive does not hold what was sent."),
             )
+
+
+def _all_of(archive: Archive, reason: str) -> dict[str, str]:
+    return {entry.key: reason for entry in archive.entries}
+
+
+def remove_archives(
+    root: Path, archives: Mapping[str, Mapping[str, str]], *, progress: Progress
+) -> Removal:
+    """Remove archives that hold what a receipt lists, and nothing else.
+
+    Parameters
+    ----------
+    root
+        The target's folder.
+    archives
+        By file name: the SHA-256 of what was packed, by SOP Instance UID.
+    progress
+        Called after each block.
+    """
+    require_folder(root)
+    left: dict[str, str] = {}
+    for name, digests in archives.items():
+        final = inside(root, name)
+        with target_errors(root, doing="Removing"):
+            if not is_taken(final):
+                continue
+            reason = _why_not(final, name, digests, progress)
+            if not reason:
+                remove_files(root, [final])
+                reason = f"{name} is there again." if is_taken(final) else ""
+        if reason:
+            left |= dict.fromkeys(digests, reason)
+    gone = (key for digests in archives.values() for key in digests if key not in left)
+    return Removal(tuple(gone), left)
+
+
+def _why_not(final: Path, name: str, digests: Mapping[str, str], progress: Progress) -> str:
+    """Return why an archive may not be removed; empty when it may."""
+    found = _content(final, progress) if is_file(final) else None
+    if found is None:
+        return f"{name} is no archive, or damaged; it was not touched."
+    there = {PurePosixPath(path).stem: digest for path, digest in found.items()}
+    if there.keys() - digests.keys():
+        return f"{name} also holds other instances; it was not touched."
+    if any(digests[uid] != digest for uid, digest in there.items()):
+        return f"{name} has other content than was sent; it was not touched."
+    return ""
 
 
 def _store(archive: Archive, final: Path, progress: Progress) -> None:
@@ -91,9 +143,12 @@ def _is_there(archive: Archive, final: Path, progress: Progress) -> bool:
 
 def _holds(final: Path, archive: Archive, progress: Progress) -> bool:
     """Say whether an archive has exactly these files in it."""
+    return _content(final, progress) == {entry.name: entry.sha256 for entry in archive.entries}
+
+
+def _content(final: Path, progress: Progress) -> Mapping[str, str] | None:
     try:
         with final.open("rb") as stream:
-            found = read_archive(stream, progress=progress)
+            return read_archive(stream, progress=progress)
     except tarfile.TarError:
-        return False
-    return found == {entry.name: entry.sha256 for entry in archive.entries}
+        return None

@@ -3,14 +3,14 @@
 A few at a time: written, synced together, then given their names; see ``durable``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from sendit.errors import TargetConflict, VerificationFailed
 from sendit.storage.archive import Entry
-from sendit.storage.base import Progress
+from sendit.storage.base import Progress, Removal
 from sendit.storage.durable import (
     changing,
     copy_into,
@@ -19,6 +19,7 @@ from sendit.storage.durable import (
     is_taken,
     make_folders,
     publish,
+    remove_files,
     remove_stale_parts,
     require_folder,
     sha256_of,
@@ -56,24 +57,55 @@ def verify_files(root: Path, entries: Sequence[Entry], *, progress: Progress) ->
     Raises
     ------
     sendit.errors.VerificationFailed
-        When one is missing or has other content.
+        When one is missing or has other content; ``failures`` names them all.
     """
     require_folder(root)
+    failures: dict[str, str] = {}
     for entry in entries:
         final = inside(root, entry.name)
         with target_errors(root, doing="Reading back"):
             found = sha256_of(final, progress=progress) if is_file(final) else None
         progress()
         if found is None:
-            raise VerificationFailed(
-                f"Instance {entry.key} is not in the target folder {root}. "
+            failures[entry.key] = (
+                f"{entry.title} is not in the target folder {root}. "
                 "Retry the batch to send it again."
             )
-        if found != entry.sha256:
-            raise VerificationFailed(
-                f"Instance {entry.key} has other content in the target folder {root} than was "
+        elif found != entry.sha256:
+            failures[entry.key] = (
+                f"{entry.title} has other content in the target folder {root} than was "
                 "sent. Move it away if it does not belong there, then retry the batch."
             )
+    if failures:
+        more = f" So with {len(failures) - 1} more." if len(failures) > 1 else ""
+        raise VerificationFailed(next(iter(failures.values())) + more, failures=failures)
+
+
+def remove_stored(
+    root: Path, files: Mapping[str, tuple[str, str]], *, progress: Progress
+) -> Removal:
+    """Remove files by key, each with its path and SHA-256; look afterwards whether they are gone.
+
+    What has other content is somebody else's and stays.
+    """
+    require_folder(root)
+    left: dict[str, str] = {}
+    with target_errors(root, doing="Removing"):
+        mine: dict[str, Path] = {}
+        for key, (place, sha256) in files.items():
+            final = inside(root, place)
+            if not is_taken(final):
+                continue
+            if is_file(final) and sha256_of(final, progress=progress) == sha256:
+                mine[key] = final
+            else:
+                left[key] = f"{place} has other content than was sent; it was not touched."
+            progress()
+        remove_files(root, mine.values())
+        for key, final in mine.items():
+            if is_taken(final):
+                left[key] = f"{files[key][0]} is there again."
+    return Removal(tuple(key for key in files if key not in left), left)
 
 
 def _store(
@@ -113,6 +145,6 @@ def _is_there(final: Path, entry: Entry, progress: Progress) -> bool:
     if same_size and sha256_of(final, progress=progress) == entry.sha256:
         return True
     raise TargetConflict(
-        f"Instance {entry.key} stands in the target folder already, with other content; "
+        f"{entry.title} stands in the target folder already, with other content; "
         f"nothing was overwritten. Move it away if it does not belong there, then retry the batch."
     )

@@ -18,6 +18,9 @@ from sendit.storage.base import Target
 GROUP = "sendit.storage"
 BUILT_IN: Mapping[str, str] = {
     "folder": "sendit.storage.folder:Folder",
+    "dicom": "sendit.storage.dicom:Dicom",
+    "dicomweb": "sendit.storage.dicomweb:DicomWeb",
+    "orthanc": "sendit.storage.orthanc:Orthanc",
 }
 
 

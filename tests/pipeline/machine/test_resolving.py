@@ -6,7 +6,7 @@ from sendit.errors import BatchStopped, LeaseLost, UsageError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_RETURN
-from sendit.records.models import Batch, Image
+from sendit.records.models import Batch, Finding, Image
 from sendit.terms import Reason, Stage, Status, Verdict
 from tests.pipeline.machine.rows import (
     LAPSED,
@@ -71,7 +71,8 @@ def test_accepted_batch_is_done_and_goes_on_to_clean_up() -> None:
 
     assert state(batch) == (Stage.CLEAN_UP, Status.DONE, "")
     assert (batch.has_error, batch.finished) == (False, LAPSED)
-    assert batch.errors[0]["resolved"] == "accepted: known scanner fault"
+    assert batch.errors[0]["resolved"] == "accepted"
+    assert Finding.objects.get(batch=batch).decision == "known scanner fault"
     assert batch.images.get().status == Status.DONE
     assert try_to_take(batch, Stage.CLEAN_UP) is not None
 
@@ -140,7 +141,8 @@ def test_batch_is_turned_down_at_any_stage(stage: Stage) -> None:
 
     assert state(batch) == (Stage.CLEAN_UP, Status.ERROR, "")
     assert (batch.has_error, batch.finished) == (False, LAPSED)
-    assert batch.errors[0]["resolved"] == "rejected: wrong patient"
+    assert batch.errors[0]["resolved"] == "rejected"
+    assert Finding.objects.get(batch=batch).decision == "wrong patient"
     machine.move(take(batch, Stage.CLEAN_UP), Event.CLEANED, now=LAPSED)
     assert state(batch) == ("", Status.ERROR, "")
 

@@ -147,7 +147,7 @@ def test_empty_folder_is_empty_and_says_so(line: Line) -> None:
 
 
 def test_file_in_an_unknown_transfer_syntax_is_rejected_and_the_rest_goes_on(line: Line) -> None:
-    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    folder = line.installation.add_study("ACC1", n_series=2, n_images=1)
     file = folder / "series1" / "image001.dcm"
     content = file.read_bytes()
     file.write_bytes(content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.2.1\0"))

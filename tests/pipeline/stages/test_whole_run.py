@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from sendit.errors import UsageError
 from sendit.pipeline import machine
@@ -68,7 +69,8 @@ def test_every_stage_leaves_its_line_in_the_audit_trail(line: Line) -> None:
     line.run("ACC1")
 
     assert list(StageRun.objects.order_by("pk").values_list("stage", "outcome", "attempt")) == [
-        (str(stage), "done", 1) for stage in Stage
+        (str(stage), "done", 1)
+        for stage in [*Stage, Stage.CLEAN_UP]  # decided, then removed
     ]
 
 
@@ -218,6 +220,7 @@ def test_missing_patient_is_never_guessed(line: Line) -> None:
 
 
 def test_image_that_the_engine_refuses_is_left_out_and_its_original_kept(line: Line) -> None:
+    line.set_project(PROJECT + '[delivery]\nincomplete_series = "send-marked"\n')
     files = sorted(line.installation.add_study("ACC1", n_series=1).rglob("*.dcm"))
     kept = out_of_order(files[1]).read_bytes()
 
@@ -279,7 +282,7 @@ def test_released_images_go_on_and_are_delivered_beside_the_others(line: Line) -
 
     batch = line.batch(batch.pk)
     assert (count, batch.status, batch.has_error) == (1, Status.DONE, False)
-    assert [alert["resolved"] for alert in batch.alerts] == ["released: looked at"]
+    assert [alert["resolved"] for alert in batch.alerts] == ["released"]
     assert len(line.installation.delivered()) == 3
     assert not Image.objects.exclude(status=Status.DONE).exists()
 
@@ -308,6 +311,44 @@ def test_nothing_held_is_nothing_to_release(line: Line) -> None:
 def test_person_named_in_one_instance_is_taken_out_of_another(line: Line, first: str) -> None:
     line.set_project(PROJECT.replace("[deid]", '[deid]\npreset = "research"'))
     instance(line, "ACC1", first, number=1, OperatorsName="Quillfeather^Ann")
+    instance(line, "ACC1", "m.dcm", number=2, ImageComments="seen by Quillfeather, liver normal")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.has_error) == (Status.DONE, False)
+    contents = b"".join(path.read_bytes() for path in line.installation.delivered())
+    assert b"Quillfeather" not in contents
+    assert b"liver normal" in contents
+
+
+def private_person() -> Dataset:
+    ds = Dataset()
+    block = ds.private_block(0x0029, "ACME 1.1", create=True)
+    block.add_new(0x01, "PN", "Quillfeather^Ann")
+    return ds
+
+
+def request_of_a_person() -> Dataset:
+    request = Dataset()
+    request.RequestingPhysician = "Quillfeather^Ann"
+    request.RequestedProcedureID = "RP1"
+    ds = Dataset()
+    ds.RequestAttributesSequence = [request]
+    return ds
+
+
+@pytest.mark.parametrize(
+    "told", [private_person(), request_of_a_person()], ids=["private", "nested"]
+)
+@pytest.mark.parametrize("first", ["a.dcm", "z.dcm"])
+def test_person_named_deep_in_one_instance_is_taken_out_of_another(
+    line: Line, first: str, told: Dataset
+) -> None:
+    line.set_project(PROJECT.replace("[deid]", '[deid]\npreset = "research"'))
+    path = instance(line, "ACC1", first, number=1)
+    ds = dcmread(path)
+    ds.update(told)
+    ds.save_as(path)
     instance(line, "ACC1", "m.dcm", number=2, ImageComments="seen by Quillfeather, liver normal")
 
     batch = line.run("ACC1")

@@ -1,7 +1,7 @@
 """From the pixels of an original to those of its result, without decoding them.
 
 Says which stretches of the source the result is made of, and what is done to them on the
-way; the bytes are moved by ``files.write_pieces``.
+way; the bytes are moved by ``files.ResultWriter``.
 """
 
 from collections.abc import Sequence

@@ -26,9 +26,15 @@ from sendit.pipeline.machine.decisions import (
     wait,
     wait_no_longer,
 )
-from sendit.pipeline.machine.deliveries import delivery_moved, mark_sent
+from sendit.pipeline.machine.deliveries import (
+    delivery_failed,
+    delivery_moved,
+    delivery_put_off,
+    mark_sent,
+)
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.resolving import accept, release, turn_down
+from sendit.pipeline.machine.removals import decide_removals, removal_done
+from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
 from sendit.pipeline.machine.steps import Claim
 from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
@@ -46,7 +52,10 @@ __all__ = [
     "admit",
     "claim",
     "claim_images",
+    "decide_removals",
+    "delivery_failed",
     "delivery_moved",
+    "delivery_put_off",
     "fail",
     "finish_images",
     "forgive_clock",
@@ -57,9 +66,11 @@ __all__ = [
     "register",
     "release",
     "release_claims",
+    "removal_done",
     "renew",
     "rerun",
     "retry",
+    "set_aside",
     "settle",
     "turn_down",
     "upload_finished",

@@ -31,8 +31,6 @@ FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
 LONGEST_LEASE = timedelta(hours=1)
 """No claim reaches further, however large its images are."""
-LONGEST_WINDOW = timedelta(hours=25)
-"""No time window opens later."""
 
 
 def claim(
@@ -111,12 +109,13 @@ def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFin
 
 
 def put_off(claim: Claim, until: datetime | None, *, now: datetime) -> None:
-    """End a run of ``clean_up`` that has more to remove later; None: nothing more, ever."""
+    """End a run that has more to do later: to remove, to send, to prove.  None: nothing, ever."""
     if until is None:
         move(claim, Event.CLEANED, now=now)
         return
+    when = "due_at" if claim.stage == Stage.CLEAN_UP else "retry_at"
     with transaction.atomic():
-        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, due_at=until)
+        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, **{when: until})
         end_run(claim, "done", now=now)
 
 
@@ -142,6 +141,12 @@ def fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None
         raise
 
 
+def delay_after(attempts: int) -> timedelta:
+    """Return how long to wait after so many tries that failed."""
+    factor: int = 4 ** min(max(attempts - 1, 0), 10)
+    return min(FIRST_DELAY * factor, LONGEST_DELAY)
+
+
 def _fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> None:
     batch = locked(claim.batch_id)
     _let_go_of_images(claim)
@@ -151,7 +156,7 @@ def _fail(claim: Claim, error: SenditError, *, tries: int, now: datetime) -> Non
         give_up(claim, error.code, str(error), now=now, target=getattr(error, "target", ""))
         return
     spent = max(attempts - 1, 0) if blameless else attempts
-    again_at = None if isinstance(error, Interrupted) else now + _delay(attempts)
+    again_at = None if isinstance(error, Interrupted) else now + delay_after(attempts)
     changes = {"attempts": spent, "retry_at": again_at}
     token = "" if claim.image_ids else claim.token
     write(claim.batch_id, claim.stage, token, now=now, **changes)
@@ -191,9 +196,7 @@ def forgive_clock(*, now: datetime, lease: timedelta) -> int:
         lease_until=until
     )
     late = Batch.objects.filter(retry_at__gt=now + 2 * LONGEST_DELAY)
-    mended += late.update(retry_at=now, modified=now)
-    outward = Batch.objects.filter(stage__in=(Stage.SEND, Stage.VERIFY))
-    return mended + outward.filter(due_at__gt=now + LONGEST_WINDOW).update(due_at=now)
+    return mended + late.update(retry_at=now, modified=now)
 
 
 def _let_go_of_images(claim: Claim) -> None:
@@ -204,11 +207,6 @@ def _let_go_of_images(claim: Claim) -> None:
     )
     if held != len(claim.image_ids):
         raise LeaseLost(lost(claim))
-
-
-def _delay(attempts: int) -> timedelta:
-    factor: int = 4 ** min(max(attempts - 1, 0), 10)
-    return min(FIRST_DELAY * factor, LONGEST_DELAY)
 
 
 def _crashed(stage: Stage, tries: int) -> str:

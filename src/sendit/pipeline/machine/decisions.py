@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from sendit.errors import UsageError
+from sendit.pipeline import breaker
 from sendit.pipeline.machine.findings import write_errors
 from sendit.pipeline.machine.steps import locked, refuse_if_busy, restart
 from sendit.pipeline.machine.table import BY_EVENT, HELD_MANUAL, HELD_RETURN, SHARED, Event
@@ -89,16 +90,26 @@ def retry(batch_id: int, *, target: str | None, now: datetime) -> None:
     """
     with transaction.atomic():
         batch = locked(batch_id)
-        failed = Delivery.objects.filter(batch=batch_id, state=DeliveryState.FAILED)
+        waiting = Delivery.objects.filter(batch=batch_id).exclude(state=DeliveryState.VERIFIED)
+        waiting = waiting.exclude(state=DeliveryState.PENDING, retry_at=None)
         if target is not None:
-            failed = failed.filter(target=target)
-            if not failed.exists():
-                raise UsageError(f"Batch {batch_id} has no failed delivery to that target.")
+            waiting = waiting.filter(target=target)
+            if not waiting.exists():
+                raise UsageError(
+                    f"Batch {batch_id} has no failed delivery to that target, and none that waits."
+                )
         stopped = batch.status == Status.ERROR and batch.held in ("", HELD_RETURN)
-        if not batch.stage or not (stopped or batch.retry_at or failed.exists()):
+        failed = waiting.filter(state=DeliveryState.FAILED)
+        put_off = waiting.exclude(retry_at=None)
+        if not batch.stage or not (
+            stopped or batch.retry_at or failed.exists() or put_off.exists()
+        ):
             raise UsageError(f"Batch {batch_id} has nothing to retry.")
         refuse_if_busy(batch, now=now)
-        if failed.update(state=DeliveryState.PENDING, attempts=0, modified=now):
+        targets = list(waiting.values_list("target", flat=True))
+        breaker.let_try(batch.project, targets, now=now)
+        put_off.update(retry_at=None, attempts=0, asked=0, modified=now)
+        if failed.update(state=DeliveryState.PENDING, attempts=0, asked=0, modified=now):
             _back_to_send(batch)
         Finding.objects.filter(
             batch=batch_id, severity=Finding.ERROR, resolved="", image=None, nr=None

@@ -1,15 +1,20 @@
-"""How far each delivery has come, and the images that a receipt proves."""
+"""How far each delivery has come, when it is tried again, and the images that a receipt proves."""
 
-from datetime import datetime
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
 
-from sendit.errors import SenditError
-from sendit.pipeline.machine.claims import renew
+from sendit.errors import NotYetProven, TargetError
+from sendit.pipeline.machine.claims import delay_after, renew
 from sendit.pipeline.machine.steps import Claim
 from sendit.records.models import Delivery, Image
 from sendit.terms import DeliveryState, Status
+
+MOST_QUESTIONS = 60
+"""So often a target is asked for a proof that it cannot give yet; the last ones an hour apart."""
 
 
 def delivery_moved(
@@ -18,20 +23,71 @@ def delivery_moved(
     state: DeliveryState,
     *,
     now: datetime,
-    receipt: dict[str, object] | None = None,
-    error: SenditError | None = None,
+    receipt: Mapping[str, object] | None = None,
 ) -> None:
     """Write down how far one delivery has come; ``SENDING`` counts a try."""
-    changes: dict[str, object] = {"state": state, "modified": now}
+    changes: dict[str, object] = {"state": state, "modified": now, "retry_at": None, "error": None}
     if state == DeliveryState.SENDING:
-        changes |= {"attempts": F("attempts") + 1, "error": None}
+        changes["attempts"] = F("attempts") + 1
+    else:
+        changes |= {"asked": 0, "failures": None}
     if receipt is not None:
         changes["receipt"] = receipt
-    if error is not None:
-        changes["error"] = {"code": error.code, "message": str(error)}
     with transaction.atomic():
         renew(claim, now=now)
         Delivery.objects.filter(batch=claim.batch_id, target=target).update(**changes)
+
+
+def delivery_failed(
+    claim: Claim,
+    target: str,
+    error: TargetError,
+    *,
+    state: DeliveryState,
+    tries: int,
+    now: datetime,
+) -> None:
+    """Put one delivery off, or give it up; the others of the batch go their own way.
+
+    An optional one is never given up because its target is away.
+
+    Parameters
+    ----------
+    claim, target
+        Whose.
+    error
+        What went wrong.
+    state
+        Where it stays when it is tried again.
+    tries
+        So many a required delivery has.
+    now
+        The time.
+    """
+    with transaction.atomic():
+        renew(claim, now=now)
+        row = Delivery.objects.select_for_update().get(batch=claim.batch_id, target=target)
+        asked = row.asked + (state == DeliveryState.SENT)
+        done = row.attempts if state == DeliveryState.PENDING else asked
+        most = MOST_QUESTIONS if isinstance(error, NotYetProven) else tries
+        again = error.retryable and (not row.required or done < most)
+        Delivery.objects.filter(pk=row.pk).update(
+            state=state if again else DeliveryState.FAILED,
+            asked=asked,
+            retry_at=now + _delay(row, done) if again else None,
+            error={"code": error.code, "message": str(error)},
+            failures=dict(error.failures) or None,
+            modified=now,
+        )
+
+
+def delivery_put_off(claim: Claim, target: str, until: datetime, *, now: datetime) -> None:
+    """Let one delivery wait without having tried it: its target is left alone for a while."""
+    with transaction.atomic():
+        renew(claim, now=now)
+        Delivery.objects.filter(batch=claim.batch_id, target=target).update(
+            retry_at=until, modified=now
+        )
 
 
 def mark_sent(claim: Claim, *, now: datetime) -> None:
@@ -41,3 +97,12 @@ def mark_sent(claim: Claim, *, now: datetime) -> None:
         Image.objects.accepted().filter(batch=claim.batch_id).update(
             status=Status.SENT, modified=now
         )
+
+
+def _delay(row: Delivery, done: int) -> timedelta:
+    """Return how long to wait: longer each time, and not for all batches the same.
+
+    The spread follows from the row, so that nothing is drawn here.
+    """
+    seed = hashlib.sha256(f"{row.batch_id} {row.target} {done}".encode()).digest()
+    return delay_after(done) * (0.75 + seed[0] / 512)

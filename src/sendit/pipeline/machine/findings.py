@@ -44,9 +44,9 @@ def note(batch_id: int, findings: Iterable[NewFinding], *, now: datetime) -> Non
     ]
     if rows:
         with transaction.atomic():
-            Batch.objects.only("pk").select_for_update().get(pk=batch_id)
-            Finding.objects.bulk_create(rows)
-            write_errors(batch_id)
+            batch = Batch.objects.defer("uid", "folder").select_for_update().get(pk=batch_id)
+            # What is written already stays as it is: a batch may have thousands of findings.
+            _write(batch, Finding.objects.bulk_create(rows))
 
 
 def open_errors(batch_id: int) -> QuerySet[Finding]:
@@ -56,32 +56,36 @@ def open_errors(batch_id: int) -> QuerySet[Finding]:
 
 def write_errors(batch_id: int) -> None:
     """Write the batch's own list, counts and flag anew from its findings."""
-    listed: dict[str, list[dict[str, object]]] = {Finding.ERROR: [], Finding.ALERT: []}
-    unreadable = 0
-    open_error = False
-    for row in Finding.objects.filter(batch=batch_id).defer("file").order_by("pk"):
-        listed[row.severity].append(
-            {
-                "time": row.time.isoformat().replace("+00:00", "Z"),
-                "stage": row.stage,
-                "code": row.code,
-                "message": row.message,
-                "file": None,
-                "image": row.image_id,
-                "target": row.target or None,
-                "resolved": row.resolved or None,
-                "finding": row.pk,
-            }
-        )
+    batch = Batch(pk=batch_id, errors=[], alerts=[], unreadable=0, has_error=False)
+    _write(batch, Finding.objects.filter(batch=batch_id).defer("file").order_by("pk"))
+
+
+def _write(batch: Batch, rows: Iterable[Finding]) -> None:
+    """Add findings to what the batch says of itself, and write that down."""
+    listed = {Finding.ERROR: batch.errors, Finding.ALERT: batch.alerts}
+    unreadable, open_error = batch.unreadable, batch.has_error
+    for row in rows:
+        listed[row.severity].append(_entry(row))
         open_error |= row.severity == Finding.ERROR and not row.resolved
         known = Reason.__members__.get(row.code)
         # An image that turned out unreadable later is counted among the rejected.
         unreadable += (
             row.nr is not None and known is not None and OUTCOME_OF[known] == Outcome.UNREADABLE
         )
-    Batch.objects.filter(pk=batch_id).update(
-        errors=listed[Finding.ERROR],
-        alerts=listed[Finding.ALERT],
-        unreadable=unreadable,
-        has_error=open_error,
+    Batch.objects.filter(pk=batch.pk).update(
+        errors=batch.errors, alerts=batch.alerts, unreadable=unreadable, has_error=open_error
     )
+
+
+def _entry(row: Finding) -> dict[str, object]:
+    return {
+        "time": row.time.isoformat().replace("+00:00", "Z"),
+        "stage": row.stage,
+        "code": row.code,
+        "message": row.message,
+        "file": None,
+        "image": row.image_id,
+        "target": row.target or None,
+        "resolved": row.resolved or None,
+        "finding": row.pk,
+    }

@@ -1,12 +1,14 @@
 """How a person settles what is open: held images on, on without them, or all of it back."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 
 from sendit.errors import UsageError
-from sendit.pipeline.machine.findings import open_errors, write_errors
-from sendit.pipeline.machine.steps import is_open, locked, make_move, refuse_if_busy, restart
+from sendit.pipeline.machine.claims import renew
+from sendit.pipeline.machine.findings import NewFinding, note, open_errors, write_errors
+from sendit.pipeline.machine.steps import Claim, is_open, locked, make_move, refuse_if_busy, restart
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, Event
 from sendit.records.models import Batch, Delivery, Finding, Image
 from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
@@ -24,7 +26,7 @@ def accept(batch_id: int, *, reason: str, now: datetime) -> None:
         batch = locked(batch_id)
         if batch.turned_down or not is_open(batch_id):
             raise UsageError(f"Batch {batch_id} has nothing open to accept.")
-        open_errors(batch_id).update(resolved=_decision("accepted", reason))
+        open_errors(batch_id).update(resolved="accepted", decision=reason or None)
         Image.objects.filter(batch=batch_id, verdict=Verdict.HELD).update(
             verdict=Verdict.EXCLUDED, reason=Reason.REVIEW, modified=now
         )
@@ -40,8 +42,8 @@ def accept(batch_id: int, *, reason: str, now: datetime) -> None:
 def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int:
     """Let held images go on, as a line of the recipe that releases their reason would.
 
-    They are de-identified and checked like any other, and what was delivered of the batch
-    already is delivered again together with them.
+    They are de-identified and checked like any other; where the rest of the batch was
+    delivered already, they follow as a supplement.
 
     Parameters
     ----------
@@ -91,10 +93,10 @@ def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int
                 modified=now,
             )
         Finding.objects.filter(batch=batch_id, image__in=images, resolved="").update(
-            resolved=_decision("released", reason)
+            resolved="released", decision=reason or None
         )
         Delivery.objects.filter(batch=batch_id).update(
-            state=DeliveryState.PENDING, attempts=0, modified=now
+            state=DeliveryState.PENDING, attempts=0, asked=0, retry_at=None, modified=now
         )
         Batch.objects.filter(pk=batch_id).update(
             stage=move.to_stage,
@@ -107,6 +109,29 @@ def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int
         )
         write_errors(batch_id)
     return len(images)
+
+
+def set_aside(
+    claim: Claim,
+    image_ids: Collection[int],
+    reason: Reason,
+    *,
+    verdict: Verdict,
+    finding: NewFinding,
+    now: datetime,
+) -> None:
+    """Take images that are ready out of what is sent: held for a person, or left out.
+
+    Raises
+    ------
+    LeaseLost
+        When the claim is no longer held; nothing is written then.
+    """
+    with transaction.atomic():
+        renew(claim, now=now)
+        images = Image.objects.accepted().filter(batch=claim.batch_id, pk__in=image_ids)
+        images.update(verdict=verdict, reason=reason, modified=now)
+        note(claim.batch_id, [finding], now=now)
 
 
 def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:
@@ -128,7 +153,7 @@ def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:
                 f'run "sendit retry {batch_id}" instead.'
             )
         refuse_if_busy(batch, now=now)
-        open_errors(batch_id).update(resolved=_decision("rejected", reason))
+        open_errors(batch_id).update(resolved="rejected", decision=reason or None)
         # Whoever was paused with a lapsed claim on some of its images writes nothing any more.
         Image.objects.filter(batch=batch_id).update(lease_token="", lease_until=None)
         move = BY_EVENT[Stage(batch.stage), Event.TURNED_DOWN]
@@ -151,7 +176,3 @@ def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:
 def _is_done(batch: Batch) -> bool:
     images = Image.objects.accepted().filter(batch=batch)
     return batch.stage in ("", Stage.CLEAN_UP) and images.filter(status=Status.DONE).exists()
-
-
-def _decision(word: str, reason: str) -> str:
-    return f"{word}: {reason}" if reason else word

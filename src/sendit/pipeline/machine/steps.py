@@ -46,7 +46,7 @@ def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token
     }
     if step.status is not None:
         changes["status"] = step.status
-    if step.status in (Status.DONE, Status.EMPTY):
+    if step.status in (Status.DONE, Status.EMPTY, Status.ERROR):
         changes["finished"] = now
     if step.to_stage is None:
         changes["cleaned_at"] = now
@@ -157,7 +157,9 @@ def is_open(batch_id: int) -> bool:
 
 
 def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:
-    if stage == Stage.SEND:
+    if event == Event.WITHHELD:
+        return HELD_PERSON
+    if stage == Stage.SEND and event != Event.GIVEN_UP:
         batch = Batch.objects.select_related("profile").get(pk=batch_id)
         if not batch.profile.content["targets"]:
             return HELD_STATIC

@@ -20,6 +20,7 @@ class Event(StrEnum):
     EMPTIED = "no image is left"
     IDENTIFIED = "identified"
     DEIDENTIFIED = "the last image is de-identified"
+    WITHHELD = "every image that is left is held for a person"
     DELIVERED = "every required target has taken it"
     PROVEN = "proven, no open error and nothing held"
     PROVEN_IN_PART = "proven, with an open error or a held image"
@@ -64,6 +65,8 @@ MOVES: tuple[Move, ...] = (
     Move(Stage.IDENTIFY, Event.IDENTIFIED, Stage.DEIDENTIFY, Status.PROCESSING),
     Move(Stage.DEIDENTIFY, Event.DEIDENTIFIED, Stage.SEND, Status.DONEPROCESSING),
     Move(Stage.DEIDENTIFY, Event.EMPTIED, Stage.CLEAN_UP, Status.EMPTY),
+    Move(Stage.SEND, Event.EMPTIED, Stage.CLEAN_UP, Status.EMPTY),
+    Move(Stage.SEND, Event.WITHHELD, Stage.SEND, Status.DONEPROCESSING),
     Move(Stage.SEND, Event.DELIVERED, Stage.VERIFY, Status.DONEPROCESSING),
     Move(Stage.VERIFY, Event.PROVEN, Stage.CLEAN_UP, Status.DONE, Status.DONE),
     Move(Stage.VERIFY, Event.PROVEN_IN_PART, Stage.CLEAN_UP, Status.DONEPROCESSING, Status.SENT),

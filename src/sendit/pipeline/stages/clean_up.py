@@ -1,29 +1,33 @@
 """Clean up: what retention allows goes, at its time.
 
-Removing what is gone is fine, so a killed run is repeated.  Nothing goes before every
-required target has proven the batch, and what an optional one still needs stays until it has.
-A batch that was turned down is given back instead (``giving_back.py``).
+Deciding and removing are two steps, each with a claim of its own: first it is written down
+what goes, then it goes.  Removing what is gone is fine, so a killed run is repeated.  Nothing
+goes before every required target has proven the batch, and what an optional one still needs
+stays until it has.  A batch that was turned down is given back instead (``giving_back.py``).
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from sendit.deid.pixels.preview import write_previews
 from sendit.errors import BatchStopped
+from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
+from sendit.pipeline.retention import due, excluded_numbers, held_back
 from sendit.pipeline.stages import giving_back, send, verify
 from sendit.pipeline.work import Outcome, Work
 from sendit.pipeline.zones import LAGGING, lags, zone_of
-from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image
-from sendit.terms import DeliveryState, Status, Verdict, Zone
+from sendit.records.models import Batch, BatchIdentifiers, Delivery, Finding, Image
+from sendit.terms import DeliveryState, Status, Zone
 
 
 def run(work: Work) -> Outcome:
-    """Remove what may go now; say when the next thing may."""
+    """Remove what was decided to go, or decide what may go now; say when the next thing may."""
     if work.zone is Zone.OUT:
         _catch_up(work)
-        return Outcome(None, again_at=work.now())  # the other zone looks what may go now
+        now = work.now()
+        still_here = zone_of(work.batch, now=now) is Zone.OUT
+        return Outcome(None, again_at=now + LAGGING if still_here else now)  # then the other zone
     work.workspace.check()
     work.workspace.remove(work.workspace.new(work.batch_id))  # of workers that were killed
     if work.batch.turned_down:
@@ -32,66 +36,40 @@ def run(work: Work) -> Outcome:
         return Outcome(Event.CLEANED)
     if work.batch.status not in (Status.DONE, Status.EMPTY):
         raise BatchStopped("Nothing is removed before every required target has proven the batch.")
+    _remove_decided(work)
     lagging = _catch_up(work)
     if lagging and work.zone and zone_of(work.batch, now=work.now()) is Zone.OUT:
         return Outcome(None, again_at=work.now())
     now = work.now()
-    due = _due(work)
+    times = due(work.batch, work.project, work.workspace, now=now)
     if lagging:
-        due = _held_back(work, due, until=now + LAGGING)
-    for what, moment in due.items():
-        if moment <= now and what in REMOVERS:
-            REMOVERS[what](work)
-            work.progress()
-    later = [moment for moment in due.values() if moment > now]
+        times = held_back(times, work.project, until=now + LAGGING)
+    decided = Batch.objects.values_list("removals", flat=True).get(pk=work.batch_id)
+    ready = [
+        what
+        for what, moment in times.items()
+        if moment <= now and what in REMOVERS and what not in decided
+    ]
+    if ready:
+        machine.decide_removals(work.claim, ready, now=now)
+        return Outcome(None, again_at=now)
+    later = [moment for what, moment in times.items() if moment > now]
     if later:
         return Outcome(None, again_at=min(later))
-    return Outcome(Event.FORGOTTEN if "rows" in due else Event.CLEANED)
+    return Outcome(Event.FORGOTTEN if "rows" in times else Event.CLEANED)
 
 
-def _due(work: Work) -> dict[str, datetime]:
-    """Return when each thing may go; what is kept for ever, or was never there, is not in it."""
-    retention = work.project.retention
-    empty = work.batch.status == Status.EMPTY
-    rules: dict[str, str | timedelta] = {
-        "results": retention.results,
-        "identifiers": retention.identifiers,
-        "previews": retention.previews,
-    }
-    if work.workspace.phi(work.batch_id).is_dir():
-        rules["originals"] = retention.excluded if empty else retention.originals
-        if _excluded(work):
-            rules["excluded"] = retention.excluded
-    files_stay = "keep" in (rules.get("originals"), rules["results"], rules.get("excluded"))
-    if not files_stay:  # files whose rows are forgotten would be orphans
-        rules["rows"] = retention.rows
-    since = work.batch.finished or work.now()
-    due = {}
-    for what, rule in rules.items():
-        if rule == "remove":
-            due[what] = since
-        elif isinstance(rule, timedelta):
-            due[what] = since + rule
-    return due
-
-
-def _held_back(work: Work, due: dict[str, datetime], *, until: datetime) -> dict[str, datetime]:
-    """Return the same, but what an optional target still needs stays for now."""
-    needed = "results" if work.project.anonymize else "originals"
-    return {
-        what: max(moment, until) if what in (needed, "rows") else moment
-        for what, moment in {needed: until, **due}.items()
-    }
-
-
-def _excluded(work: Work) -> set[str]:
-    """Return the numbers of the excluded images, as their originals are named."""
-    excluded = Image.objects.filter(batch=work.batch_id, verdict=Verdict.EXCLUDED)
-    return {str(nr) for nr in excluded.values_list("nr", flat=True)}
+def _remove_decided(work: Work) -> None:
+    """Remove what an earlier step has decided to remove."""
+    for what, when in work.batch.removals.items():
+        if when["gone"] is None:
+            REMOVERS[what](work)
+            machine.removal_done(work.claim, what, now=work.now())
+            work.progress()
 
 
 def _catch_up(work: Work) -> bool:
-    """Try the optional deliveries that are open; True while one is still unproven.
+    """Try the optional deliveries that are open and due; True while one is still unproven.
 
     Where the zones are apart only the one with the way out tries.
     """
@@ -112,7 +90,7 @@ def _remove_originals(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
     if folder.is_dir():
         # What was excluded after import, by the engine or by a person, still lies here.
-        stays = _excluded(work) | {"excluded"}
+        stays = excluded_numbers(work.batch_id) | {"excluded"}
         for path in list(folder.iterdir()):
             if path.name.partition(".")[0] not in stays:
                 path.unlink()
@@ -123,7 +101,7 @@ def _remove_originals(work: Work) -> None:
 def _remove_excluded(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
     work.workspace.remove(folder / "excluded")
-    for nr in _excluded(work):
+    for nr in excluded_numbers(work.batch_id):
         (folder / f"{nr}.dcm").unlink(missing_ok=True)
     _remove_if_empty(folder)
 
@@ -140,11 +118,11 @@ def _remove_results(work: Work) -> None:
             work.workspace.previews(work.batch_id),
             progress=work.progress,
         )
-    work.workspace.remove(clean)
+    work.workspace.discard(clean)
 
 
 def _remove_previews(work: Work) -> None:
-    work.workspace.remove(work.workspace.previews(work.batch_id))
+    work.workspace.discard(work.workspace.previews(work.batch_id))
 
 
 def remove_identifiers(work: Work) -> None:

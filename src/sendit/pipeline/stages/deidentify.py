@@ -19,7 +19,7 @@ from sendit.pipeline.stages.identify import identities_of
 from sendit.pipeline.work import Work
 from sendit.records.models import Finding, Image
 from sendit.storage.durable import sync_volume
-from sendit.terms import OUTCOME_OF, Outcome, Reason, Verdict
+from sendit.terms import DELIVERY_HOLDS, OUTCOME_OF, Outcome, Reason, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +54,16 @@ class Engines:
         for source in Image.objects.filter(batch=work.batch_id).values_list("source", flat=True):
             names.update(PurePosixPath(str(source)).parts)
         self._names = sorted(names)
-        self._by_released: dict[str, Engine] = {}
+        self._by_released: dict[frozenset[Reason], Engine] = {}
 
     def of(self, image: Image) -> Engine:
         """Return the engine whose recipe releases what a person has released of an image."""
-        engine = self._by_released.get(image.released)
+        released = frozenset(map(Reason, image.released.split())) - DELIVERY_HOLDS
+        engine = self._by_released.get(released)
         if engine is None:
-            recipe = self._recipe.releasing(*map(Reason, image.released.split()))
+            recipe = self._recipe.releasing(*sorted(released)) if released else self._recipe
             engine = Engine(recipe, self._identities, extra_known=self._names)
-            self._by_released[image.released] = engine
+            self._by_released[released] = engine
         return engine
 
 

@@ -5,8 +5,8 @@ An answer that was kept is used again; without an answer the batch does not go o
 
 from django.db import transaction
 
-from sendit.deid import PERSON_FIELDS, persons_in, read_header
-from sendit.deid.identities import Identities, Identity
+from sendit.deid import Identities, Identity, KnownValue, read_header
+from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
 from sendit.identity import (
     IdentityRequest,
@@ -18,10 +18,13 @@ from sendit.identity import (
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
 from sendit.pipeline.work import Outcome, Work
+from sendit.records import provider
+from sendit.records.ledger import DatabaseLedger, keep_uids
 from sendit.records.models import BatchIdentifiers, Image
 
 ITEM_DATES = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
 """Where an item's time comes from: the first of these that is there."""
+ISSUER = "IssuerOfPatientID"
 HAND_IN_AGAIN = (
     "Then hand the folder in again, since a batch keeps the files and the rules it came with: "
     '"sendit resolve {batch} --reject" puts it back as NAME.err; drop that extension.'
@@ -33,26 +36,33 @@ def run(work: Work) -> Outcome:
     if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
         return Outcome(Event.IDENTIFIED)
     identity = work.project.identity
-    names: set[str] = set()
+    known: set[KnownValue] = set()
     try:
         request = complete_request(
-            _request(work, names),
+            _request(work, known),
             entity_field=identity.entity_field,
             item_field=identity.item_field,
             on_missing=identity.on_missing,
         )
     except IdentityError as error:
         raise IdentityError(f"{error} {HAND_IN_AGAIN.format(batch=work.batch_id)}") from None
-    answers = work.project.identity_service(work.site_key).identify(request).answers
+    provider.require_same(work.project)
+    service = work.project.identity_service(
+        work.site_key, ledger=DatabaseLedger(), progress=work.progress
+    )
+    answers = service.identify(request).answers
+    uids = _new_uids(work) if identity.keep_uids else {}
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
+        provider.remember(work.project)
+        keep_uids(identity.namespace, uids)
         BatchIdentifiers.objects.create(
             batch=work.batch,
             answers=[
                 [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
                 for key, answer in sorted(answers.items())
             ],
-            names=sorted(names),
+            names=[list(value) for value in sorted(known)],
         )
     return Outcome(Event.IDENTIFIED)
 
@@ -62,29 +72,52 @@ def identities_of(work: Work) -> Identities:
     kept = BatchIdentifiers.objects.get(batch=work.batch_id)
     return Identities(
         answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
-        uid_key=derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid"),
+        uid_key=_uid_key(work),
         entity_field=work.project.identity.entity_field,
-        names=frozenset(kept.names),
+        known=frozenset((tag, vr, text) for tag, vr, text in kept.names),
     )
 
 
-def _request(work: Work, names: set[str]) -> IdentityRequest:
-    """Return the request, and add everybody whom the headers name to ``names``."""
+def _new_uids(work: Work) -> dict[str, str]:
+    """Return the original UIDs of studies, series and instances by the new ones (identifying)."""
+    new = NewUids(_uid_key(work))
+    uids: dict[str, str] = {}
+    numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
+    for nr in numbers.order_by("nr"):
+        header = read_header(work.workspace.original(work.batch_id, nr), fields=())
+        for uid in (
+            header.study_instance_uid,
+            header.series_instance_uid,
+            header.sop_instance_uid,
+        ):
+            uids[new.of(uid.encode()).decode()] = uid
+        work.progress()
+    return uids
+
+
+def _uid_key(work: Work) -> bytes:
+    return derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid")
+
+
+def _request(work: Work, known: set[KnownValue]) -> IdentityRequest:
+    """Return the request, and add what the headers say of persons to ``known``."""
     identity = work.project.identity
-    patients: dict[str, dict[str, StudyRequest]] = {}
-    birth_dates: dict[str, str] = {}
+    patients: dict[tuple[str, str], dict[str, StudyRequest]] = {}
+    birth_dates: dict[tuple[str, str], str] = {}
     fields = (
         identity.entity_field,
         identity.item_field,
         "PatientBirthDate",
+        ISSUER,
         *ITEM_DATES,
-        *PERSON_FIELDS,
     )
     numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
     for nr in numbers.order_by("nr"):
-        header = read_header(work.workspace.original(work.batch_id, nr), fields=fields)
-        names |= persons_in(header)
-        patient = header.values[identity.entity_field]
+        original = work.workspace.original(work.batch_id, nr)
+        header = read_header(original, fields=fields, knowledge=True)
+        known |= header.known
+        issuer = header.values[ISSUER] if identity.by_issuer else ""
+        patient = (header.values[identity.entity_field], issuer)
         study = StudyRequest(
             study_instance_uid=header.study_instance_uid,
             item=header.values[identity.item_field],
@@ -98,7 +131,7 @@ def _request(work: Work, names: set[str]) -> IdentityRequest:
     return IdentityRequest(
         batch_key=str(work.batch_id),
         patients=tuple(
-            PatientRequest(patient, birth_dates[patient], tuple(studies.values()))
+            PatientRequest(patient[0], birth_dates[patient], tuple(studies.values()), patient[1])
             for patient, studies in patients.items()
         ),
     )

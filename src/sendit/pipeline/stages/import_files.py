@@ -30,6 +30,7 @@ from sendit.terms import Outcome as Fate
 
 BLOCK = 256
 """Files looked at, written down and moved together."""
+ANNOUNCED = "NumberOfSeriesRelatedInstances"
 ROUNDS = 5
 """How often a folder that keeps growing is looked at again."""
 
@@ -156,12 +157,16 @@ def _look(work: Work, folder: Path, found: Found) -> _Seen:
         return _Seen(found, Verdict.EXCLUDED, Reason.SAME_FILE, "link inside the folder")
     header = None
     try:
-        header = read_header(folder / found.path, max_bytes=work.settings.limits.max_instance)
+        header = read_header(
+            folder / found.path,
+            fields=(ANNOUNCED,),
+            max_bytes=work.settings.limits.max_instance,
+        )
         screen(header, accept=work.project.accept.rules())
     except Excluded as error:
         return _Seen(found, Verdict.EXCLUDED, error.reason, error.detail, header)
     except Rejected as error:
-        return _Seen(found, Verdict.REJECTED, error.reason, error.detail)
+        return _Seen(found, Verdict.REJECTED, error.reason, error.detail, header)
     except Unreadable as error:
         if _is_gone(folder / found.path):
             raise went_away(1) from None
@@ -193,7 +198,8 @@ def _write_down(work: Work, folder: Path, block: Sequence[Found], known: _Known)
         if seen.reason is not None and OUTCOME_OF[seen.reason] is Fate.UNREADABLE:
             findings.append(_unreadable(seen, nr))
             continue
-        digest = keyed_digest(seen.header.sop_instance_uid) if seen.header else ""
+        judged = seen.verdict is not Verdict.REJECTED
+        digest = keyed_digest(seen.header.sop_instance_uid) if seen.header and judged else ""
         places[nr] = folder / found.path
         if digest in known.firsts:
             first = known.firsts[digest]
@@ -233,9 +239,23 @@ def _image(work: Work, seen: _Seen, nr: int, digest: str) -> Image:
         detail=seen.detail,
         source=seen.found.path,
         sop_digest=digest,
+        series_digest=_series_digest(seen.header),
+        announced=_announced(seen.header),
         modality=known_modality(seen.header) if seen.header else "",
         size=seen.header.size if seen.header else 0,
     )
+
+
+def _series_digest(header: Header | None) -> str:
+    if header is None or not header.series_instance_uid:
+        return ""
+    return keyed_digest(f"series {header.series_instance_uid}")
+
+
+def _announced(header: Header | None) -> int | None:
+    """Return how many instances the sender says that the series has."""
+    said = header.values.get(ANNOUNCED, "").strip() if header else ""
+    return int(said) if said.isdecimal() and len(said) < 8 else None
 
 
 def _unreadable(seen: _Seen, nr: int) -> NewFinding:

@@ -5,12 +5,12 @@ only a target that accepts identified images takes.
 """
 
 import re
-from itertools import groupby
 
 from sendit.deid import read_header
 from sendit.errors import BatchStopped
+from sendit.pipeline.stages import manifests
 from sendit.pipeline.work import Work
-from sendit.records.models import Delivery, Image
+from sendit.records.models import DeliveredInstance, DeliveredStudy, Delivery, Image
 from sendit.storage import (
     IdentifiedInstance,
     IdentifiedPackage,
@@ -21,11 +21,9 @@ from sendit.storage import (
     PackagedStudy,
     Receipt,
     Target,
+    location_of,
 )
 from sendit.storage.durable import sha256_of
-from sendit.terms import Status
-
-_READY = (Status.DONEPROCESSING, Status.SENT, Status.DONE)
 
 
 def targets_of(work: Work) -> dict[str, Target]:
@@ -48,52 +46,70 @@ def require_volume(work: Work, name: str, target: Target) -> None:
             target.require_volume(Receipt.from_json(receipt))
 
 
-def send(work: Work, target: Target) -> Receipt:
-    """Hand the batch to one target."""
-    if work.project.anonymize:
-        return target.send(package_of(work), progress=work.progress)
-    return _identified(work, target).send_identified(
-        identified_package_of(work), progress=work.progress
-    )
+def send(work: Work, delivery: Delivery, target: Target) -> Receipt:
+    """Hand one target what the ledger says it is to get."""
+    if not work.project.anonymize:
+        return _identified(work, target).send_identified(
+            identified_package_of(work), progress=work.progress
+        )
+    package = package_of(work, delivery)
+    if not package.studies:  # everything was there already
+        return Receipt(location_of(target, name=delivery.target), 0, {})
+    return target.send(package, progress=work.progress)
 
 
-def verify(work: Work, target: Target, receipt: Receipt) -> None:
-    """Ask one target whether it holds exactly this batch."""
-    if work.project.anonymize:
-        target.verify(package_of(work), receipt, progress=work.progress)
-    else:
+def verify(work: Work, delivery: Delivery, target: Target, receipt: Receipt) -> None:
+    """Ask one target whether it holds exactly what it was sent."""
+    if not work.project.anonymize:
         _identified(work, target).verify_identified(
             identified_package_of(work), receipt, progress=work.progress
         )
+        return
+    package = package_of(work, delivery)
+    if package.studies:
+        target.verify(package, receipt, progress=work.progress)
 
 
-def package_of(work: Work) -> Package:
-    """Return the de-identified package of a batch."""
-    rows = Image.objects.accepted().filter(batch=work.batch_id, status__in=_READY).exclude(file="")
-    columns = rows.order_by("study_instance_uid", "file").values_list(
-        "study_instance_uid",
-        "patient_id",
-        "study_pseudonym",
-        "study_date",
-        "sop_instance_uid",
-        "file",
-        "sha256",
-        "result_size",
-    )
-    studies = []
-    for study_uid, group in groupby(columns.iterator(), key=lambda row: row[0]):
-        members = list(group)
-        dates = sorted({row[3] for row in members if row[3]})
-        studies.append(
-            PackagedStudy(
-                patient_id=members[0][1],
-                study_instance_uid=study_uid,
-                study_pseudonym=members[0][2],
-                study_date=dates[0] if dates else "",
-                instances=tuple(PackagedInstance(*row[4:]) for row in members),
-            )
+def package_of(work: Work, delivery: Delivery) -> Package:
+    """Return what the ledger plans for one target and has no proof of yet."""
+    parts = DeliveredStudy.objects.filter(
+        batch=work.batch_id, project=work.batch.project, target=delivery.target, proven=None
+    ).filter(recall=None)
+    rows = DeliveredInstance.objects.filter(study__in=parts, removed=None)
+    instances: dict[int, list[PackagedInstance]] = {}
+    for row in rows.order_by("study", "file"):
+        one = PackagedInstance(row.sop_instance_uid, row.file, row.sha256, row.size)
+        instances.setdefault(row.study_id, []).append(one)
+    root = work.workspace.clean(work.batch_id)
+    studies = tuple(
+        PackagedStudy(
+            patient_id=part.patient_id,
+            study_instance_uid=part.study_instance_uid,
+            study_pseudonym=part.study_pseudonym,
+            study_date=part.study_date,
+            instances=tuple(instances[part.pk]),
+            generation=part.generation,
+            supplement=part.supplement,
+            documents=manifests.documents_of(root, part),
         )
-    return Package(work.workspace.clean(work.batch_id), work.batch_id, tuple(studies))
+        for part in parts.order_by("study_instance_uid", "generation", "supplement")
+        if part.pk in instances
+    )
+    return Package(root, work.batch_id, studies, proven=_proven(delivery, studies))
+
+
+def _proven(delivery: Delivery, studies: tuple[PackagedStudy, ...]) -> frozenset[str]:
+    """Return what the target was asked about and holds, when some of it was not as it should be."""
+    if delivery.failures is None or delivery.receipt is None:
+        return frozenset()
+    receipt = Receipt.from_json(delivery.receipt)
+    return frozenset(
+        one.sop_instance_uid
+        for study in studies
+        for one in study.instances
+        if receipt.digests.get(one.sop_instance_uid) == one.sha256
+        and one.sop_instance_uid not in delivery.failures
+    )
 
 
 def identified_package_of(work: Work) -> IdentifiedPackage:

@@ -1,24 +1,38 @@
-"""Send: each target gets the package; one that fails does not hold back the others."""
+"""Send: each target gets what it does not have yet; one that fails does not hold back the others.
+
+What may not go, or not now, is set aside first (``setting_aside``); what each target has
+already is looked up in the ledger (``ledger``), and only the rest is sent.
+"""
 
 from collections.abc import Iterator
 
 from sendit.errors import TargetError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
-from sendit.pipeline.stages import packages
+from sendit.pipeline.stages import ledger, manifests, packages, setting_aside, verify
+from sendit.pipeline.stages.attempts import attempt, due, standing
+from sendit.pipeline.stages.holding import held_until
 from sendit.pipeline.work import Outcome, Work
-from sendit.records.models import Delivery, Finding
+from sendit.records.models import Delivery, Finding, Image
 from sendit.storage import Target
-from sendit.terms import DeliveryState, Stage
+from sendit.terms import DeliveryState, Stage, Verdict
 
 _AGAIN = " It is tried again every few minutes."
 _HOW_AGAIN = ' Run "sendit retry" with --target when it can.'
+_OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
+_TAKEN = (DeliveryState.SENT, DeliveryState.VERIFIED)
 
 
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
+    if (until := held_until(work)) is not None:
+        return Outcome(None, again_at=until)
     # What workers that were killed left of results; whoever is only slow has lost its claim.
     work.workspace.remove(work.workspace.phi(work.batch_id) / "new")
+    if work.project.anonymize:
+        setting_aside.set_aside(work)
+        if (nothing_left := _nothing_left(work)) is not None:
+            return Outcome(nothing_left)
     Delivery.objects.bulk_create(
         [
             Delivery(
@@ -28,15 +42,53 @@ def run(work: Work) -> Outcome:
         ],
         ignore_conflicts=True,
     )
-    failures = deliver(work, required=True)
+    deliver(work, required=True)
     deliver(work, required=False)
-    if failures:
-        raise next((error for error in failures if not error.retryable), failures[0])
-    return Outcome(Event.DELIVERED, tuple(_lagging(work)))
+    outcome = standing(work, _TAKEN)
+    if outcome is None:
+        return Outcome(Event.DELIVERED, tuple(_lagging(work)))
+    verify.prove(work, required=True)  # the others need not wait for the one that is away
+    return outcome
+
+
+def deliver(work: Work, *, required: bool) -> None:
+    """Send to the targets whose delivery is open and due."""
+    targets = packages.targets_of(work)
+    for delivery in due(work, _OPEN, required=required):
+        target = targets[delivery.target]
+        attempt(
+            work,
+            delivery,
+            lambda delivery=delivery, target=target: _send(work, delivery, target),  # type: ignore[misc]
+            state=DeliveryState.PENDING,
+        )
+
+
+def _send(work: Work, delivery: Delivery, target: Target) -> None:
+    name = delivery.target
+    machine.delivery_moved(work.claim, name, DeliveryState.SENDING, now=work.now())
+    packages.require_volume(work, name, target)
+    there = ledger.plan(work, name, target) if work.project.anonymize else 0
+    if work.project.anonymize:
+        manifests.write(work, ledger.unproven(work, name))
+    receipt = packages.send(work, delivery, target)
+    if work.project.anonymize:
+        ledger.keep_receipt(work, name, receipt)
+    kept = {**receipt.as_json(), "there_already": there}
+    machine.delivery_moved(work.claim, name, DeliveryState.SENT, now=work.now(), receipt=kept)
+
+
+def _nothing_left(work: Work) -> Event | None:
+    """Return where a batch goes of which no image may be sent; None when there is one."""
+    images = Image.objects.filter(batch=work.batch_id)
+    if images.accepted().exists():
+        return None
+    held = images.filter(verdict=Verdict.HELD).exists()
+    return Event.WITHHELD if held else Event.EMPTIED
 
 
 def _lagging(work: Work) -> Iterator[NewFinding]:
-    lagging = Delivery.objects.filter(batch=work.batch_id).exclude(error=None)
+    lagging = Delivery.objects.filter(batch=work.batch_id, required=False).exclude(error=None)
     for delivery in lagging.order_by("pk"):
         yield NewFinding(
             (delivery.error or {"code": TargetError.code})["code"],
@@ -46,32 +98,3 @@ def _lagging(work: Work) -> Iterator[NewFinding]:
             severity=Finding.ALERT,
             target=delivery.target,
         )
-
-
-def deliver(work: Work, *, required: bool) -> list[TargetError]:
-    """Send to the targets whose delivery is open; return what went wrong."""
-    targets = packages.targets_of(work)
-    open_states = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.FAILED)
-    failures: list[TargetError] = []
-    for delivery in Delivery.objects.filter(
-        batch=work.batch_id, required=required, state__in=open_states
-    ).order_by("pk"):
-        try:
-            _send(work, delivery.target, targets[delivery.target])
-        except TargetError as error:
-            error.target = delivery.target
-            # An optional target that is only away is asked again while the batch is cleaned up.
-            later = error.retryable and not required
-            state = DeliveryState.PENDING if later else DeliveryState.FAILED
-            machine.delivery_moved(work.claim, delivery.target, state, now=work.now(), error=error)
-            failures.append(error)
-    return failures
-
-
-def _send(work: Work, name: str, target: Target) -> None:
-    machine.delivery_moved(work.claim, name, DeliveryState.SENDING, now=work.now())
-    packages.require_volume(work, name, target)
-    receipt = packages.send(work, target)
-    machine.delivery_moved(
-        work.claim, name, DeliveryState.SENT, now=work.now(), receipt=receipt.as_json()
-    )

@@ -28,7 +28,8 @@ class Command(SenditCommand):
             trials.append(trial)
             if not options.json:
                 self.say(f"{'ok    ' if trial.problem is None else 'FAILED'}  {trial.what}")
-                self.say(*([f"        {trial.problem}"] if trial.problem else []))
+                said = [trial.problem or "", f"warning: {trial.warning}" if trial.warning else ""]
+                self.say(*(f"        {text}" for text in said if text))
         problems = [f"{trial.what}: {trial.problem}" for trial in trials if trial.problem]
         if options.json:
             self.say(
@@ -36,6 +37,9 @@ class Command(SenditCommand):
                     {
                         "ok": not problems,
                         "problems": problems,
+                        "warnings": [
+                            f"{trial.what}: {trial.warning}" for trial in trials if trial.warning
+                        ],
                         "checks": [
                             {"what": trial.what, "ok": trial.problem is None} for trial in trials
                         ],

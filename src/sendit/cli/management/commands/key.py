@@ -1,28 +1,41 @@
 """``sendit key``: keep the two secret keys safe."""
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.core.management.base import CommandParser
 
+from sendit.cli.broker import user
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
-from sendit.config.keys import backup
+from sendit.config.keys import add_field_key, backup
+from sendit.records.audit import Act, append
+from sendit.records.encrypted import forget_keys
+from sendit.records.rotation import encrypt_anew
 
 
 class Command(SenditCommand):
-    """Copies or verifies the keys."""
+    """Copies, verifies or changes the keys."""
 
-    help = """Copy the secret keys to a safe place, or verify them.
+    help = """Copy the secret keys to a safe place, verify them, or change the field key.
 Without the site key every patient would get a second identity."""
     example = "sendit key backup /mnt/safe"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what may be done."""
-        actions = parser.add_subparsers(dest="action", required=True, metavar="backup|verify")
+        actions = parser.add_subparsers(
+            dest="action", required=True, metavar="backup|verify|rotate"
+        )
         copying = actions.add_parser("backup", help="Copy both keys into a folder.")
         copying.add_argument("folder", type=Path, metavar="DIR", help="Made if it is missing.")
         actions.add_parser("verify", help="See that both keys are the ones used so far.")
+        rotating = actions.add_parser("rotate", help="Put a new field key in force.")
+        rotating.add_argument(
+            "--no-new-key",
+            action="store_true",
+            help="Only encrypt everything with the first key of the file, after an interruption.",
+        )
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Copy or verify; a key that is missing or another one refuses."""
@@ -30,6 +43,23 @@ Without the site key every patient would get a second identity."""
         if options.action == "backup":
             for copy in backup(configuration.settings, options.folder):
                 self.say(f"Copied to {copy}")
+        elif options.action == "rotate":
+            self._rotate(configuration, new=not options.no_new_key)
         else:
             self.say("Both keys are there, private, and the ones used so far.")
         return 0
+
+    def _rotate(self, configuration: Configuration, *, new: bool) -> None:
+        settings = configuration.settings
+        act = Act(user(), "key rotate", details={"new": new})
+        append(act, now=datetime.now(UTC), head_folder=settings.keys.site_file.parent)
+        if new:
+            add_field_key(settings)
+        forget_keys()
+        rows = encrypt_anew()
+        self.say(
+            f"{rows} rows are encrypted with the first key of {settings.keys.field_file}. Restart "
+            'what runs, then "sendit key rotate --no-new-key" for what it wrote meanwhile, and '
+            '"sendit key backup". The other keys in the file stay: the last one finds what is '
+            "encrypted, and older backups of the database need them."
+        )

@@ -21,7 +21,7 @@ def tell_planner_no_more(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('records', '0001_initial'),
+        ('records', '0004_identity'),
     ]
 
     operations = [

@@ -1,0 +1,91 @@
+"""One try of one delivery, and where a batch stands after every delivery had its turn.
+
+Each Delivery has its own state, tries and time; what goes wrong with one is written down
+there, and the next has its turn.  The batch waits for the soonest, and stops only when
+nothing that is required can go on by itself.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+
+from django.db.models import Q, QuerySet
+
+from sendit.errors import TargetError
+from sendit.pipeline import breaker, machine
+from sendit.pipeline.machine import Event, NewFinding
+from sendit.pipeline.work import Outcome, Work
+from sendit.records.models import Delivery
+from sendit.terms import DeliveryState
+
+logger = logging.getLogger(__name__)
+
+SOON = timedelta(seconds=10)
+
+
+def due(work: Work, states: Collection[DeliveryState], *, required: bool) -> QuerySet[Delivery]:
+    """Return the deliveries in these states whose time has come."""
+    rows = Delivery.objects.filter(batch=work.batch_id, required=required, state__in=states)
+    return rows.filter(Q(retry_at=None) | Q(retry_at__lte=work.now())).order_by("pk")
+
+
+def attempt(
+    work: Work, delivery: Delivery, act: Callable[[], None], *, state: DeliveryState
+) -> None:
+    """Let one delivery have its turn, unless its target is left alone for now.
+
+    Parameters
+    ----------
+    work, delivery
+        Whose turn it is.
+    act
+        What is to be done.
+    state
+        Where the delivery stays when that fails and may be tried again.
+    """
+    project, target = work.batch.project, delivery.target
+    until = breaker.closed_until(project, target, now=work.now())
+    if until is not None:
+        machine.delivery_put_off(work.claim, target, until, now=work.now())
+        return
+    try:
+        act()
+    except TargetError as error:
+        error.target = target
+        breaker.failed(project, target, error, now=work.now())
+        machine.delivery_failed(
+            work.claim,
+            target,
+            error,
+            state=state,
+            tries=work.settings.workers.tries,
+            now=work.now(),
+        )
+        logger.warning("delivery to %s did not succeed: %s", target, error.code)
+    else:
+        breaker.answered(project, target, now=work.now())
+
+
+def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:
+    """Return why the batch does not go on yet; None when every required delivery is so far."""
+    required = Delivery.objects.filter(batch=work.batch_id, required=True)
+    behind = list(required.exclude(state__in=reached).order_by("pk"))
+    failed = [delivery for delivery in behind if delivery.state == DeliveryState.FAILED]
+    waiting = [delivery for delivery in behind if delivery.state != DeliveryState.FAILED]
+    if waiting:
+        soon = work.now() + SOON
+        return Outcome(None, again_at=min(delivery.retry_at or soon for delivery in waiting))
+    if failed:
+        return Outcome(Event.GIVEN_UP, tuple(_findings(work, failed)))
+    return None
+
+
+def _findings(work: Work, failed: Sequence[Delivery]) -> list[NewFinding]:
+    return [
+        NewFinding(error["code"], error["message"], work.claim.stage, target=delivery.target)
+        for delivery in failed
+        if (error := delivery.error or {"code": TargetError.code, "message": _UNKNOWN})
+    ]
+
+
+_UNKNOWN = 'The delivery failed; run "sendit retry" with --target to try it again.'
