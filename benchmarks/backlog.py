@@ -53,6 +53,8 @@ WHERE b.id NOT IN (SELECT DISTINCT batch_id FROM records_image)
 def fill(*, batches: int) -> None:
     """Bring the database to so many batches, each with ten images."""
     with connection.cursor() as cursor:
+        for name in ("Batch", "Image"):
+            _set_defaults(cursor, apps.get_model("records", name))
         cursor.execute(_PROFILE, [_CONTENT])
         cursor.execute("SELECT count(*) FROM records_batch")
         there = int(cursor.fetchone()[0])
@@ -63,6 +65,19 @@ def fill(*, batches: int) -> None:
         cursor.execute("VACUUM ANALYZE") if connection.get_autocommit() else cursor.execute(
             "ANALYZE"
         )
+
+
+def _set_defaults(cursor, model) -> None:  # type: ignore[no-untyped-def]  # Django's
+    """Give each column what the model gives it, so that the statements need not name them all."""
+    quote = connection.ops.quote_name
+    for column in model._meta.concrete_fields:
+        if column.has_default() and not column.primary_key:
+            value = column.get_db_prep_save(column.get_default(), connection)
+            cursor.execute(
+                f"ALTER TABLE {quote(model._meta.db_table)} "
+                f"ALTER COLUMN {quote(column.column)} SET DEFAULT %s",
+                [value],
+            )
 
 
 def utc_now() -> datetime:

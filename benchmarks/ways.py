@@ -103,6 +103,11 @@ def peer(name: str) -> Way:
     return Way(name, prepare, files_in_out, at_most=300)
 
 
+def images_in_out(folder: Path) -> int:
+    """Count the images below ``out``, without the manifests beside them."""
+    return sum(path.is_file() for path in (folder / "out").rglob("*.dcm"))
+
+
 def files_in_out(folder: Path) -> int:
     """Count the files below ``out``."""
     return sum(path.is_file() for path in (folder / "out").rglob("*"))
@@ -118,8 +123,8 @@ def images_done(folder: Path) -> int:
         check=True,
     )
     done = sum(batch["images"]["DONE"] for batch in json.loads(listed.stdout))
-    if done != files_in_out(folder):
-        raise RunFailed(f"{done} images are done, but {files_in_out(folder)} files arrived")
+    if done != images_in_out(folder):
+        raise RunFailed(f"{done} images are done, but {images_in_out(folder)} arrived")
     return done
 
 
@@ -142,6 +147,6 @@ WAYS: Mapping[str, Way] = {
     "engine": Way("engine alone", engine_alone, files_in_out),
     "engine-2": Way("engine, 2 processes", engine_on_two, files_in_out),
     "pipeline": Way("whole pipeline", whole_pipeline, images_done),
-    "site": Way("whole pipeline, site", whole_site, files_in_out),
+    "site": Way("whole pipeline, site", whole_site, images_in_out),
     **{name: peer(name) for name in PEERS},
 }

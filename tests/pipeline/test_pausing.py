@@ -86,7 +86,7 @@ def test_batch_waits_for_the_hours_in_which_it_may_be_sent(line: Line) -> None:
     batch = line.run("ACC1")
 
     assert batch.stage == Stage.SEND
-    assert f"goes on at {begin:%H:%M}" in held(batch.pk)
+    assert f"goes on at {begin:%Y-%m-%d %H:%M}" in held(batch.pk)
     line.work(later=timedelta(hours=2, minutes=1))
     assert line.batch(batch.pk).status == Status.DONE
 

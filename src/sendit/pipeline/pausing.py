@@ -100,7 +100,10 @@ def why_waiting(batch: Batch, pauses: Pauses, *, now: datetime) -> str | None:
         if pauses.targets:
             return 'One of its targets is paused; "sendit resume --target" lets it go on.'
         local = batch.due_at.astimezone()
-        return f"Waiting for the project's send_window; goes on at {local:%H:%M}."
+        return (
+            f"Waits to be sent (send_window, hold_releases, or a target's next try); goes on at "
+            f"{local:%Y-%m-%d %H:%M}."
+        )
     return None
 
 

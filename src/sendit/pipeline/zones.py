@@ -1,12 +1,14 @@
 """In which zone a batch goes on, where a site keeps originals apart from the way out.
 
 The zone is an attribute of the stage, but for three cases.  Sending is prepared where the
-originals are.  Images that are not de-identified
-never reach the ``out`` zone: their targets are served from where the originals are.  And an
-optional target that lags is served from the ``out`` zone also while the batch is cleaned up.
+originals and the keys are.  Images that are not de-identified never reach the ``out`` zone: their
+targets are served from where the originals are.  And an optional target that lags is served
+from the ``out`` zone also while the batch is cleaned up.
 """
 
 from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from sendit.records.models import Batch, Delivery
 from sendit.terms import DeliveryState, Stage, Status, Zone
@@ -23,17 +25,17 @@ def zone_of(batch: Batch, *, now: datetime) -> Zone:
     if stage is Stage.SEND and batch.prepared is None:
         return Zone.PHI
     if stage is Stage.CLEAN_UP and batch.status in (Status.DONE, Status.EMPTY):
-        return Zone.OUT if lags(batch.pk, before=now - LAGGING) else stage.zone
+        return Zone.OUT if lags(batch.pk, due=now) else stage.zone
     return stage.zone
 
 
-def lags(batch_id: int, *, before: datetime | None = None) -> bool:
-    """Say whether an optional target has not proven a batch, and was last asked before a moment."""
+def lags(batch_id: int, *, due: datetime | None = None) -> bool:
+    """Say whether an optional target has not proven a batch, and is to be asked at a moment."""
     lagging = Delivery.objects.filter(batch=batch_id, required=False).exclude(
         state=DeliveryState.VERIFIED
     )
-    if before is None:
+    if due is None:
         return lagging.exists()
     # What it refused for good waits for a person, not for another try.
-    asked = lagging.exclude(state=DeliveryState.FAILED).filter(modified__lte=before)
-    return asked.exists()
+    open_ones = lagging.exclude(state=DeliveryState.FAILED)
+    return open_ones.filter(Q(retry_at=None) | Q(retry_at__lte=due)).exists()

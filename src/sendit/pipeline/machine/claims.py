@@ -31,8 +31,6 @@ FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
 LONGEST_LEASE = timedelta(hours=1)
 """No claim reaches further, however large its images are."""
-LONGEST_WINDOW = timedelta(hours=25)
-"""No time window opens later."""
 
 
 def claim(
@@ -115,7 +113,9 @@ def put_off(claim: Claim, until: datetime | None, *, now: datetime) -> None:
     if until is None:
         move(claim, Event.CLEANED, now=now)
         return
-    when = "due_at" if claim.stage == Stage.CLEAN_UP else "retry_at"
+    # What is later than any try is an appointment: the clock's mending leaves it alone.
+    appointed = claim.stage == Stage.CLEAN_UP or until > now + LONGEST_DELAY
+    when = "due_at" if appointed else "retry_at"
     with transaction.atomic():
         write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, **{when: until})
         end_run(claim, "done", now=now)
@@ -198,9 +198,7 @@ def forgive_clock(*, now: datetime, lease: timedelta) -> int:
         lease_until=until
     )
     late = Batch.objects.filter(retry_at__gt=now + 2 * LONGEST_DELAY)
-    mended += late.update(retry_at=now, modified=now)
-    outward = Batch.objects.filter(stage__in=(Stage.SEND, Stage.VERIFY))
-    return mended + outward.filter(due_at__gt=now + LONGEST_WINDOW).update(due_at=now)
+    return mended + late.update(retry_at=now, modified=now)
 
 
 def _let_go_of_images(claim: Claim) -> None:

@@ -25,7 +25,9 @@ def run(work: Work) -> Outcome:
     """Remove what was decided to go, or decide what may go now; say when the next thing may."""
     if work.zone is Zone.OUT:
         _catch_up(work)
-        return Outcome(None, again_at=work.now())  # the other zone looks what may go now
+        now = work.now()
+        still_here = zone_of(work.batch, now=now) is Zone.OUT
+        return Outcome(None, again_at=now + LAGGING if still_here else now)  # then the other zone
     work.workspace.check()
     work.workspace.remove(work.workspace.new(work.batch_id))  # of workers that were killed
     if work.batch.turned_down:
@@ -68,7 +70,7 @@ def _remove_decided(work: Work) -> None:
 
 
 def _catch_up(work: Work) -> bool:
-    """Try the optional deliveries that are open; True while one is still unproven.
+    """Try the optional deliveries that are open and due; True while one is still unproven.
 
     Where the zones are apart only the one with the way out tries.
     """
