@@ -35,7 +35,46 @@ def test_every_file_has_one_entry_under_its_number() -> None:
         "unreadable": 1,
         "bytes_in": 78_412,
         "bytes_out": 76_000,
+        "open": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "turned_down", "detail"),
+    [
+        (Status.ERROR, Stage.IDENTIFY, False, "not processed: the batch stopped"),
+        (Status.PROCESSING, Stage.DEIDENTIFY, False, "not processed yet"),
+        (Status.ERROR, "", True, "rejected by a person"),
+    ],
+    ids=["stopped", "on its way", "given back"],
+)
+def test_file_without_an_outcome_has_its_entry_all_the_same(
+    status: Status, stage: Stage, turned_down: bool, detail: str
+) -> None:
+    batch = make_batch(UID, status=status, stage=stage, excluded=1)
+    batch.turned_down = turned_down
+    if not turned_down:
+        batch.images.update(file="", status=Status.NEW)
+
+    document = report_document(batch)
+
+    assert [image["source"] for image in document["images"]] == [1, 2, 3]
+    assert [image["outcome"] for image in document["images"]] == [None, None, "excluded"]
+    assert document["images"][0]["detail"].startswith(detail)
+    assert document["images"][0]["file"] is None
+    assert (document["totals"]["files"], document["totals"]["open"]) == (3, 2)
+
+
+def test_files_that_go_as_they_are_have_an_entry_that_names_nothing() -> None:
+    batch = make_batch(UID, status=Status.DONE)
+    batch.images.update(file="", sop_instance_uid="", sha256="")
+    batch.profile.content["anonymize"] = False
+
+    document = report_document(batch)
+
+    assert [image["outcome"] for image in document["images"]] == ["written", "written"]
+    assert {image[key] for image in document["images"] for key in ("file", "sha256")} == {None}
+    assert document["totals"]["bytes_out"] == document["totals"]["bytes_in"] > 0
 
 
 def test_the_document_says_what_was_done_by_which_recipe() -> None:

@@ -132,7 +132,7 @@ class IdentitySettings(Section):
     item_field: Keyword = "AccessionNumber"
     """Attribute that tells the studies of a patient apart."""
     on_missing: Literal["stop", "derive"] = "stop"
-    """No item: stop the batch, or use the Study Instance UID instead."""
+    """No item: stop the batch, or use the Study Instance UID instead; never for the patient."""
     same_patient: tuple[Ignored, ...] = ("case",)
     """In what two spellings of one patient's id may differ, besides blanks around them."""
     by_issuer: Flag = False

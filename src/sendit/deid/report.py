@@ -17,6 +17,9 @@ from sendit.terms import OUTCOME_OF, Outcome, Reason
 
 ACTIONS = ("X", "Z", "D", "U", "C", "K", "shift", "private")
 
+OPEN = "open"
+"""How a file is counted that has no outcome: its batch is on its way, or stopped."""
+
 Json = dict[str, Any]  # what json.dumps takes; read by nobody here
 
 
@@ -24,7 +27,8 @@ Json = dict[str, Any]  # what json.dumps takes; read by nobody here
 class Report:
     """What became of one input file."""
 
-    outcome: Outcome
+    outcome: Outcome | None
+    """None while there is none."""
     reason: Reason | None = None
     detail: str | None = None
     sop_instance_uid: str | None = None
@@ -58,7 +62,7 @@ class Report:
         """Return the entry of ``images`` for this file."""
         return {
             "source": source,
-            "outcome": str(self.outcome),
+            "outcome": None if self.outcome is None else str(self.outcome),
             "reason": None if self.reason is None else str(self.reason),
             "detail": self.detail,
             "sop_instance_uid": self.sop_instance_uid,
@@ -101,7 +105,7 @@ class Totals:
         self._counts.update(
             {
                 "files": 1,
-                str(report.outcome): 1,
+                str(report.outcome or OPEN): 1,
                 "bytes_in": report.bytes_in,
                 "bytes_out": report.bytes_out,
             }
@@ -110,6 +114,11 @@ class Totals:
         self._elements.update(report.elements)
         number = len(self._images) + 1
         self._images.append(report.as_json(number if source is None else source))
+
+    @property
+    def open(self) -> int:
+        """Return how many files have no outcome."""
+        return self._counts[OPEN]
 
     def count(self, outcome: Outcome) -> int:
         """Return how many files ended in this way."""

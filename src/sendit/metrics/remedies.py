@@ -64,7 +64,8 @@ REMEDIES: Mapping[str, str] = {
     Reason.IOD_BROKEN: "The result would not be valid DICOM and was not sent. " + _LEFT_OUT,
     Reason.CRASHED: "The worker died at this image each time; see the log. " + _LEFT_OUT,
     Reason.TIMED_OUT: "Raise limits.instance_timeout and retry. Or: " + _LEFT_OUT,
-    Reason.NO_IDENTITY: "The identity service has no name for this patient: add one, then retry.",
+    Reason.NO_IDENTITY: "The file says nothing about whose it is, or the identity service has no "
+    "name for this patient: mend the file and hand it in again, or add the name. " + _LEFT_OUT,
     EMPTY_FOLDER: "Nothing has to be done; see whether the folder should have held a study.",
     "DUPLICATE_FOLDER": "Nothing has to be done; the folder is taken in once this batch is "
     "at rest.",

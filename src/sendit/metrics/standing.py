@@ -22,6 +22,13 @@ DOING: dict[str, str] = {
     Stage.CLEAN_UP: "being cleaned up",
 }
 
+OF_FILES = frozenset(
+    code
+    for code, outcome in OUTCOME_OF.items()
+    if outcome in (Outcome.REJECTED, Outcome.UNREADABLE)
+)
+"""Errors about a single file: trying it again does not mend it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -41,7 +48,7 @@ def standing(batch: Batch, *, now: datetime) -> Standing:
     if batch.turned_down:
         return Standing("quiet", "Rejected by a person; its originals went back to the inbox.")
     if status == Status.ERROR:
-        return Standing("bad", f"Stopped at {batch.stage}; its errors say why.", _retry(batch))
+        return Standing("bad", f"Stopped at {batch.stage}; its errors say why.", _stopped(batch))
     if batch.has_error or (batch.held and batch.held not in (HELD_MANUAL, HELD_STATIC)):
         return Standing("bad", _bad_words(batch), _resolve(batch))
     if batch.held == HELD_MANUAL:
@@ -84,6 +91,15 @@ def _bad_words(batch: Batch) -> str:
     if batch.held or batch.status == Status.EMPTY:
         return "Waits for a person."
     return f"With errors; {DOING.get(batch.stage, 'at rest')}."
+
+
+def _stopped(batch: Batch) -> str:
+    """Return what helps a batch that stopped: an answer about its files, or another try."""
+    unsettled = [error for error in batch.errors if not error.get("resolved")]
+    asks = any("--accept" in error["message"] for error in unsettled)
+    if asks or (unsettled and all(error["code"] in OF_FILES for error in unsettled)):
+        return f"sendit resolve {batch.pk} --accept|--reject"
+    return _retry(batch)
 
 
 def _retry(batch: Batch) -> str:

@@ -14,9 +14,11 @@ from sendit.api.options import SPECTACULAR as SPECTACULAR_SETTINGS  # noqa: F401
 from sendit.config import Configuration, load
 from sendit.config.rules import is_loopback
 from sendit.server.database import database_from_url
+from sendit.server.extras import require_packages
 from sendit.server.logs import logging_configuration
 
 SENDIT: Configuration = load(None, environ=os.environ, cwd=Path.cwd())
+require_packages(SENDIT.settings)
 SENDIT_FIELD_KEY_FILE: Path = SENDIT.settings.keys.field_file
 
 

@@ -9,7 +9,7 @@ from sendit.errors import UsageError
 from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.records.models import BatchIdentifiers, Delivery, Finding, Image, StageRun
-from sendit.terms import DeliveryState, Stage, Status
+from sendit.terms import DeliveryState, Stage, Status, Verdict
 from tests.pipeline.files import out_of_order, tree
 from tests.pipeline.line import NO_TARGET, Line
 from tests.support.installation import PROJECT
@@ -217,6 +217,67 @@ def test_missing_patient_is_never_guessed(line: Line) -> None:
     assert (batch.status, batch.stage) == (Status.ERROR, Stage.IDENTIFY)
     assert line.codes(batch.pk) == ["IDENTITY"]
     assert line.installation.delivered() == []
+
+
+def test_file_without_patient_is_rejected_where_others_go_on(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1)
+    instance(line, "ACC1", "nobody.dcm", PatientID="")
+
+    batch = line.run("ACC1")
+
+    assert (batch.status, batch.stage) == (Status.DONEPROCESSING, Stage.CLEAN_UP)
+    assert (line.codes(batch.pk), batch.has_error) == (["NO_IDENTITY"], True)
+    [nobody] = batch.images.filter(verdict=Verdict.REJECTED)
+    assert (nobody.source, nobody.reason) == ("nobody.dcm", "NO_IDENTITY")
+    assert len(line.installation.delivered()) == 3
+
+
+@pytest.mark.parametrize("field", ["PatientID", "AccessionNumber"])
+def test_batch_that_stopped_without_an_identity_goes_on_when_accepted(
+    line: Line, field: str
+) -> None:
+    line.set_project(PROJECT.replace('on_missing = "derive"', 'on_missing = "stop"'))
+    line.installation.add_study("ACC1", n_series=1)
+    instance(line, "ACC1", "nobody.dcm", **{field: ""})
+    stopped = line.run("ACC1")
+    assert (stopped.status, line.codes(stopped.pk)) == (Status.ERROR, ["IDENTITY"])
+    assert f'"sendit resolve {stopped.pk} --accept"' in stopped.errors[0]["message"]
+
+    machine.accept(stopped.pk, reason="without it", now=line.clock)
+    line.work()
+
+    batch = line.batch(stopped.pk)
+    assert (batch.status, batch.has_error) == (Status.DONE, False)
+    assert [(error["code"], error["resolved"]) for error in batch.errors] == [
+        ("IDENTITY", "accepted"),
+        ("NO_IDENTITY", "accepted"),
+    ]
+    assert len(line.installation.delivered()) == 3
+
+
+def test_accepting_a_batch_without_any_identity_leaves_it_empty(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, PatientID="")
+    stopped = line.run("ACC1")
+
+    machine.accept(stopped.pk, reason="", now=line.clock)
+    line.work()
+
+    batch = line.batch(stopped.pk)
+    assert (batch.status, batch.has_error, batch.bytes) == (Status.EMPTY, False, 0)
+    assert line.installation.delivered() == []
+
+
+def test_bytes_are_those_of_accepted_originals_only(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=2)
+    odd = instance(line, "ACC1", "odd.dcm", SOPClassUID=UNKNOWN_CLASS)
+    size = odd.stat().st_size
+
+    batch = line.run("ACC1")
+
+    accepted = batch.images.filter(verdict=Verdict.ACCEPTED).values_list("size", flat=True)
+    assert batch.bytes == sum(accepted) > 0
+    machine.release(batch.pk, nr=None, reason="looked at", now=line.clock)
+    assert line.batch(batch.pk).bytes == batch.bytes + size
 
 
 def test_image_that_the_engine_refuses_is_left_out_and_its_original_kept(line: Line) -> None:

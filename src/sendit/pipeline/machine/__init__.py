@@ -33,14 +33,15 @@ from sendit.pipeline.machine.deliveries import (
     mark_sent,
     prepared,
 )
-from sendit.pipeline.machine.findings import NewFinding, note
+from sendit.pipeline.machine.findings import ACCEPTED, NewFinding, note
 from sendit.pipeline.machine.removals import decide_removals, removals_done
 from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
 from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
-from sendit.pipeline.machine.steps import Claim
+from sendit.pipeline.machine.steps import Claim, count_bytes
 from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
 
 __all__ = [
+    "ACCEPTED",
     "BY_EVENT",
     "MOVES",
     "SHARED",
@@ -53,6 +54,7 @@ __all__ = [
     "admit",
     "claim",
     "claim_images",
+    "count_bytes",
     "decide_removals",
     "delivery_failed",
     "delivery_moved",

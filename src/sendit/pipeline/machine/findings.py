@@ -10,6 +10,9 @@ from django.db.models import QuerySet
 from sendit.records.models import Batch, Finding
 from sendit.terms import OUTCOME_OF, Outcome, Reason, Stage
 
+ACCEPTED = "accepted"
+"""How an error is settled that a person goes on without."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:
@@ -23,6 +26,8 @@ class NewFinding:
     nr: int | None = None
     image_id: int | None = None
     target: str = ""
+    resolved: str = ""
+    """``accepted`` when a person has settled it before it was found."""
 
 
 def note(batch_id: int, findings: Iterable[NewFinding], *, now: datetime) -> None:
@@ -38,6 +43,7 @@ def note(batch_id: int, findings: Iterable[NewFinding], *, now: datetime) -> Non
             file=finding.file,
             nr=finding.nr,
             target=finding.target,
+            resolved=finding.resolved,
             time=now,
         )
         for finding in findings

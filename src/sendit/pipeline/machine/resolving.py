@@ -1,14 +1,22 @@
 """How a person settles what is open: held images on, on without them, or all of it back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from sendit.errors import UsageError
 from sendit.pipeline.machine.claims import renew
-from sendit.pipeline.machine.findings import NewFinding, note, open_errors, write_errors
-from sendit.pipeline.machine.steps import Claim, is_open, locked, make_move, refuse_if_busy, restart
+from sendit.pipeline.machine.findings import ACCEPTED, NewFinding, note, open_errors, write_errors
+from sendit.pipeline.machine.steps import (
+    Claim,
+    count_bytes,
+    is_open,
+    locked,
+    make_move,
+    refuse_if_busy,
+    restart,
+)
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, Event
 from sendit.records.models import Batch, Delivery, Finding, Image
 from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
@@ -26,7 +34,7 @@ def accept(batch_id: int, *, reason: str, now: datetime) -> None:
         batch = locked(batch_id)
         if batch.turned_down or not is_open(batch_id):
             raise UsageError(f"Batch {batch_id} has nothing open to accept.")
-        open_errors(batch_id).update(resolved="accepted", decision=reason or None)
+        open_errors(batch_id).update(resolved=ACCEPTED, decision=reason or None)
         Image.objects.filter(batch=batch_id, verdict=Verdict.HELD).update(
             verdict=Verdict.EXCLUDED, reason=Reason.REVIEW, modified=now
         )
@@ -108,6 +116,7 @@ def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int
             modified=now,
         )
         write_errors(batch_id)
+        count_bytes(batch_id)
     return len(images)
 
 
@@ -117,10 +126,10 @@ def set_aside(
     reason: Reason,
     *,
     verdict: Verdict,
-    finding: NewFinding,
+    findings: Sequence[NewFinding],
     now: datetime,
 ) -> None:
-    """Take images that are ready out of what is sent: held for a person, or left out.
+    """Take images out of what is sent: held for a person, or left out.
 
     Raises
     ------
@@ -131,7 +140,8 @@ def set_aside(
         renew(claim, now=now)
         images = Image.objects.accepted().filter(batch=claim.batch_id, pk__in=image_ids)
         images.update(verdict=verdict, reason=reason, modified=now)
-        note(claim.batch_id, [finding], now=now)
+        note(claim.batch_id, findings, now=now)
+        count_bytes(claim.batch_id)
 
 
 def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from sendit.errors import LeaseLost
 from sendit.pipeline.machine.findings import NewFinding, note
-from sendit.pipeline.machine.steps import Claim, locked, lost, make_move, write
+from sendit.pipeline.machine.steps import Claim, count_bytes, locked, lost, make_move, write
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, SHARED, Event
 from sendit.records.models import Batch, Image, StageRun, Treatment
 from sendit.terms import Reason, Status, Verdict
@@ -188,6 +188,7 @@ def settle(batch_id: int, *, now: datetime) -> bool:
             return False
         if images.open().exists():
             return False
+        count_bytes(batch_id)
         stop_on_bad = batch.profile.content["accept"]["on_bad_image"] == "stop"
         if stop_on_bad and batch.has_error and not batch.accept_bad:
             _stop_on_bad(batch, now=now)

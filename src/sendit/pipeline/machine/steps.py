@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import Sum
+
 from sendit.errors import LeaseLost, UsageError
 from sendit.pipeline.machine.findings import NewFinding, note, open_errors
 from sendit.pipeline.machine.table import (
@@ -55,6 +57,12 @@ def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token
     write(batch_id, stage, token, now=now, **changes)
     if step.images is not None:
         Image.objects.accepted().filter(batch=batch_id).update(status=step.images, modified=now)
+
+
+def count_bytes(batch_id: int) -> None:
+    """Write down how many bytes the originals of the accepted images have."""
+    total = Image.objects.accepted().filter(batch=batch_id).aggregate(total=Sum("size"))["total"]
+    Batch.objects.filter(pk=batch_id).update(bytes=total or 0)
 
 
 def write(batch_id: int, at: Stage, token: str, *, now: datetime, **changes: object) -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import Count, Max, QuerySet
 
 from sendit.deid import Header, known_modality, read_header, screen
 from sendit.errors import BatchStopped, Excluded, Rejected, Unreadable
@@ -293,9 +293,7 @@ def _rejected(image: Image) -> NewFinding:
 def _outcome(work: Work) -> Outcome:
     images = Image.objects.filter(batch=work.batch_id)
     accepted = images.accepted()
-    Batch.objects.filter(pk=work.batch_id).update(
-        bytes=accepted.aggregate(total=Sum("size"))["total"] or 0
-    )
+    machine.count_bytes(work.batch_id)
     batch = Batch.objects.get(pk=work.batch_id)
     if batch.has_error and work.project.accept.on_bad_image == "stop" and not batch.accept_bad:
         raise BatchStopped(

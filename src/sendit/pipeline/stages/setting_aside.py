@@ -88,7 +88,7 @@ def _hold(
         [image.pk for image in meant],
         reason,
         verdict=verdict,
-        finding=finding,
+        findings=[finding],
         now=work.now(),
     )
     gone = {image.pk for image in meant}

@@ -1,0 +1,43 @@
+"""What a person is told to do about a batch that stopped."""
+
+import pytest
+
+from sendit.metrics.standing import standing
+from sendit.pipeline.machine import NewFinding, note
+from sendit.records.models import Batch
+from sendit.terms import Stage, Status
+from tests.support.batches import NOW, make_batch
+
+pytestmark = [pytest.mark.django_db]
+ASKS = 'Run "sendit resolve --accept" to go on without it.'
+
+
+def stopped(stage: Stage, **findings: str) -> Batch:
+    batch = make_batch("ACC1", status=Status.ERROR, stage=stage)
+    note(batch.pk, [NewFinding(code, text, stage) for code, text in findings.items()], now=NOW)
+    return Batch.objects.get(pk=batch.pk)
+
+
+@pytest.mark.parametrize(
+    ("stage", "findings"),
+    [
+        (Stage.IMPORT, {"NOT_DICOM": "1 file is not DICOM.", "STOPPED": ASKS}),
+        (Stage.DEIDENTIFY, {"IDENTIFIER_LEFT": "1 image was rejected."}),
+        (Stage.IDENTIFY, {"IDENTITY": f"1 study is without PatientID. {ASKS}"}),
+    ],
+    ids=["import", "deidentify", "identify"],
+)
+def test_batch_that_a_bad_file_stopped_waits_for_an_answer(
+    stage: Stage, findings: dict[str, str]
+) -> None:
+    batch = stopped(stage, **findings)
+
+    told = standing(batch, now=NOW).todo
+
+    assert told == f"sendit resolve {batch.pk} --accept|--reject"
+
+
+def test_batch_that_something_else_stopped_is_tried_again() -> None:
+    batch = stopped(Stage.SEND, IDENTIFIER_LEFT="1 image was rejected.", DISK_FULL="No room left.")
+
+    assert standing(batch, now=NOW).todo.startswith(f"sendit retry {batch.pk}")
