@@ -120,6 +120,7 @@ def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
             # A person accepts the one with a bad file.
             page.goto(f"{served.address}batches/?errors=person")
             page.get_by_role("link", name="ACC-772").click()
+            page.get_by_role("heading", name="Timeline").wait_for()
             _is_for_everybody(page)
             page.get_by_text("Accept without the bad").click()
             page.get_by_label("Why; do not name a patient").nth(0).fill("the note is not needed")
@@ -131,7 +132,7 @@ def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
                 _is_for_everybody(page)
                 _fits(page)
             page.get_by_role("button", name="Sign out").click()
-            page.get_by_text("You are signed out").wait_for()
+            page.get_by_role("heading", name="You are signed out").wait_for()
             _is_for_everybody(page)
             _fits(page)
 
