@@ -51,7 +51,7 @@ class StoreReceiver:
             if key.endswith(".tar.gz"):
                 for name, one in unpacked(content).items():
                     yield Path(name).stem, one
-            else:
+            elif key.endswith(".dcm"):
                 yield Path(key).stem, content
 
     def spoil(self, sop_instance_uid: str) -> None:

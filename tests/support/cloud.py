@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -211,3 +212,40 @@ def _with_bucket(server: GcsServer, **about: object) -> GcsServer:
         told = json.dumps(about).encode()
         server.ask("PATCH", f"/storage/v1/b/{server.bucket}", told, "application/json")
     return server
+
+
+BIGQUERY_PROJECT = "research-project"
+
+
+@contextmanager
+def running_bigquery(program: str, folder: Path) -> Iterator[str]:
+    """Run bqemulator, which executes SQL in DuckDB, and return its address."""
+    extension = "from duckdb_extensions import import_extension as load; load('spatial')"
+    python = str(Path(program).with_name("python"))
+    subprocess.run([python, "-c", extension], check=True, capture_output=True, cwd=folder)
+    rest, grpc = free_ports(2)
+    words = ["start", "--rest-port", str(rest), "--grpc-port", str(grpc), "--log-level", "error"]
+    with running([program, *words], folder=folder, ports=(rest,)) as pid:
+        yield f"http://127.0.0.1:{rest}"
+        os.kill(pid, signal.SIGKILL)
+
+
+def new_dataset(url: str) -> str:
+    """Make a dataset and return its name."""
+    name = f"irb_{secrets.token_hex(4)}"
+    reference = {"projectId": BIGQUERY_PROJECT, "datasetId": name}
+    GcsServer(url).ask(
+        "POST",
+        f"/bigquery/v2/projects/{BIGQUERY_PROJECT}/datasets",
+        json.dumps({"datasetReference": reference}).encode(),
+        "application/json",
+    )
+    return name
+
+
+def query(url: str, text: str) -> list[list[str | None]]:
+    """Return the rows that a query gives."""
+    body = json.dumps({"query": text, "useLegacySql": False}).encode()
+    path = f"/bigquery/v2/projects/{BIGQUERY_PROJECT}/queries"
+    told = json.loads(GcsServer(url).ask("POST", path, body, "application/json"))
+    return [[cell["v"] for cell in row["f"]] for row in told.get("rows", ())]

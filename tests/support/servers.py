@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.support.cloud import (
     GcsServer,
     SeaweedServer,
+    running_bigquery,
     running_fake_gcs,
     running_gcp_emulator,
     running_seaweedfs,
@@ -203,6 +204,16 @@ def gcp_emulator(gcp_emulator_server: GcsServer) -> GcsServer:
     """Return an emulator of Google's store with an empty bucket; it checks digests."""
     gcp_emulator_server.clear()
     return gcp_emulator_server
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of an emulator of BigQuery that executes SQL."""
+    program = find_emulator("bqemulator")
+    if program is None:
+        pytest.skip('bqemulator is not installed: "make test" brings it')
+    with running_bigquery(program, tmp_path_factory.mktemp("bigquery")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,12 +4,16 @@ Objects are never overwritten; the CRC32C and the MD5 that Google computed are c
 the extra ``sendit[gcs]``.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 from sendit.storage.base import LocalPath, Package, Progress, Receipt, Removal, no_progress
+from sendit.storage.bigquery import BigQueryTable, TableName
+from sendit.storage.bigquery_rows import Row, place_of, rows_of
+from sendit.storage.bigquery_schema import SchemaName
 from sendit.storage.gcs_store import GcsStore
 from sendit.storage.google_login import GoogleLogin
 from sendit.storage.http_options import Connections, HttpOptions, Seconds, Url
@@ -43,6 +47,18 @@ class GcsOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstring
     """Address of the store."""
     chunk_mib: Annotated[int, Strict(), Field(ge=1, le=512)] = 8
     """Size of the chunks of resumable uploads, in MiB, 1 to 512; three are in memory."""
+    bigquery_dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")] = ""
+    """Dataset of BigQuery that gets rows about what is stored; none: no rows."""
+    bigquery_table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "dicom"
+    """Table in that dataset; made when it is not there."""
+    bigquery_schema: SchemaName = "compatible"
+    """`compatible`: the original sendit's, a row an object; a row an instance, or a series."""
+    bigquery_project: Annotated[str, Field(pattern=r"^[a-z0-9:.-]*$")] = ""
+    """Project of the dataset, which pays for the jobs; none: that of the credentials."""
+    bigquery_location: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$")] = ""
+    """Where the dataset is (`US`, `europe-west3`); none: BigQuery finds out."""
+    bigquery_endpoint: Url = "https://bigquery.googleapis.com"
+    """Address of BigQuery."""
     ca_file: LocalPath | None = None
     """Certificates (PEM) of the authorities that may vouch for the server; none: the system's."""
     connections: Connections = 4
@@ -85,6 +101,10 @@ class Gcs:
         )
         prefix = key_prefix(f"Collection/{options.collection.upper()}/Entity")
         manner = Manner(prefix, options.layout, options.proof, options.connections, by_patient=True)
+        self.packs_archives = options.layout == "archive"
+        self._bucket = options.bucket
+        self._schema = options.bigquery_schema
+        self._table = _table(options, login) if options.bigquery_dataset else None
         self._target = ObjectTarget(store, manner)
 
     @property
@@ -93,19 +113,50 @@ class Gcs:
         return self._target.location
 
     def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
-        """Store the package; what is there already with the same content is left alone."""
-        return self._target.send(package, progress=progress)[0]
+        """Store the package and load its rows; what is there already is left alone."""
+        receipt = self._target.send(package, progress=progress)
+        if self._table is not None:
+            with self._table.connected():
+                self._table.load(self._rows(package, receipt, progress), progress=progress)
+        return receipt
 
     def verify(
         self, package: Package, receipt: Receipt, /, *, progress: Progress = no_progress
     ) -> None:
-        """Prove every object, as ``proof`` says."""
+        """Prove every object, as ``proof`` says, and every row."""
         self._target.verify(package, receipt, progress=progress)
+        if self._table is not None:
+            with self._table.connected():
+                self._table.verify(self._rows(package, receipt, progress), progress=progress)
 
     def remove(self, receipt: Receipt, /, *, progress: Progress = no_progress) -> Removal:
-        """Remove what a receipt lists, and the generations of it."""
+        """Remove the rows of what a receipt lists, then the objects and their generations."""
+        if self._table is not None:
+            keys = {one.place for one in receipt.stored.values() if one.place}
+            places = [place_of(key, self._schema, self._bucket) for key in sorted(keys)]
+            with self._table.connected():
+                if left := self._table.remove(places, progress=progress):
+                    reason = f"{left} rows are still in BigQuery after they were removed."
+                    return Removal((), dict.fromkeys(receipt.digests, reason))
         return self._target.remove(receipt, progress=progress)
 
     def probe(self) -> None:
-        """Store a small object, read it back and remove it."""
+        """Store a small object, read it back and remove it; see that the table is there."""
         self._target.probe()
+        if self._table is not None:
+            with self._table.connected():
+                self._table.prepare()
+
+    def _rows(self, package: Package, receipt: Receipt, progress: Progress) -> Sequence[Row]:
+        return rows_of(package, receipt, self._schema, self._bucket, progress=progress)
+
+
+def _table(options: GcsOptions, login: GoogleLogin) -> BigQueryTable:
+    name = TableName(
+        options.bigquery_project,
+        options.bigquery_dataset,
+        options.bigquery_table,
+        options.bigquery_schema,
+        options.bigquery_location,
+    )
+    return BigQueryTable(options.http(options.bigquery_endpoint), login, name)

@@ -323,7 +323,6 @@ def _held(key: str, told: Mapping[str, Any]) -> Held:
         int(told.get("size", 0)),
         str(told.get("generation", "")),
         digests,
-        links={name: str(told.get(name, "")) for name in ("mediaLink", "selfLink")},
     )
 
 

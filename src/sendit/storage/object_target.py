@@ -78,23 +78,21 @@ class ObjectTarget:
         """The bucket, and where in it."""
         return f"{self._store.location}/{self._prefix}".rstrip("/")
 
-    def send(self, package: Package, *, progress: Progress) -> tuple[Receipt, Mapping[str, Held]]:
-        """Store what is not there yet; return the receipt, and what holds each instance."""
+    def send(self, package: Package, *, progress: Progress) -> Receipt:
+        """Store what is not there yet."""
         documents = self._documents(package)
         with self._store.connected():
             entries, results = self._put(package, progress)
             beside = self._put_files(documents, progress)
         stored = settle(_outgoing(entries), _told(results), location=self.location)
         settle(_outgoing(documents), _told(beside), location=self.location)
-        receipt = Receipt(
+        return Receipt(
             self.location,
             len(entries),
             {entry.key: entry.sha256 for entry in entries},
             stored=stored,
             documents={self._prefix + entry.name: entry.sha256 for entry in documents},
         )
-        held = zip(entries, results, strict=True)
-        return receipt, {entry.key: one for entry, one in held if isinstance(one, Held)}
 
     def verify(self, package: Package, receipt: Receipt, *, progress: Progress) -> None:
         """Prove every object."""

@@ -33,8 +33,6 @@ class Held:
     """What the store has computed of the whole content, in hexadecimal: ``sha256 md5 crc32c``."""
     mark: str = ""
     """Another digest that changes with the content (an ETag of many parts)."""
-    links: Mapping[str, str] = field(default_factory=dict)
-    """Where the store says it can be fetched, by the store's own names."""
 
     @property
     def digest(self) -> str:

@@ -127,6 +127,7 @@ class S3:
             options.part_mib << 20,
         )
         manner = Manner(options.prefix, options.layout, options.proof, options.connections)
+        self.packs_archives = options.layout == "archive"
         self._target = ObjectTarget(S3Store(options.http, login, bucket), manner)
 
     @property
@@ -136,7 +137,7 @@ class S3:
 
     def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
         """Store the package; what is there already with the same content is left alone."""
-        return self._target.send(package, progress=progress)[0]
+        return self._target.send(package, progress=progress)
 
     def verify(
         self, package: Package, receipt: Receipt, /, *, progress: Progress = no_progress
