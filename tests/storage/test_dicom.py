@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydicom import dcmread
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -145,6 +146,24 @@ def test_transfer_syntaxes_that_are_refused_are_named(
     assert len(dcmqrscp.files()) == 3
 
 
+def test_what_is_refused_compressed_goes_decompressed_if_the_project_says_so(
+    dcmqrscp: DcmtkServer, tmp_path: Path
+) -> None:
+    package = make_compressed(tmp_path)
+    target = make_dicom(dcmqrscp, decompress=True)
+
+    receipt = target.send(package)
+    target.verify(package, receipt)
+
+    plain = dcmread(package.root / package.instances[0].file)
+    stored = {ds.SOPInstanceUID: ds for ds in map(dcmread, dcmqrscp.files())}
+    for uid in ("2.25.403", "2.25.404", "2.25.405"):
+        assert receipt.stored[uid].warning == "sent decompressed"
+        assert stored[uid].file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert len(stored[uid].PixelData) == len(plain.PixelData)
+    assert receipt.stored["2.25.400"].warning == ""
+
+
 def test_a_peer_that_breaks_off_is_away(storescp: Storescp, package: Package) -> None:
     with storescp("--abort-during") as server, pytest.raises(TargetUnavailable) as told:
         make_dicom(server).send(package)
@@ -233,6 +252,7 @@ def make_compressed(root: Path) -> Package:
         {"called_ae": "MUCH TOO LONG A TITLE"}, {"called_ae": ""}, {"calling_ae": "A\\B"},
         {"port": 0}, {"port": "104"}, {"ca_file": "ca.pem"}, {"connections": 0}, {"prof": "find"},
         {"tls": True, "listen_port": 11112}, {"proof": "hope"},
+        {"decompress": True, "proof": "retrieve"},
     ],
     ids=str,
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Any PACS by C-STORE, proven by Storage Commitment, C-FIND, or C-GET and comparing.
 
 Files go as they are: for each SOP Class and transfer syntax that is in the package there is a
-presentation context of its own, and what the peer does not accept is refused, never converted.
+presentation context of its own.  What the peer does not accept is refused, or, with
+``decompress``, sent decompressed.
 
 Storage Commitment and C-FIND say of a UID that it is there, and not what is under it.  Only
 ``proof = "retrieve"`` proves content; with the others the pipeline's ledger sees to it that a
@@ -109,7 +110,13 @@ class Dicom:
         new = [item for item in items if item.key not in results]
         for _ in range(len(items) - len(new)):
             progress()
-        sent = store(peer, new, at_once=self._options.connections, progress=progress)
+        sent = store(
+            peer,
+            new,
+            at_once=self._options.connections,
+            decompress=self._options.decompress,
+            progress=progress,
+        )
         results |= {item.key: one for item, one in zip(new, sent, strict=True)}
         outgoing = [item.outgoing for item in items]
         stored = settle(outgoing, [results[item.key] for item in items], location=self.location)

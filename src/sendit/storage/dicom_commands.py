@@ -16,6 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from sendit.storage.same_content import UNREADABLE
+
 C_STORE, C_GET, C_FIND, C_ECHO = 0x0001, 0x0010, 0x0020, 0x0030
 N_EVENT_REPORT, N_ACTION, C_CANCEL = 0x0100, 0x0130, 0x0FFF
 RESPONSE: Final = 0x8000
@@ -80,7 +82,7 @@ def decode_data(data: bytes, *, transfer_syntax_uid: str = IMPLICIT) -> Dataset:
     try:
         ds = dcmread(io.BytesIO(bytes(128) + b"DICM" + meta + data))
         ds.walk(lambda _ds, _elem: None)
-    except (ValueError, LookupError, TypeError, AttributeError, OSError, struct.error) as error:
+    except UNREADABLE as error:
         raise ValueError("no data set") from error
     return ds
 

@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Final
 
 from sendit.deid import read_header
 from sendit.storage.base import IdentifiedPackage, Package
 from sendit.storage.dicom_association import MAX_CONTEXTS, Syntax
 from sendit.storage.outgoing import FileMeta, Outgoing, outgoing, outgoing_identified, read_meta
 
+PLAIN: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+"""What nearly every peer takes: little endian, explicit and implicit VR."""
 Series = tuple[str, str]
 """Study Instance UID and Series Instance UID."""
 
@@ -57,11 +60,23 @@ def items_of_identified(package: IdentifiedPackage) -> Sequence[Item]:
     return items
 
 
-def proposals(items: Sequence[Item], *, room: int = MAX_CONTEXTS) -> Iterator[Sequence[Syntax]]:
-    """Return what to propose, each group to an association of its own."""
-    syntaxes = sorted({item.syntax for item in items})
-    for start in range(0, len(syntaxes), room):
-        yield syntaxes[start : start + room]
+def proposals(items: Sequence[Item], *, decompress: bool) -> Iterator[Sequence[Syntax]]:
+    """Return what to propose, each group to an association of its own.
+
+    With ``decompress`` each SOP Class that is there compressed is proposed in ``PLAIN``, too.
+    """
+    wanted: dict[Syntax, list[Syntax]] = {}
+    for syntax in sorted({item.syntax for item in items}):
+        more = [(syntax[0], plain) for plain in PLAIN] if decompress else []
+        wanted[syntax] = [syntax, *(one for one in more if one != syntax)]
+    group: dict[Syntax, None] = {}
+    for together in wanted.values():
+        if len({*group, *together}) > MAX_CONTEXTS:
+            yield list(group)
+            group = {}
+        group |= dict.fromkeys(together)
+    if group:
+        yield list(group)
 
 
 def by_series(items: Sequence[Item]) -> Mapping[Series, Sequence[Item]]:

@@ -45,6 +45,8 @@ class DicomOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstri
     `find`: by C-FIND at the level of images; `retrieve`: by C-GET and comparing every data set,
     the only one that proves content; `auto`: `commitment` if there is a `listen_port` and the
     peer knows it, else `find`."""
+    decompress: Annotated[bool, Strict()] = False
+    """Whether compressed images go decompressed when the peer does not take them as they are."""
     listen_port: Port | None = None
     """Where we listen for what the peer reports on Storage Commitment; none: such reports come
     on the association on which we asked, or not at all."""
@@ -73,6 +75,10 @@ class DicomOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstri
     def _consistent(self) -> Self:
         if not self.tls and (self.ca_file or self.client_certificate or self.server_name):
             raise PydanticCustomError("tls", "certificates and names of them need tls = true")
+        if self.decompress and self.proof == "retrieve":
+            raise PydanticCustomError(
+                "decompress", "what is decompressed on the way is other than what would come back"
+            )
         if self.tls and self.listen_port and not self.client_certificate:
             raise PydanticCustomError("tls", "a listener with tls needs a client_certificate")
         return self

@@ -23,7 +23,8 @@ from sendit.storage.dicom_commands import (
     SUCCESS,
     number,
 )
-from sendit.storage.dicom_items import Item, proposals
+from sendit.storage.dicom_decompress import decompressed
+from sendit.storage.dicom_items import PLAIN, Item, proposals
 from sendit.storage.dicom_pool import Pool
 from sendit.storage.outgoing import Failure
 from sendit.storage.together import Traffic, together
@@ -36,9 +37,11 @@ _WARNINGS: Mapping[int, str] = {
 
 
 def store(
-    peer: Peer, items: Sequence[Item], *, at_once: int, progress: Progress
+    peer: Peer, items: Sequence[Item], *, at_once: int, decompress: bool, progress: Progress
 ) -> Sequence[Stored | Failure]:
     """Send every instance and return what the peer said of each, in their order.
+
+    With ``decompress`` what the peer does not take compressed goes decompressed.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def store(
     """
     pools: dict[Syntax, Pool] = {}
     with ExitStack() as stack:
-        for syntaxes in proposals(items):
+        for syntaxes in proposals(items, decompress=decompress):
             opener = partial(_opener, peer, syntaxes)
             pool = Pool(opener, at_most=at_once)
             stack.callback(pool.close)
@@ -55,7 +58,7 @@ def store(
 
         def work(item: Item, traffic: Traffic) -> Stored | Failure:
             with pools[item.syntax].lent(traffic) as association:
-                return _store_one(association, item)
+                return _store_one(association, item, decompress=decompress)
 
         return together(items, work, at_once=at_once, progress=progress)
 
@@ -64,14 +67,32 @@ def _opener(peer: Peer, syntaxes: Sequence[Syntax], traffic: Traffic) -> Associa
     return open_association(peer, syntaxes, traffic=traffic)
 
 
-def _store_one(association: Association, item: Item) -> Stored | Failure:
+def _store_one(association: Association, item: Item, *, decompress: bool) -> Stored | Failure:
     context_id = association.accepted.get(item.syntax)
-    if context_id is None:
+    if context_id is not None:
+        return _send(association, context_id, item)
+    plain = next((one for one in PLAIN if (item.syntax[0], one) in association.accepted), None)
+    if not decompress or plain is None:
         return Failure(
             TargetRefused,
             f"is not accepted there: {UID(item.syntax[0]).name} in transfer syntax "
             f"{UID(item.syntax[1]).name}. Allow that at the peer, then retry the batch.",
         )
+    with decompressed(item, transfer_syntax_uid=plain) as other:
+        if other is None:
+            return Failure(
+                TargetRefused,
+                f"is not accepted there in transfer syntax {UID(item.syntax[1]).name}, and cannot "
+                "be decompressed. Allow that syntax at the peer, then retry the batch.",
+            )
+        stored = _send(association, association.accepted[other.syntax], other)
+    if isinstance(stored, Stored):
+        said = f"sent decompressed; {stored.warning}".removesuffix("; ")
+        return Stored(place=stored.place, warning=said)
+    return stored
+
+
+def _send(association: Association, context_id: int, item: Item) -> Stored | Failure:
     command: Mapping[int, int | str] = {
         AFFECTED_CLASS: item.syntax[0],
         FIELD: C_STORE,

@@ -18,6 +18,8 @@ from pydicom.datadict import keyword_dict
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from sendit.storage.same_content import UNREADABLE
+
 _BULK = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _OF_THE_ENCODING = frozenset(
     ("PhotometricInterpretation", "PlanarConfiguration", "SpecificCharacterSet")
@@ -46,7 +48,7 @@ def differences(file: Path, metadata: bytes, *, may_change: Sequence[str]) -> Se
     try:
         document = json.loads(metadata)
         theirs = Dataset.from_json(document[0], bulk_data_uri_handler=_no_bulk_data)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except UNREADABLE:
         return ("everything",)
     ignored = _OF_THE_ENCODING.union(may_change)
     return [

@@ -9,11 +9,17 @@ An Orthanc that changes what it stores (``IngestTranscoding``, a script that mod
 other bytes than were sent and is never proven by this plug-in.
 """
 
+import gzip
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Strict
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sendit.errors import TargetConflict, TargetError, TargetRefused, VerificationFailed
 from sendit.storage.base import (
@@ -42,6 +48,7 @@ from sendit.storage.probe_instance import probe_instance
 from sendit.storage.together import Traffic, together
 
 _BLOCK = 1 << 20
+_NOT_COMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 
 class OrthancOptions(HttpOptions, frozen=True):
@@ -49,6 +56,8 @@ class OrthancOptions(HttpOptions, frozen=True):
 
     proof: Literal["md5", "file"] = "md5"
     """`md5`: Orthanc reads each file from its disk and compares; `file`: each is fetched back."""
+    compress: Annotated[bool, Strict()] = False
+    """Whether files that are not compressed go as gzip, which pays over a slow line only."""
 
 
 class Orthanc:
@@ -60,6 +69,7 @@ class Orthanc:
         self._client = HttpClient(options)
         self._at_once = options.connections
         self._proof = options.proof
+        self._compress = options.compress
 
     @property
     def location(self) -> str:
@@ -144,14 +154,17 @@ class Orthanc:
 
     def _store(self, item: Outgoing, traffic: Traffic) -> Stored | Failure:
         """Store one instance; if Orthanc has one under its UID, that stays and is compared."""
-        answer = self._client.request(
-            "POST",
-            "/instances",
-            body=(FilePart(item.file, item.size),),
-            headers={"Content-Type": "application/dicom"},
-            traffic=traffic,
-            allowed=(400,),
-        )
+        packed = self._compress and read_meta(item).transfer_syntax_uid in _NOT_COMPRESSED
+        with _gzipped(item) if packed else nullcontext(FilePart(item.file, item.size)) as part:
+            answer = self._client.request(
+                "POST",
+                "/instances",
+                body=(part,),
+                headers={"Content-Type": "application/dicom"}
+                | ({"Content-Encoding": "gzip"} if packed else {}),
+                traffic=traffic,
+                allowed=(400,),
+            )
         if answer.status == 400:
             return Failure(TargetRefused, "is no DICOM to it (400). Look into its log.")
         told = answer.json()
@@ -236,6 +249,16 @@ class Orthanc:
             if self._client.request("GET", path, allowed=(404,)).status != 404:
                 return "is still there after it was removed"
         return ""
+
+
+@contextmanager
+def _gzipped(item: Outgoing) -> Iterator[FilePart]:
+    """Return a file as gzip, on disk, so that its length is known before."""
+    with TemporaryDirectory(prefix="sendit-") as folder:
+        path = Path(folder, "packed")
+        with item.file.open("rb") as plain, gzip.open(path, "wb", compresslevel=1) as packed:
+            shutil.copyfileobj(plain, packed, _BLOCK)
+        yield FilePart(path, path.stat().st_size)
 
 
 def _text(told: object, key: str) -> str:

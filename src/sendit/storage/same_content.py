@@ -14,6 +14,7 @@ import zlib
 from typing import IO, BinaryIO, Final, cast
 
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.filereader import dcmread, read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -29,15 +30,20 @@ _BYTES_OF_PIXELS = frozenset(("OB", "OW"))
 _PADDED = frozenset(
     "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split()  # noqa: SIM905 - a line, not 17
 )
-_UNREADABLE = (
+UNREADABLE: Final = (
     ValueError,
     LookupError,
     TypeError,
     AttributeError,
     OSError,
+    EOFError,
+    ArithmeticError,
+    RuntimeError,
     struct.error,
     zlib.error,
+    InvalidDicomError,
 )
+"""What pydicom raises when bytes that came from elsewhere are no DICOM."""
 
 
 def same_file(item: Outgoing, theirs: IO[bytes]) -> bool:
@@ -45,7 +51,7 @@ def same_file(item: Outgoing, theirs: IO[bytes]) -> bool:
     theirs.seek(0)
     try:
         other = dcmread(cast("BinaryIO", theirs))
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     syntax = other.file_meta.get("TransferSyntaxUID", "")
     return syntax == read_meta(item).transfer_syntax_uid and _same_as(item, other)
@@ -65,7 +71,7 @@ def same_data_set(item: Outgoing, theirs: IO[bytes]) -> bool:
             is_implicit_VR=False if private else syntax.is_implicit_VR,
             is_little_endian=True if private else syntax.is_little_endian,
         )
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return _same_as(item, other)
 
@@ -76,7 +82,7 @@ def _same_as(item: Outgoing, other: Dataset) -> bool:
     require_unchanged(item)
     try:
         return _same(dcmread(item.file), other)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
 
 
