@@ -5,8 +5,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 import redis
@@ -111,7 +112,9 @@ class Site:
     def said(self) -> str:
         """Return the ends of the logs."""
         logs = sorted(self.installation.root.glob("*.log"))
-        return "\n".join(f"== {log.name}\n{log.read_text()[-1500:]}" for log in logs)
+        with suppress(psycopg.Error):
+            return f"{self.ask('SELECT id, errors FROM records_batch')}\n" + _ends(logs)
+        return _ends(logs)
 
     def end(self, names: Sequence[str] = (), *, number: int = signal.SIGTERM) -> None:
         """End processes, all by default, and wait for them."""
@@ -136,3 +139,7 @@ def site_in(root: Installation, *, database_url: str, broker_url: str) -> Site:
     site = Site(root, database_url, broker_url)
     site.configure()
     return site
+
+
+def _ends(logs: Sequence[Path]) -> str:
+    return "\n".join(f"== {log.name}\n{log.read_text()[-1500:]}" for log in logs)

@@ -130,7 +130,7 @@ class Runner:
 
     def _batches(self) -> "QuerySet[Batch]":
         batches = Batch.objects.select_related("profile")
-        # The zone with the way out has no key, and no use for what it would read with one.
+        # The zone with the way out has no use for what identifies, so it does not read it.
         return batches.defer("uid", "folder") if self._zone is Zone.OUT else batches
 
     def _is_ours(self, batch: Batch) -> bool:
