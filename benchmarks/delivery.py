@@ -22,6 +22,7 @@ from pathlib import Path
 import pydicom
 
 from benchmarks.measure import Cost, RunFailed, measure, warm
+from benchmarks.slices import make_slices
 from benchmarks.ways import ROOT, environment
 from tests.support.dicom_peers import OrthancServer, free_ports, have, running, running_orthanc
 from tests.support.system import find_program
@@ -91,8 +92,7 @@ def main() -> int:
 def make_corpus(folder: Path, n_images: int) -> Path:
     """Make slices as results lie, and write down what a package of them holds."""
     plain = folder.with_name(f"{folder.name}-plain")
-    made = ("-m", "benchmarks.slices", str(plain), "--images", str(n_images))
-    subprocess.run([sys.executable, *made], check=True, capture_output=True, cwd=ROOT)
+    make_slices(plain, n_images)
     rows = []
     for path in sorted(plain.rglob("*.dcm")):
         ds = pydicom.dcmread(path, stop_before_pixels=True)
