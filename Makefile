@@ -28,8 +28,9 @@ test: check $(VENV)/emulators/.made  ## check, then the whole test suite (instal
 	$(BIN)/python -m tests.support.system
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(TESTS)
 
-bench: $(VENV)/.dev $(VENV)/peers/.made  ## measure cp, the engine, the pipeline, other tools, and sending (BENCH="--quick")
+bench: $(VENV)/.dev $(VENV)/peers/.made $(VENV)/emulators/.made  ## measure cp, the engine, the pipeline, other tools, and sending (BENCH="--quick")
 	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks.cloud $(filter --quick,$(BENCH))
 	PYTHONPATH=src:. $(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m tests.support.system
 	$(BIN)/python -m benchmarks.delivery $(filter --quick,$(BENCH)) $(DELIVERY)

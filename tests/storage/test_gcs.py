@@ -211,6 +211,18 @@ def test_what_is_not_what_was_sent_is_removed_again(
     assert fake_gcs.list() == []
 
 
+def test_a_file_that_was_changed_here_does_not_stay_there(
+    fake_gcs: GcsServer, package: Package
+) -> None:
+    path = package.root / package.instances[1].file
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+
+    with pytest.raises(TargetError, match="changed"):
+        make_gcs(fake_gcs.url, layout="tree").send(package)
+
+    assert not any("2.25.301" in key for key in fake_gcs.list())
+
+
 # Refusals
 
 

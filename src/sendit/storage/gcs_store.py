@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ from sendit.storage.together import Traffic, together
 _MIB = 1 << 20
 _BOUNDARY = "sendit-4f1c7b0a9d"
 _TRIES = 3
+_FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
 _RIGHTS = (
     "grant storage.objects.create, .get and .list (roles/storage.objectCreator and objectViewer), "
     "and storage.objects.delete to take back"
@@ -91,9 +93,21 @@ class GcsStore:
         return f"{self._http.url}/{self._name}"
 
     def put_file(self, key: str, entry: Entry, kind: str, traffic: Traffic) -> Held | None:
-        """Store a file unless something stands there."""
-        digests = _digests_of(entry, traffic)
-        return self._put_whole(key, FilePart(entry.source, entry.size), digests, kind, traffic)
+        """Store a file unless something stands there.
+
+        Google gets the CRC32C beforehand; the slower digests are made while the file is sent.
+        """
+        content = FilePart(entry.source, entry.size)
+        with ThreadPoolExecutor(1) as aside:
+            digests = aside.submit(_digests_of, entry)
+            told = self._put_whole(key, content, {"crc32c": _crc32c_of(entry)}, kind, traffic)
+        if told is None:
+            return None
+        try:
+            return self._checked(key, told, digests.result(), entry.size)
+        except TargetError:  # it was changed here meanwhile: what was sent is not what it was
+            self._remove(_held(key, read_json(told)))
+            raise
 
     def put_blocks(
         self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
@@ -103,9 +117,9 @@ class GcsStore:
         chunks = self._chunks(blocks, digests)
         first = next(chunks)
         if first.is_last:
-            return self._put_whole(
-                key, first.content, digests.hexadecimal(), kind, Traffic(), size=digests.size
-            )
+            known = digests.hexadecimal()
+            whole = self._put_whole(key, first.content, known, kind, Traffic())
+            return None if whole is None else self._checked(key, whole, known, digests.size)
         session = self._begin(key, kind)
         if session is None:
             return None
@@ -176,16 +190,10 @@ class GcsStore:
         digests: Mapping[str, str],
         kind: str,
         traffic: Traffic,
-        *,
-        size: int = -1,
-    ) -> Held | None:
-        size = content.size if isinstance(content, FilePart) else size
-        about = {
-            "name": key,
-            "contentType": kind,
-            "md5Hash": _to_base64(digests["md5"]),
-            "crc32c": _to_base64(digests["crc32c"]),
-        }
+    ) -> Told | None:
+        """Store something in one request; Google refuses it when it has other digests."""
+        about = {"name": key, "contentType": kind}
+        about |= {_FIELDS[name]: _to_base64(value) for name, value in digests.items()}
         head = (
             f"--{_BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
             f"{json.dumps(about)}\r\n--{_BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n"
@@ -198,7 +206,7 @@ class GcsStore:
             allowed=(412,),
             traffic=traffic,
         )
-        return None if told.status == 412 else self._checked(key, told, digests, size)
+        return None if told.status == 412 else told
 
     def _chunks(self, blocks: Iterable[bytes], digests: _Digests) -> Iterator[_Chunk]:
         waiting: _Chunk | None = None
@@ -268,12 +276,16 @@ class GcsStore:
         held = _held(key, read_json(told))
         same = all(digests[name] == value for name, value in held.digests.items())
         if not same or not held.digests or held.size != size:
-            if held.version:
-                self.delete(held, Traffic())
+            self._remove(held)
             raise TargetUnavailable(
                 f"{self.location} got other bytes than were sent; they were removed again."
             )
         return held
+
+    def _remove(self, held: Held) -> None:
+        """Remove what was stored just now, and nothing else."""
+        if held.version:
+            self.delete(held, Traffic())
 
     # Asking
 
@@ -314,9 +326,7 @@ class _Taken(Exception):
 
 def _held(key: str, told: Mapping[str, Any]) -> Held:
     digests = {
-        name: _from_base64(str(told[field]))
-        for name, field in (("md5", "md5Hash"), ("crc32c", "crc32c"))
-        if told.get(field)
+        name: _from_base64(str(told[field])) for name, field in _FIELDS.items() if told.get(field)
     }
     return Held(
         key,
@@ -332,14 +342,21 @@ def _received(told: Told) -> int:
     return int(last) + 1 if last.isdecimal() else 0
 
 
-def _digests_of(entry: Entry, traffic: Traffic) -> Mapping[str, str]:
-    """Read a file for the digests that Google computes too."""
+def _crc32c_of(entry: Entry) -> str:
+    checksum = google_crc32c.Checksum()
+    with open_source(entry.source, size=entry.size) as stream:
+        while block := stream.read(_MIB):
+            checksum.update(block)
+    return str(checksum.digest().hex())
+
+
+def _digests_of(entry: Entry) -> Mapping[str, str]:
+    """Read a file for the digests that Google computes too; it must be what the package says."""
     digests, sha256 = _Digests(), hashlib.sha256()
     with open_source(entry.source, size=entry.size) as stream:
         while block := stream.read(_MIB):
             digests.update(block)
             sha256.update(block)
-            traffic.tell(0)
     if sha256.hexdigest() != entry.sha256:
         raise changed_meanwhile()
     return digests.hexadecimal()

@@ -27,6 +27,8 @@ from sendit.storage.together import Traffic, together
 _MIB = 1 << 20
 _SINGLE = 64 * _MIB
 """Larger files go in parts."""
+_AT_ONCE = 4
+"""Parts on their way at most; packing is hardly faster, and each is in memory."""
 _PARTS = 9000
 """At most; a store takes 10,000."""
 _CHANGED = "%s holds other bytes than were sent to it; look into its log, then retry the batch."
@@ -208,7 +210,7 @@ class S3Store:
                 yield part
 
         # A file of many parts is one of several things done at once: its parts go one by one.
-        at_once = self._bucket.at_once if progress is not None else 1
+        at_once = min(self._bucket.at_once, _AT_ONCE) if progress is not None else 1
         told = progress if progress is not None else lambda: tell(self._bucket.part_bytes)
         try:
             sent = together(counted(), put, at_once=at_once, progress=told)
