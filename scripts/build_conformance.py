@@ -51,7 +51,10 @@ NOT_DONE = """\
 - Faces are not recognised; the Clean Recognizable Visual Features Option is an error if asked for,
   as is the Clean Pixel Data Option.
 - Photographs, video, audio, labels and overviews of slides, documents, models and raw data are not
-  cleaned but held, each under a reason of its own that a recipe can release.
+  cleaned but held, each under a reason of its own that a recipe can release. A released document
+  keeps its body (Encapsulated Document, for which Table E.1-1 asks action D) as it is, since a
+  person has looked at it; its header is cleaned like any other, and its bytes are searched for
+  what identifies the patient as far as they can be read.
 - Digital signatures are removed, not made anew.
 - Numbers, codes and the terms of published coding schemes (PS3.16 Table 8-1) are searched for
   known identifiers but never rewritten; an instance in which one stands is held (`NUMBER_HIT`).

@@ -13,6 +13,27 @@ def _keys(problems: list[str]) -> list[str]:
     return [problem.split(": ")[1] for problem in problems]
 
 
+def test_unknown_key_hides_nothing_else_that_is_wrong(installation: Installation) -> None:
+    installation.write(
+        "sendit.toml",
+        '[[inboxes]]\npath = "inbox"\nproject = "irb-1"\nnonsense = 1\n'
+        '[[inboxes]]\npath = "missing"\nproject = "irb-1"\n'
+        '[[inboxes]]\npath = "inbox/nested"\nproject = "irb-1"\n',
+    )
+    (installation.root / "inbox" / "nested").mkdir()
+    installation.write(
+        "projects/irb-1.toml", '[deid]\noptions = ["nothing"]\nnonsense = 1\n' + TARGET
+    )
+
+    assert sorted(set(_keys(installation.problems()))) == [
+        "deid.nonsense",
+        "deid.options[1]",
+        "inboxes[1].nonsense",
+        "inboxes[2].path",
+        "inboxes[3].path",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "keys"),
     [

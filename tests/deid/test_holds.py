@@ -4,7 +4,7 @@ import pytest
 
 from sendit.deid import Engine, Recipe
 from sendit.deid.holds import Traits, hold
-from sendit.errors import Held
+from sendit.errors import Held, Rejected
 from sendit.terms import Reason
 from tests.deid.engines import deidentified, identities_for
 from tests.support.make_study import make_study
@@ -114,3 +114,48 @@ def test_identifier_in_a_number_is_held_until_released(tmp_path: Path) -> None:
     released = recipe.releasing(Reason.NUMBER_HIT)
     Engine(released, identities_for(source)).deidentify_to(source, target)
     assert target.exists()
+
+
+@pytest.mark.parametrize("number", range(1, 6), ids=["pdf", "cda", "stl", "obj", "mtl"])
+def test_document_that_a_person_releases_keeps_its_body(tmp_path: Path, number: int) -> None:
+    body = b"%PDF-1.7 nothing of anybody"
+    [source] = make_study(
+        tmp_path / "in",
+        n_series=1,
+        n_images=1,
+        modality="DOC",
+        SOPClassUID=f"1.2.840.10008.5.1.4.1.1.104.{number}",
+        DocumentTitle="Report of Sandpiper^Amalia",
+        EncapsulatedDocument=body + b"\0",
+    )
+
+    after, report = deidentified(
+        source, tmp_path, recipe=Recipe.resolve().releasing(Reason.DOCUMENT)
+    )
+
+    assert after.EncapsulatedDocument == body + b"\0"
+    assert report.elements["(0042,0011)", "K", "released"] == 1
+    assert "Sandpiper" not in str(after)
+
+
+def test_released_document_that_names_the_patient_stays_here(tmp_path: Path) -> None:
+    [source] = make_study(
+        tmp_path / "in",
+        n_series=1,
+        n_images=1,
+        modality="DOC",
+        EncapsulatedDocument=b"%PDF-1.7 (Sandpiper^Amalia) ",
+    )
+
+    with pytest.raises(Rejected, match=r"\(0042,0011\) known-identifier"):
+        deidentified(source, tmp_path, recipe=Recipe.resolve().releasing(Reason.DOCUMENT))
+
+
+def test_document_in_another_kind_of_object_is_no_document(tmp_path: Path) -> None:
+    [source] = make_study(
+        tmp_path / "in", n_series=1, n_images=1, EncapsulatedDocument=b"%PDF-1.7 smuggled "
+    )
+
+    after, _ = deidentified(source, tmp_path, recipe=Recipe.resolve().releasing(Reason.DOCUMENT))
+
+    assert b"smuggled" not in after.get("EncapsulatedDocument", b"")

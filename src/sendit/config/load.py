@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sendit.config.environment import Given, Slot, read_environment, slots_of
 from sendit.config.mounts import MOUNTS
 from sendit.config.plugins import IDENTITY, STORAGE, Registry, Secret, secret_keys
-from sendit.config.problems import Key, Problem, problems_of, read_partly, refuse
+from sendit.config.problems import Key, Problem, faulty_keys, problems_of, read_partly, refuse
 from sendit.config.project import Project, Secrets, read_project
 from sendit.config.rules import (
     inbox_problems,
@@ -284,7 +284,7 @@ def _read_settings(
     if error is None:
         return settings, frozenset()
     problems += problems_of(error, Settings, file=main.file, sources=places)
-    return settings, {str(details["loc"][0]) for details in error.errors()}
+    return settings, frozenset(map(str, faulty_keys(error)))
 
 
 def _lay_over(document: Document, given: Given) -> None:

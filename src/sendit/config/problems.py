@@ -69,9 +69,39 @@ def read_partly(
     try:
         return model.model_validate(document, context=context), None
     except ValidationError as error:
-        faulty = {details["loc"][0] for details in error.errors() if details["loc"]}
+        faulty = faulty_keys(error)
         right = {key: value for key, value in document.items() if key not in faulty}
+        for details in error.errors():
+            if details["type"] == _UNKNOWN_KEY and details["loc"][0] in right:
+                right = _without(right, details["loc"])
         return model.model_validate({**(instead or {}), **right}, context=context), error
+
+
+def faulty_keys(error: ValidationError) -> set[int | str]:
+    """Return the top-level keys without a value, for what stands there; not for names too many.
+
+    A table with a key that nobody knows is read without that key, so that what else is wrong
+    with it can be told at once.
+    """
+    return {
+        details["loc"][0]
+        for details in error.errors()
+        if details["loc"] and (details["type"] != _UNKNOWN_KEY or len(details["loc"]) == 1)
+    }
+
+
+def _without(part: Any, loc: Sequence[int | str]) -> Any:  # a TOML value, of any type
+    """Return a copy of a document without what stands at a place."""
+    first, *rest = loc
+    if isinstance(part, Mapping):
+        if not rest:
+            return {key: value for key, value in part.items() if key != first}
+        return {k: _without(value, rest) if k == first else value for k, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [
+            _without(value, rest) if number == first else value for number, value in enumerate(part)
+        ]
+    return part
 
 
 def problems_of(
@@ -141,7 +171,7 @@ def unknown(name: str, allowed: Iterable[str], *, all_names: bool = True) -> str
 def _text(details: ErrorDetails, model: type[BaseModel], also: Sequence[str]) -> str:
     context: Mapping[str, Any] = details.get("ctx", {})
     match details["type"]:
-        case "extra_forbidden":
+        case kind if kind == _UNKNOWN_KEY:
             *table, name = details["loc"]
             return unknown(str(name), [*_names_at(model, table), *also])
         case "missing":
@@ -156,6 +186,7 @@ def _text(details: ErrorDetails, model: type[BaseModel], also: Sequence[str]) ->
     return details["msg"]
 
 
+_UNKNOWN_KEY = "extra_forbidden"
 _WORDS: Mapping[str, str] = {
     "int_type": "is not of the right type; allowed: a whole number",
     "int_parsing": "is not of the right type; allowed: a whole number",

@@ -315,6 +315,7 @@ def allowance_of(recipe: Recipe) -> Allowance:
     touched = rebuilt_tags() if private else frozenset()
     if recipe.site is not None:
         touched |= recipe.site.touched
+    touched |= recipe.released_bodies
     return Allowance(
         frozenset(recipe.options),
         touched=touched,

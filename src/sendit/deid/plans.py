@@ -226,6 +226,8 @@ class DeidPlan(Plan):
         wished = self._by_site(tag, meant, vr, discard)
         if wished is not None:
             return wished
+        if tag in self._plans.recipe.released_bodies and self._required(tag) == 2:
+            return REPORT, self._released(tag, meant), discard
         if meant == b"SQ":
             if vr not in (b"SQ", b"UN", b""):
                 return REPORT, self._removal(tag, vr, "X", "repair:not-a-sequence"), discard
@@ -234,6 +236,13 @@ class DeidPlan(Plan):
         if conceptual is not None:
             return REPORT, conceptual, discard
         return self._public(tag, meant, discard)
+
+    def _released(self, tag: int, vr: bytes) -> Rule:
+        """Return the rule of what a person has looked at and let go as it is."""
+        note = Note(self._prefix + tag_text(tag), "K", "released")
+        rule = self._rule(tag, vr, note, actions.keep_noted)
+        rule.fixed = (None, note)
+        return rule
 
     def _conceptual(self, tag: int, vr: bytes) -> Rule | None:
         """Return the rule of what means something else in each item, by what stands before it."""

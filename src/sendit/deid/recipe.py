@@ -54,6 +54,8 @@ PRESETS: Final[Mapping[str, tuple[str, ...]]] = {
 PIXEL_POLICIES: Final = frozenset({"reject", "clean", "clean-all-text", "off"})
 WITHOUT_ENGINE_PART: Final = frozenset({"clean-pixel-data", "clean-recognizable-visual-features"})
 """Declared options that nothing here carries out yet."""
+ENCAPSULATED_DOCUMENT: Final = 0x00420011
+"""The document itself: all that such an instance is there for (PS3.3 C.24.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,11 @@ class Recipe:
         """Return what is done about text in pictures of a modality; "" where the SOP Class says."""
         policies = dict(self.pixels)
         return policies.get(modality, policies.get("*", ""))
+
+    @property
+    def released_bodies(self) -> frozenset[int]:
+        """Return the attributes that stay as they are, since a person has looked at them."""
+        return frozenset((ENCAPSULATED_DOCUMENT,) if Reason.DOCUMENT in self.releases else ())
 
     @property
     def dates(self) -> str:

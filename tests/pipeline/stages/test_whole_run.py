@@ -322,6 +322,25 @@ def test_image_that_waits_for_a_person_holds_the_batch_and_is_excluded_when_acce
     assert line.batch(batch.pk).stage == ""
 
 
+def test_document_that_is_released_is_delivered_with_its_body(line: Line) -> None:
+    line.set_project(PROJECT.replace('"MR"', '"MR", "DOC"'))
+    body = b"%PDF-1.7 nothing of anybody "
+    write_instance(
+        line.installation.inbox / "ACC1" / "letter.dcm",
+        make_instance(modality="DOC", BurnedInAnnotation="NO", EncapsulatedDocument=body),
+    )
+    batch = line.run("ACC1")
+    assert [alert["code"] for alert in batch.alerts] == ["DOCUMENT"]
+
+    machine.release(batch.pk, nr=None, reason="looked at", now=line.clock)
+    line.work()
+
+    batch = line.batch(batch.pk)
+    assert (batch.status, line.codes(batch.pk)) == (Status.DONE, [])
+    [delivered] = line.installation.delivered()
+    assert dcmread(delivered).EncapsulatedDocument == body
+
+
 def test_batch_of_nothing_but_held_images_waits(line: Line) -> None:
     instance(line, "ACC1", "a.dcm", SOPClassUID=UNKNOWN_CLASS)
 
