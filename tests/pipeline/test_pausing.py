@@ -72,7 +72,7 @@ def test_pausing_twice_says_so_and_unknown_names_are_refused(line: Line) -> None
     assert resume(line.configuration, now=line.clock)
     assert not resume(line.configuration, now=line.clock)
 
-    for where in ({"project": "dem"}, {"target": "otu"}):
+    for where in ({"project": "dem"}, {"target": "outs"}):
         with pytest.raises(UsageError, match="Did you mean"):
             pause(line.configuration, **where)
 
