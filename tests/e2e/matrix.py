@@ -346,7 +346,7 @@ class Site:
         wild, right = tree(self.installation.out), tree(calm)
         moves = self.ask(
             "SELECT batch_id, stage, count(*) FROM records_stagerun WHERE outcome = 'done' "
-            "AND stage NOT IN ('deidentify', 'clean_up') GROUP BY batch_id, stage"
+            "AND stage IN ('import', 'identify') GROUP BY batch_id, stage"
         )
         images = self.ask("SELECT status, count(*) FROM records_image GROUP BY status")
         assert images == [("DONE", self.fed * 3)], images

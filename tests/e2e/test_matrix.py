@@ -30,6 +30,6 @@ def test_whatever_fails_nothing_is_lost_doubled_or_changed(
     found = run(mode, pairwise()[mode], seed=SEED)
 
     assert found["kills"] > 0
-    assert found["moves"] == found["batches"] * 4
+    assert found["moves"] == found["batches"] * 2  # the others may wait and go on
     wrong = ("repeated moves", "lost", "doubled or foreign", "changed bytes")
     assert {what: found[what] for what in wrong} == dict.fromkeys(wrong, 0)
