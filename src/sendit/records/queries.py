@@ -46,7 +46,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
                 | Q(status=Status.DONEPROCESSING, stage__in=[Stage.SEND, Stage.VERIFY])
             )
             .filter(held="")
-            .exclude(Q(stage=Stage.SEND, retry_at__isnull=False) & ~Exists(self._deliveries()))
+            .exclude(Q(stage=Stage.SEND, due_at__isnull=False) & ~Exists(self._deliveries()))
         )
 
     def queued(self) -> Self:

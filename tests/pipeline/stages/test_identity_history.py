@@ -101,8 +101,8 @@ def test_results_wait_a_random_time_where_the_project_says_so(line: Line) -> Non
         line.installation.add_study(f"ACC{number}", n_series=1)
         batch = line.run(f"ACC{number}")
         assert batch.status == Status.DONEPROCESSING
-        assert batch.retry_at is not None
-        waits.append(batch.retry_at - batch.created)
+        assert batch.due_at is not None
+        waits.append(batch.due_at - batch.created)
     assert not line.installation.delivered()
     assert not Batch.objects.admitted().exists()
     assert len(set(waits)) == 4
