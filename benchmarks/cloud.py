@@ -138,8 +138,8 @@ def _library(name: str, code: str, words: tuple[str, ...], package: Package) -> 
 
 
 def _sendit(kind: str, name: str, options: Mapping[str, object], package: Package) -> None:
-    began, used = time.perf_counter(), time.process_time()
     target = build(kind, options, base=Path("/"))
+    began, used = time.perf_counter(), time.process_time()
     receipt = target.send(package)
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     _tell(f"sendit {kind}, {name}", seconds, package, cpu)
