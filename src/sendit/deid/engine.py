@@ -66,6 +66,8 @@ class Written:
     file: str | None
     sha256: str
     length: int
+    sources: str = ""
+    """As the release check found them."""
 
 
 class Engine:
@@ -216,12 +218,12 @@ class Engine:
         try:
             with _as_readable(instance, original) as before:
                 known = self._gate.known_of(before)
-                self._gate.check(part, known=known, original=before)
+                sources = self._gate.check(part, known=known, original=before)
             part.replace(destination)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        written = Written(relative, digest, length)
+        written = Written(relative, digest, length, sources)
         return self._report(instance, context, source.size, written, composed.notes)
 
     def _composed(self, instance: Instance, context: Context) -> Composed:
@@ -258,6 +260,7 @@ class Engine:
             actions=actions,
             rules=rules,
             elements=elements,
+            sources=written.sources,
         )
 
     def _study_date(self, instance: Instance, context: Context) -> str:

@@ -29,6 +29,7 @@ from sendit.deid.release_marks import (
 )
 from sendit.deid.release_pixels import PixelCheck
 from sendit.deid.release_reader import Reader
+from sendit.deid.release_references import sources_of
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_streams import check_streams
@@ -115,8 +116,8 @@ class Gate:
             dossier.learn_folders((*self._extra, *extra) if extra else self._extra, content)
         return dossier.learn(content)
 
-    def check(self, path: Path, *, known: Known, original: Path | None = None) -> None:
-        """Return when the result may leave.
+    def check(self, path: Path, *, known: Known, original: Path | None = None) -> str:
+        """Return when the result may leave, and say from which instances it was derived.
 
         Parameters
         ----------
@@ -126,6 +127,11 @@ class Gate:
             What ``known_of`` said of its original.
         original
             The original, to compare the pixels with.
+
+        Returns
+        -------
+        str
+            Their UIDs, with spaces between (``release_references``).
 
         Raises
         ------
@@ -146,6 +152,7 @@ class Gate:
         check_streams(content, path, judge.searcher.find_in_bytes)
         if original is not None and before is not None and not allowance.pixels_changed:
             self._pixels.check(content, path, before, original)
+        return sources_of(content.level)
 
     def check_names(
         self, texts: Iterable[str], uids: Iterable[str], *, known: Known, keeps_uids: bool

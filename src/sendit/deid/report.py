@@ -52,6 +52,8 @@ class Report:
     """(path, action, rule) → how often."""
     regions: tuple[Mapping[str, int], ...] = ()
     """Rectangles of pixels that were overwritten."""
+    sources: str = ""
+    """New UIDs of the instances that it was derived from, or refers to as its evidence."""
 
     @classmethod
     def of_error(cls, error: ImageError, *, bytes_in: int = 0) -> "Report":

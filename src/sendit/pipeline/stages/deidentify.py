@@ -149,6 +149,7 @@ def _result(image: Image, report: Report, treatment: str) -> ImageResult:
             "actions": dict(report.actions),
             "rules": dict(report.rules),
             "regions": list(report.regions),
+            **({"sources": report.sources} if report.sources else {}),
             "treatment": treatment,
         },
     )

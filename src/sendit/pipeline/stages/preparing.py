@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from sendit.deid.release import Gate
 from sendit.pipeline import machine
 from sendit.pipeline.stages.originals import OriginalNames
-from sendit.pipeline.stages.sources import SourceReader
 from sendit.pipeline.work import Work
 from sendit.records.models import Image
 
@@ -30,7 +29,7 @@ def prepare(work: Work) -> None:
         .defer("source", "report")
         .order_by("nr")
     )
-    sources = _sources(work, images)
+    sources = _sources(work)
     _check(work, images, sources)
     names = OriginalNames(work)
     machine.prepared(
@@ -46,16 +45,11 @@ def prepare(work: Work) -> None:
     )
 
 
-def _sources(work: Work, images: Collection[Image]) -> dict[str, str]:
+def _sources(work: Work) -> dict[str, str]:
     """Return what each result that has sources was derived from, by its SOP Instance UID."""
-    reader = SourceReader()
-    clean = work.workspace.clean(work.batch_id)
-    sources: dict[str, str] = {}
-    for image in images:
-        if found := reader.read(clean / image.file):
-            sources[image.sop_instance_uid] = found
-        work.progress()
-    return sources
+    derived = Image.objects.accepted().filter(batch=work.batch_id, report__has_key="sources")
+    rows = derived.values_list("sop_instance_uid", "report")
+    return {uid: report["sources"] for uid, report in rows}
 
 
 def _check(work: Work, images: Collection[Image], sources: Mapping[str, str]) -> None:

@@ -1,12 +1,9 @@
 """From which instances one was derived, or which it refers to as its evidence: new UIDs.
 
-Read from the result itself, so what is not in it is not told.
+Read from the result that the release check has agreed to, so what is not in it is not told.
 """
 
-from pathlib import Path
-
 from sendit.deid.release_content import Level
-from sendit.deid.release_reader import Reader
 
 REFERENCED_SOP_INSTANCE_UID = 0x00081155
 SOURCES = frozenset(
@@ -23,17 +20,11 @@ SOURCES = frozenset(
 )
 
 
-class SourceReader:
-    """Reads results one after the other."""
-
-    def __init__(self) -> None:
-        self._reader = Reader()
-
-    def read(self, result: Path) -> str:
-        """Return the UIDs, sorted, with spaces between."""
-        found: set[str] = set()
-        _collect(self._reader.read(result).level, found, within=False)
-        return " ".join(sorted(found))
+def sources_of(level: Level) -> str:
+    """Return the UIDs of the instances, sorted, with spaces between; empty when there are none."""
+    found: set[str] = set()
+    _collect(level, found, within=False)
+    return " ".join(sorted(found))
 
 
 def _collect(level: Level, found: set[str], *, within: bool) -> None:
