@@ -41,6 +41,9 @@ ALLOWED = {
     "pipeline/stages/import_files.py": {"Image()"},
     # A log record, not a row.
     "server/logs.py": {".stage ="},
+    # A snapshot is read; whole tables are put into a database that holds nothing.
+    "pipeline/backup.py": {".execute()"},
+    "pipeline/restore.py": {".execute()"},
 }
 
 
