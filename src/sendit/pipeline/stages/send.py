@@ -26,7 +26,7 @@ _TAKEN = (DeliveryState.SENT, DeliveryState.VERIFIED)
 def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
     if (until := held_until(work)) is not None:
-        return Outcome(None, again_at=until)
+        return Outcome(None, again_at=until, waits=True)
     # What workers that were killed left of results; whoever is only slow has lost its claim.
     work.workspace.remove(work.workspace.phi(work.batch_id) / "new")
     if work.project.anonymize:
