@@ -155,7 +155,7 @@ class Runner:
             batch.refresh_from_db()
             outcome = STAGES[stage](self._work(batch, claim, longest=LONGEST[stage]))
             if outcome.event is None:
-                machine.put_off(claim, outcome.again_at, now=self._now())
+                machine.put_off(claim, outcome.again_at, now=self._now(), waits=outcome.waits)
             else:
                 machine.move(claim, outcome.event, now=self._now(), findings=outcome.findings)
         level = logging.WARNING if boundary.ending.startswith(STOPPED) else logging.INFO

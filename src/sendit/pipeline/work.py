@@ -69,3 +69,5 @@ class Outcome:
     """None: the stage stays, to run again at ``again_at``."""
     findings: tuple[NewFinding, ...] = ()
     again_at: datetime | None = None
+    waits: bool = False
+    """Nothing failed: the time has not come."""

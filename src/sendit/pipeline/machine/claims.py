@@ -108,14 +108,15 @@ def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFin
         end_run(claim, "done", now=now)
 
 
-def put_off(claim: Claim, until: datetime | None, *, now: datetime) -> None:
-    """End a run that has more to do later: to remove, to send, to prove.  None: nothing, ever."""
+def put_off(claim: Claim, until: datetime | None, *, now: datetime, waits: bool = False) -> None:
+    """End a run that has more to do later: to remove, to send, to prove.  None: nothing, ever.
+
+    ``waits``: nothing failed, its time has not come.
+    """
     if until is None:
         move(claim, Event.CLEANED, now=now)
         return
-    # What is later than any try is an appointment: the clock's mending leaves it alone.
-    appointed = claim.stage == Stage.CLEAN_UP or until > now + LONGEST_DELAY
-    when = "due_at" if appointed else "retry_at"
+    when = "due_at" if waits or claim.stage == Stage.CLEAN_UP else "retry_at"
     with transaction.atomic():
         write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, **{when: until})
         end_run(claim, "done", now=now)

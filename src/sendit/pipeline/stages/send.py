@@ -27,7 +27,7 @@ def run(work: Work) -> Outcome:
     """Hand the batch to every target that does not have it yet."""
     if work.zone is not Zone.OUT:
         if (until := held_until(work)) is not None:
-            return Outcome(None, again_at=until)
+            return Outcome(None, again_at=until, waits=True)
         if work.project.anonymize and work.batch.prepared is None:
             preparing.prepare(work)
             if work.zone is Zone.PHI:
