@@ -70,7 +70,7 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
             list(Batch.objects.defer("uid").order_by("-pk")[:50]), with_files=False
         ),
         "page: who needs a person": lambda: list(
-            needing_a_person().values_list("pk", flat=True)[:20]
+            needing_a_person(Batch.objects.all()).values_list("pk", flat=True)[:20]
         ),
         "page: counts (linear)": batches_by_status,
         "GB of a week (linear)": lambda: gb_per_day(days=7, now=now),

@@ -81,7 +81,9 @@ def test_no_mark_is_found_in_anything_that_a_site_keeps(
     assert leaks(installation.root, but=("inbox", "work/phi", "arriving")) == []
 
 
-RESTING = "SELECT id FROM records_batch WHERE status = 'ERROR' OR stage IN ('', 'clean_up')"
+RESTING = (
+    "SELECT id FROM records_batch WHERE status = 'ERROR' OR stage IN ('', 'clean_up') OR held <> ''"
+)
 
 
 def provoke(url: str) -> int:

@@ -11,7 +11,7 @@ from tests.pipeline.line import Line
 pytestmark = pytest.mark.django_db
 
 PER_IMAGE = 0.2
-PER_BATCH = 150
+PER_BATCH = 200
 FEW, MANY = 64, 256
 
 

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,7 @@ def work(parent: int, deadline: ctypes.c_double) -> None:
             worked = False
         wait = SHORTEST_WAIT if worked else min(wait * 1.5, LONGEST_WAIT)
         if not worked:
-            time.sleep(wait)
+            life.rest(wait)
 
 
 def _work_on_next(runner: Runner) -> bool:
@@ -195,6 +196,7 @@ class Life:
     def __init__(self, parent: int, deadline: ctypes.c_double) -> None:
         self._parent = parent
         self._deadline = deadline
+        self._never = Event()
         self.stopping = False
         self.on_stop: Callable[[], None] = lambda: None
         """Called when told to stop."""
@@ -205,6 +207,10 @@ class Life:
     def watch(self, until: datetime | None) -> None:
         """Tell the parent by when the step that begins must have ended; None: it has."""
         self._deadline.value = until.astimezone(UTC).timestamp() if until else 0.0
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for a while, by a clock that nobody sets."""
+        self._never.wait(seconds)
 
     def ended(self) -> bool:
         """Say whether no further step is to be taken."""

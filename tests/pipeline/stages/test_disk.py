@@ -253,7 +253,7 @@ def test_originals_are_private_in_the_working_area(line: Line) -> None:
 
     assert {oct(path.stat().st_mode & 0o777) for path in phi.glob("*.dcm")} == {"0o600"}
     folders = [phi.parent, phi, *(path for path in phi.rglob("*") if path.is_dir())]
-    assert {path.name for path in folders} >= {"phi", "excluded", "new"}
+    assert {path.name for path in folders} >= {"phi", "excluded"}
     assert {oct(path.stat().st_mode & 0o777) for path in folders} == {"0o700"}
     assert (phi.parent / ".sendit-volume").stat().st_mode & 0o777 == 0o600
     assert (line.configuration.settings.work_dir / "keys").stat().st_mode & 0o077 == 0
