@@ -104,7 +104,7 @@ def test_the_same_content_packed_otherwise_is_the_same(
 ) -> None:
     receipt = target.send(package)
     path = out / f"{NAME}.tar.gz"
-    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1))
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=9))
 
     target.send(package)
 
