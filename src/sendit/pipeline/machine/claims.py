@@ -118,7 +118,9 @@ def put_off(claim: Claim, until: datetime | None, *, now: datetime, waits: bool 
         return
     when = "due_at" if waits or claim.stage == Stage.CLEAN_UP else "retry_at"
     with transaction.atomic():
-        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, **{when: until})
+        # At once is no moment: a clock that was ahead would have written one far off.
+        moment = until if until > now else None
+        write(claim.batch_id, claim.stage, claim.token, now=now, attempts=0, **{when: moment})
         end_run(claim, "done", now=now)
 
 
