@@ -30,7 +30,7 @@ def due(
     files_stay = "keep" in (rules.get("originals"), rules["results"], rules.get("excluded"))
     if not files_stay:  # files whose rows are forgotten would be orphans
         rules["rows"] = retention.rows
-    since = batch.finished or now
+    since = min(batch.finished or now, now)  # a clock that was ahead may have written it
     times = {}
     for what, rule in rules.items():
         if rule == "remove":
