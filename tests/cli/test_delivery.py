@@ -16,7 +16,7 @@ def delivered(installation: Installation) -> Installation:
     installation.write_project(
         PROJECT.replace('originals = "remove"', 'originals = "7 days"\nresults = "keep"')
     )
-    installation.add_study("ACC1", n_series=1, n_images=2, PatientID="4711")
+    installation.add_study("ACC1", n_series=1, n_images=2, PatientID="MRN-QX4711")
     assert installation.run("run", "--once").returncode == 0
     assert len(installation.delivered()) == 2
     return installation
@@ -77,7 +77,7 @@ def test_clean_says_what_would_go_and_removes_only_what_may(delivered: Installat
 
 
 def test_recall_takes_back_and_holds_what_comes_again(delivered: Installation) -> None:
-    words = ("recall", "--patient", "4711", "--reason", "consent withdrawn")
+    words = ("recall", "--patient", "MRN-QX4711", "--reason", "consent withdrawn")
 
     first = delivered.run(*words)
 
@@ -89,12 +89,12 @@ def test_recall_takes_back_and_holds_what_comes_again(delivered: Installation) -
         path.unlink()
     again = delivered.run(*words)
     assert (again.returncode, "No copy is left anywhere." in again.stdout) == (0, True)
-    delivered.add_study("ACC2", n_series=1, n_images=1, PatientID="4711")
+    delivered.add_study("ACC2", n_series=1, n_images=1, PatientID="MRN-QX4711")
     assert delivered.run("run", "--once").returncode == 0
     assert delivered.delivered() == []
     held = delivered.status()[-1]
     assert (held["held_images"], held["alerts"][0]["code"]) == (1, "RECALLED")
-    assert "4711" not in first.stdout + first.stderr + again.stdout
+    assert "MRN-QX4711" not in first.stdout + first.stderr + again.stdout
     assert "consent" not in (Path(delivered.work_dir) / "sendit.sqlite3").read_bytes().decode(
         "latin-1"
     )

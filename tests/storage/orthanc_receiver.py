@@ -53,7 +53,10 @@ class OrthancReceiver:
     """What our files begin with: C-STORE carries the data set alone."""
 
     def target(self) -> Target:
-        options: dict[str, object] = {"timeout_seconds": 2, **self.options}
+        options: dict[str, object] = {
+            "timeout_seconds": 2 if self.way.trouble else 20,
+            **self.options,
+        }
         if isinstance(self.way, TroubledHttp):
             options["url"] = self.way.url + ("/dicom-web" if self.kind == "dicomweb" else "")
         else:

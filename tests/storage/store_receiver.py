@@ -39,7 +39,12 @@ class StoreReceiver:
     _now: Mapping[str, object] = field(default_factory=dict)
 
     def target(self) -> Target:
-        options = {"endpoint": self.way.url, "timeout_seconds": 2, **self.options, **self._now}
+        options = {
+            "endpoint": self.way.url,
+            "timeout_seconds": 2 if self.way.trouble else 20,
+            **self.options,
+            **self._now,
+        }
         return build(self.kind, options, base=Path("/"))
 
     def held(self) -> Mapping[str, list[bytes]]:
