@@ -69,6 +69,11 @@ AT_STAGE = (
 )
 WAITING = "SELECT id FROM records_batch WHERE stage = '{stage}' AND lease_token = ''"
 LATELY = "SELECT id, worker FROM records_stagerun WHERE stage = '{stage}' AND outcome = 'done'"
+HURRY = (
+    "UPDATE records_batch SET retry_at = NULL WHERE status != 'ERROR'",
+    "UPDATE records_delivery SET retry_at = NULL",
+    "UPDATE records_targethealth SET open_until = NULL",
+)
 VOLUME = "48m"
 DAY = 86400
 
@@ -133,16 +138,17 @@ class Site:
 
     def hurry(self) -> None:
         """Let what is put off be tried at once, as ``sendit retry`` does."""
-        statement = "UPDATE records_batch SET retry_at = NULL WHERE status != 'ERROR'"
         away = (psycopg.OperationalError, psycopg.errors.UndefinedTable, sqlite3.OperationalError)
         with suppress(*away):
             if self.url:
                 with psycopg.connect(self.url, connect_timeout=2) as connection:
-                    connection.execute(statement)
+                    for statement in HURRY:
+                        connection.execute(statement)
             else:
                 file = self.root / "work/sendit.sqlite3"
                 with closing(sqlite3.connect(file, timeout=5)) as database, database:
-                    database.execute(statement)
+                    for statement in HURRY:
+                        database.execute(statement)
 
     # Its processes
 

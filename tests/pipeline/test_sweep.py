@@ -6,7 +6,7 @@ import pytest
 from sendit.pipeline import machine
 from sendit.pipeline.liveness import own_name
 from sendit.pipeline.sweep import err_folders, orphans, remove_old_err_folders, sweep
-from sendit.terms import Stage
+from sendit.terms import Stage, Status
 from tests.pipeline.line import Line
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +73,21 @@ def test_working_folders_that_belong_to_no_batch_are_named_and_left_alone(line: 
     assert orphans(line.workspace) == sorted(stray)
     assert line.workspace.phi(batch.pk).is_dir()
     assert all(folder.is_dir() for folder in stray)
+
+
+def test_a_clock_that_was_a_day_ahead_delays_no_delivery_for_that_day(line: Line) -> None:
+    for name in ("ACC1", "ACC2", "ACC3"):
+        line.installation.add_study(
+            name, n_series=1, n_images=1, StudyInstanceUID=f"2.25.{name[3:]}"
+        )
+    away = line.installation.out.with_suffix(".away")
+    line.installation.out.rename(away)
+    line.clock += timedelta(days=1)
+    batches = [line.run(name) for name in ("ACC1", "ACC2", "ACC3")]
+    away.rename(line.installation.out)
+    line.clock -= timedelta(days=1)
+
+    sweep(line.configuration, now=line.clock)
+    line.work(later=timedelta(seconds=1))
+
+    assert {line.batch(batch.pk).status for batch in batches} == {Status.DONE}

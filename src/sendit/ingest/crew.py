@@ -33,7 +33,7 @@ class LocalPool:
     """Worker processes that find their work in the database."""
 
     def __init__(self, *, processes: int) -> None:
-        self._pool = Pool(processes=processes)
+        self._pool = Pool(processes=processes, copied=True)
         self._next_tending = 0.0
 
     def start(self) -> None:

@@ -16,6 +16,9 @@ from sendit.errors import UsageError
 PATIENCE_SECONDS = 1.0
 """Somebody who only asks whether a loop is alive holds the lock for a moment."""
 
+_held: set[int] = set()
+"""The locks of this process."""
+
 
 def lock_file(work_dir: Path) -> Path:
     """Return the file whose lock says that a loop is alive."""
@@ -42,8 +45,10 @@ def only_loop(work_dir: Path) -> Iterator[None]:
             )
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
+        _held.add(descriptor)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)
 
 
@@ -83,3 +88,12 @@ def _lock(descriptor: int, *, patience: float) -> bool:
 def _who(path: Path) -> str:
     text = path.read_text().strip()
     return f"process {text}" if text else "a process"
+
+
+def _let_go() -> None:
+    """Close in a copy of a process what would keep the lock when the process itself is gone."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)

@@ -11,16 +11,17 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing.context import SpawnProcess
-from threading import Event
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 
 from sendit.errors import StageError
 from sendit.pipeline import machine
@@ -47,7 +48,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(slots=True)
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     deadline: ctypes.c_double
     """Epoch seconds by which the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
     name: str
@@ -64,15 +65,24 @@ class Pool:
         Name of the module whose ``work(parent, deadline, *arguments)`` each of them runs.
     arguments
         Further arguments of that function.
+    copied
+        The first workers are copies of this process, which has imported already what they need.
+        Those that follow a dead one are not: by then this process may have threads, and a copy
+        would have them only in part.
     """
 
     def __init__(
-        self, *, processes: int, what: str = __name__, arguments: tuple[str, ...] = ()
+        self,
+        *,
+        processes: int,
+        what: str = __name__,
+        arguments: tuple[str, ...] = (),
+        copied: bool = False,
     ) -> None:
         self._size = processes
         self._what = what
         self._arguments = arguments
-        self._context = multiprocessing.get_context("spawn")
+        self._copied = copied
         self._workers: list[_Worker] = []
         self._stillborn = 0
         """Workers in a row that ended, by themselves, before they could begin."""
@@ -81,8 +91,13 @@ class Pool:
 
     def start(self) -> None:
         """Start the workers."""
+        if self._copied and threading.active_count() == 1:
+            connections.close_all()  # an open one would be theirs and ours
+            while len(self._workers) < self._size:
+                self._workers.append(self._begin(multiprocessing.get_context("fork")))
+        self._copied = False
         while len(self._workers) < self._size:
-            self._workers.append(self._begin())
+            self._workers.append(self._begin(multiprocessing.get_context("spawn")))
 
     def tend(self) -> None:
         """End what is stuck, free what the dead held, and start anew in their place.
@@ -127,10 +142,10 @@ class Pool:
                 "above say why. Mend that, then start again."
             )
 
-    def _begin(self) -> _Worker:
+    def _begin(self, context: ForkContext | SpawnContext) -> _Worker:
         # Without a lock: a worker that dies holding one would stop us when we read.
-        deadline = self._context.RawValue(ctypes.c_double, NOT_BEGUN)
-        process = self._context.Process(
+        deadline = context.RawValue(ctypes.c_double, NOT_BEGUN)
+        process = context.Process(
             target=begin,
             args=(self._what, os.getpid(), deadline, *self._arguments),
             name="sendit-worker",
@@ -196,7 +211,7 @@ class Life:
     def __init__(self, parent: int, deadline: ctypes.c_double) -> None:
         self._parent = parent
         self._deadline = deadline
-        self._never = Event()
+        self._never = threading.Event()
         self.stopping = False
         self.on_stop: Callable[[], None] = lambda: None
         """Called when told to stop."""

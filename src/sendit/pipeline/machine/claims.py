@@ -24,7 +24,7 @@ from sendit.pipeline.machine.steps import (
     write,
 )
 from sendit.pipeline.machine.table import Event
-from sendit.records.models import Batch, Image, StageRun
+from sendit.records.models import Batch, Delivery, Image, StageRun, TargetHealth
 from sendit.terms import Reason, Stage, Status
 
 FIRST_DELAY = timedelta(seconds=10)
@@ -191,8 +191,9 @@ def release_claims(worker: str, *, now: datetime, stuck: bool = False) -> None:
 def forgive_clock(*, now: datetime, lease: timedelta) -> int:
     """Mend what a clock that was ahead has written, and return how many rows that were.
 
-    Such a lease would keep a dead worker's claim, and such a delay a batch, for as long as the
-    clock was ahead.  Whoever still works under the lease loses nothing: it renews it.
+    Such a lease would keep a dead worker's claim, and such a delay a batch, a delivery or a
+    target, for as long as the clock was ahead.  Whoever still works under the lease loses
+    nothing: it renews it.
     """
     far = now + max(2 * lease, LONGEST_LEASE)
     until = now + lease
@@ -200,8 +201,11 @@ def forgive_clock(*, now: datetime, lease: timedelta) -> int:
     mended += Image.objects.filter(status=Status.PROCESSING, lease_until__gt=far).update(
         lease_until=until
     )
-    late = Batch.objects.filter(retry_at__gt=now + 2 * LONGEST_DELAY)
-    return mended + late.update(retry_at=now, modified=now)
+    far = now + 2 * LONGEST_DELAY
+    mended += TargetHealth.objects.filter(open_until__gt=far).update(open_until=now)
+    for model in (Delivery, Batch):
+        mended += model.objects.filter(retry_at__gt=far).update(retry_at=now, modified=now)
+    return mended
 
 
 def _let_go_of_images(claim: Claim) -> None:
