@@ -144,7 +144,7 @@ def is_ours(pid: int) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return b"multiprocessing" in command
+    return b"sendit" in command or b"spawn_main" in command
 
 
 def read(installation: Installation, statement: str) -> list[tuple[str, ...]]:

@@ -138,8 +138,8 @@ class Site:
 
     def hurry(self) -> None:
         """Let what is put off be tried at once, as ``sendit retry`` does."""
-        away = (psycopg.OperationalError, psycopg.errors.UndefinedTable, sqlite3.OperationalError)
-        with suppress(*away):
+        undefined = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)  # not yet
+        with suppress(psycopg.OperationalError, *undefined, sqlite3.OperationalError):
             if self.url:
                 with psycopg.connect(self.url, connect_timeout=2) as connection:
                     for statement in HURRY:
@@ -399,7 +399,7 @@ def hand_in(installation: Installation, number: int) -> None:
 def is_worker(pid: int) -> bool:
     with suppress(FileNotFoundError, ProcessLookupError):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b"multiprocessing" in command and b"resource_tracker" not in command
+        return b"sendit" in command or b"spawn_main" in command
     return False
 
 
