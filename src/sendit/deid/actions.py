@@ -18,7 +18,7 @@ DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -99,6 +99,8 @@ class Context:
     """Code of the concept name that was met last: what a content item speaks of."""
     scheme: bytes = b""
     """Coding Scheme Designator of the coded term that is being read."""
+    listed: Mapping[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
+    """What finds the values that lists of the site took from the instance, by list."""
     terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
     """Index of the rule and value of code meanings that name nobody."""
 

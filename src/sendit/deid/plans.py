@@ -9,11 +9,13 @@ What an action does is told in ``actions.py``, what is done with private element
 ``private.py``.
 """
 
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from sendit.deid import actions
 from sendit.deid.actions import Act, Note, Rule
 from sendit.deid.blocks import Creator, InBlock
+from sendit.deid.element_values import WITHOUT_TEXT
 from sendit.deid.passing_plans import (
     CHARSET_TAG,
     PIXEL_TAGS,
@@ -34,8 +36,8 @@ from sendit.deid.profile import (
     fitting,
 )
 from sendit.deid.recipe import Recipe
-from sendit.deid.site_rules import Do
-from sendit.deid.site_values import act_of
+from sendit.deid.site_rules import Do, SiteAction
+from sendit.deid.site_values import act_of, can_stand, where_listed
 from sendit.deid.walk import (
     BULK,
     ENTER,
@@ -200,7 +202,7 @@ class DeidPlan(Plan):
         group = tag >> 16
         discard = self._discard.child(vr)
         if group & 1:
-            return self._private(tag, vr)
+            return self._where_listed(tag, vr, self._private(tag, vr))
         if tag & 0xFFFF == 0:
             return REPORT, self._removal(tag, vr, "", "repair:group-length"), discard
         if group < 8:
@@ -224,8 +226,10 @@ class DeidPlan(Plan):
                 None,
             )
         wished = self._by_site(tag, meant, vr, discard)
-        if wished is not None:
-            return wished
+        return self._where_listed(tag, meant, wished or self._by_table(tag, meant, vr, discard))
+
+    def _by_table(self, tag: int, meant: bytes, vr: bytes, discard: Plan) -> Decided:
+        """Do what the options and the table of PS3.15 say."""
         if tag in self._plans.recipe.released_bodies and self._required(tag) == 2:
             return REPORT, self._released(tag, meant), discard
         if meant == b"SQ":
@@ -283,14 +287,60 @@ class DeidPlan(Plan):
             return REPORT, self._rule(tag, vr, note, act), discard
         if wish.do is Do.KEEP:
             return self._kept_by_site(tag, vr, written_vr, wish.rule, discard)
-        code = "X/Z/D" if wish.do is Do.REMOVE else "Z/D"
-        action = fitting(code, required=self._required(tag), known_iod=True)
         if vr == b"SQ":
-            return self._sequence(tag, written_vr, Decision(action, wish.rule))
+            return self._sequence(tag, written_vr, Decision(self._taking(tag, wish), wish.rule))
+        return REPORT, self._taken_by_site(tag, vr, wish), discard
+
+    def _taking(self, tag: int, wish: SiteAction) -> str:
+        """Return how a value goes: as the site asks, as far as the object can do without."""
+        code = "Z/D" if wish.do is Do.BLANK else "X/Z/D"
+        return fitting(code, required=self._required(tag), known_iod=True)
+
+    def _taken_by_site(self, tag: int, vr: bytes, wish: SiteAction) -> Rule:
+        action = self._taking(tag, wish)
         if action == "X":
-            return REPORT, self._removal(tag, vr, "X", wish.rule), discard
+            return self._removal(tag, vr, "X", wish.rule)
         note = Note(self._prefix + tag_text(tag), action, wish.rule)
-        return REPORT, self._rule(tag, vr, note, self._action(tag, vr, action)), discard
+        return self._rule(tag, vr, note, self._action(tag, vr, action))
+
+    def _where_listed(self, tag: int, vr: bytes, decided: Decided) -> Decided:
+        """Put rules of the site that look at the value before what was decided otherwise."""
+        site = self._plans.recipe.site
+        kind, otherwise, child = decided
+        if site is None or not site.lists or vr in WITHOUT_TEXT or kind not in (KEEP, REPORT):
+            return decided
+        if otherwise is not None and type(otherwise) is not Rule:
+            return decided
+        is_private = bool(tag >> 16 & 1)
+        if (is_private and otherwise is not None and otherwise.drops) or (
+            not self._place.path and tag in site.added
+        ):
+            return decided
+        creator = dict(self._place.creators).get(creator_tag(tag), b"") if is_private else b""
+        found = site.conditions_for(
+            (*self._place.path, tag), vr.decode("latin-1"), creator=creator.decode("latin-1")
+        )
+        choices = [
+            (one.holding, self._chosen(tag, vr, one.action))
+            for one in found
+            if one.action.do is not Do.JITTER or vr in (b"DA", b"DT")
+        ]
+        if not choices:
+            return decided
+        act = where_listed(choices, otherwise)
+        if otherwise is None:
+            rule = self._rule(tag, vr, Note(self._prefix + tag_text(tag), "", ""), act)
+        else:
+            rule = replace(otherwise, act=act, fixed=None)
+        return REPORT, rule, child
+
+    def _chosen(self, tag: int, vr: bytes, wish: SiteAction) -> Rule:
+        """Return what is done with a listed value; where its replacement cannot stand, it goes."""
+        act = None if wish.value is None else act_of(wish.value, vr)
+        if act is None or (wish.value is not None and not can_stand(wish.value, vr)):
+            return self._taken_by_site(tag, vr, wish)
+        note = Note(self._prefix + tag_text(tag), "D", wish.rule)
+        return self._rule(tag, vr, note, act)
 
     def _kept_by_site(
         self, tag: int, vr: bytes, written_vr: bytes, name: str, discard: Plan

@@ -60,7 +60,11 @@ def check(do: Do, selector: Selector, text: str, source: str) -> Checked:
     if do in _NEED_VALUE and not text:
         raise ValueError(f"{do.upper()} needs a value")
     if do not in _NEED_VALUE and text:
-        raise ValueError(f"{do.upper()} takes no value; functions that filter are not supported")
+        takes = "values:NAME or nothing" if do in (Do.REMOVE, Do.BLANK) else "nothing"
+        raise ValueError(
+            f"{do.upper()} takes no value: behind the attribute stands {takes}; functions that "
+            "filter are not supported"
+        )
     value = _value(do, text) if text else None
     if selector.is_exact and is_protected(_attribute(selector)):
         return Checked(note=_protected(do, selector, value))
@@ -121,7 +125,11 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
     if selector.by is By.PRIVATE and do in _NEED_VALUE:
         raise ValueError(f"{do.upper()} takes a public attribute")
     if do in (Do.ADD, Do.REPLACE) and selector.tag in _BIRTH_DATES:
-        raise ValueError("a date of birth never goes on, not even a moved one; leave the line out")
+        raise ValueError(
+            f"{selector.text} is a date of birth, and none goes on, not even a moved one: it is "
+            "emptied whatever a recipe says; leave the line out (for the age in years, add the "
+            'option "retain-patient-characteristics", which keeps PatientAge up to 89)'
+        )
     if do is Do.JITTER and vr and vr not in _DATE_VRS:
         raise ValueError(f"JITTER moves dates, and {selector.text} is none")
     if do not in (Do.ADD, Do.REPLACE) or value is None or not vr:

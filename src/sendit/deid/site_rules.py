@@ -16,12 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import takewhile
 
 from pydicom._dicom_dict import DicomDictionary
 
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
 from sendit.deid.site_filters import Label
+from sendit.deid.site_lists import ValueList
 from sendit.errors import ConfigurationInvalid
 
 GIVEN = frozenset(
@@ -108,6 +110,8 @@ class SiteRule:
 
     selector: Selector
     action: SiteAction
+    holding: str = ""
+    """Name of a list of values: the rule counts where the value contains one of them."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class SiteRules:
     """Reasons for which an instance is not held."""
     notes: tuple[str, ...] = field(default=())
     """Lines that ask for what is done anyway."""
+    lists: tuple[ValueList, ...] = ()
+    """What is taken out of each instance, for rules that look at the value."""
 
     def action_for(self, path: tuple[int, ...], vr: str, *, creator: str = "") -> SiteAction | None:
         """Return what the site wants with an attribute, None if it says nothing.
@@ -142,12 +148,16 @@ class SiteRules:
         creator
             Its private creator, for a private one.
         """
-        attribute = Attribute(path, vr, creator)
-        protected = is_protected(attribute)
-        for rule in self.rules:
-            if not protected and rule.selector.chooses(attribute):
-                return rule.action
-        return None
+        return next(
+            (r.action for r in self._of(Attribute(path, vr, creator)) if not r.holding), None
+        )
+
+    def conditions_for(
+        self, path: tuple[int, ...], vr: str, *, creator: str = ""
+    ) -> tuple[SiteRule, ...]:
+        """Return the rules that are asked before ``action_for`` and look at the value."""
+        rules = self._of(Attribute(path, vr, creator))
+        return tuple(takewhile(lambda rule: bool(rule.holding), rules))
 
     @cached_property
     def touched(self) -> frozenset[int]:
@@ -164,14 +174,24 @@ class SiteRules:
         """Return the additions by tag."""
         return dict(self.additions)
 
+    def _of(self, attribute: Attribute) -> Iterator[SiteRule]:
+        """Yield the rules that choose an attribute, in the order in which they are asked."""
+        if not is_protected(attribute):
+            yield from (rule for rule in self.rules if rule.selector.chooses(attribute))
+
     def digest_text(self) -> str:
         """Return everything that changes results, as text that does not depend on chance."""
-        content = {
-            "rules": [[rule.selector.text, *_plain(rule.action)] for rule in self.rules],
+        content: dict[str, object] = {
+            "rules": [_plain_rule(rule) for rule in self.rules],
             "additions": [[tag, *_plain(action)] for tag, action in self.additions],
             "filters": [_plain_label(label) for label in self.filters],
             "private": [asdict(element) for element in self.private],
         }
+        if self.lists:
+            content["lists"] = [
+                [one.name, [[pick.selector.text, pick.by, pick.least] for pick in one.picks]]
+                for one in self.lists
+            ]
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @staticmethod
@@ -224,6 +244,11 @@ def invalid(name: str, problems: Iterable[str]) -> ConfigurationInvalid:
 
 def _listed(prefix: str, names: Iterable[str]) -> str:
     return ", ".join(f"{prefix}{name}" for name in names)
+
+
+def _plain_rule(rule: SiteRule) -> list[str | None]:
+    plain: list[str | None] = [rule.selector.text, *_plain(rule.action)]
+    return [*plain, rule.holding] if rule.holding else plain
 
 
 def _plain(action: SiteAction) -> Iterator[str | None]:
