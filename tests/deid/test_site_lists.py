@@ -262,3 +262,23 @@ def test_a_filter_reads_numbers_of_implicit_vr(tmp_path: Path) -> None:
 
     with pytest.raises(Excluded, match="LISTED"):
         result_of(tmp_path, ds, *lines, syntax=ImplicitVRLittleEndian)
+
+
+def test_a_safe_private_number_that_is_listed_may_go(tmp_path: Path) -> None:
+    ds = make_instance(modality="MR", ProtocolName="1000")
+    ds.add_new(0x00190010, "LO", "SIEMENS MR HEADER")
+    ds.add_new(0x0019100C, "IS", "1000")
+
+    after, _ = result_of(tmp_path, ds, *OURS, "REMOVE values:ours")
+
+    assert not [elem.tag for elem in after if elem.tag.is_private]
+
+
+def test_rules_that_look_at_values_do_not_let_anything_else_stay() -> None:
+    rules = rules_of(
+        "%values a", "FIELD PatientID", "%header", "REMOVE values:a", "KEEP SeriesDate"
+    )
+
+    assert rules.touched == {0x00080021}
+    assert COMMENTS in (rules.touched_by_value or ())
+    assert rules_of("%header", "REMOVE StudyID").touched_by_value is None

@@ -329,6 +329,7 @@ def allowance_of(recipe: Recipe) -> Allowance:
     return Allowance(
         frozenset(recipe.options),
         touched=touched,
+        by_value=recipe.site.touched_by_value if recipe.site is not None else None,
         private=frozenset(private),
         numbers=Reason.NUMBER_HIT in recipe.releases,
     )

@@ -163,11 +163,21 @@ class SiteRules:
     def touched(self) -> frozenset[int]:
         """Return every public tag that a rule reaches; the release check compares them not."""
         tags = {tag for tag, _ in self.additions}
-        for tag, entry in DicomDictionary.items():
-            vr = entry[0][:2]
-            if any(self._reaches(rule, tag, vr) for rule in self.rules):
-                tags.add(tag)
-        return frozenset(tags)
+        return frozenset(tags | self._reached(rule for rule in self.rules if not rule.holding))
+
+    @cached_property
+    def touched_by_value(self) -> frozenset[int] | None:
+        """Return every public tag of which a rule takes some values; None: no rule does."""
+        rules = [rule for rule in self.rules if rule.holding]
+        return frozenset(self._reached(rules)) if rules else None
+
+    def _reached(self, rules: Iterable[SiteRule]) -> set[int]:
+        asked = tuple(rules)
+        return {
+            tag
+            for tag, entry in DicomDictionary.items()
+            if any(self._reaches(rule, tag, entry[0][:2]) for rule in asked)
+        }
 
     @cached_property
     def added(self) -> Mapping[int, SiteAction]:
