@@ -18,10 +18,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from sendit.deid import Engine, Recipe, actions, compose, knowledge, plans, profile, text, uids
-from sendit.deid.actions import Note
 from sendit.deid.files import Range
 from sendit.deid.known import Known
 from sendit.deid.pixels.pass_through import Passed
+from sendit.deid.rules import Note
 from sendit.deid.walk import KEEP
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sendit.deid.charsets import decode
-from sendit.deid.walk import Syntax
+from sendit.deid.syntax import Syntax
 
 WITHOUT_TEXT: Final = frozenset((b"SQ", b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"AT"))
 """VRs whose values are no text, nor numbers that somebody could have typed."""

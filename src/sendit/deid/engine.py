@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from sendit.deid.actions import Context, Note, Rule, WrongCharacterSet
+from sendit.deid.actions import WrongCharacterSet
 from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
 from sendit.deid.files import (
@@ -47,6 +47,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
+from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.site_lists import patterns_of
 from sendit.deid.site_screen import screen_by_site
 from sendit.deid.uids import NewUids

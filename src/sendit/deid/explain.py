@@ -31,7 +31,7 @@ from sendit.deid.profile import (
     row_of,
 )
 from sendit.deid.recipe import Recipe
-from sendit.deid.walk import tag_text
+from sendit.deid.syntax import tag_text
 from sendit.errors import UsageError
 
 MEANINGS: Final = {

@@ -15,7 +15,8 @@ from sendit.deid.private import creator_tag, is_creator
 from sendit.deid.reading import read_data_set
 from sendit.deid.site_fields import Attribute
 from sendit.deid.site_lists import Listed, ValueList, taken
-from sendit.deid.walk import BULK, ENTER, IMPLICIT_LITTLE, KEEP, REPORT, SWITCH, Mark, Plan, Syntax
+from sendit.deid.syntax import IMPLICIT_LITTLE, Syntax
+from sendit.deid.walk import BULK, ENTER, KEEP, REPORT, SWITCH, Mark, Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from sendit.deid import actions
-from sendit.deid.actions import Act, Note, Rule
 from sendit.deid.blocks import Creator, InBlock
 from sendit.deid.element_values import WITHOUT_TEXT
 from sendit.deid.passing_plans import (
@@ -36,19 +35,11 @@ from sendit.deid.profile import (
     fitting,
 )
 from sendit.deid.recipe import Recipe
+from sendit.deid.rules import UNCHANGED, Act, Note, Rule
 from sendit.deid.site_rules import Do, SiteAction
 from sendit.deid.site_values import act_of, can_stand, where_listed
-from sendit.deid.walk import (
-    BULK,
-    ENTER,
-    IMPLICIT_LITTLE,
-    KEEP,
-    REPORT,
-    SWITCH,
-    Plan,
-    Syntax,
-    tag_text,
-)
+from sendit.deid.syntax import IMPLICIT_LITTLE, Syntax, tag_text
+from sendit.deid.walk import BULK, ENTER, KEEP, REPORT, SWITCH, Plan
 from sendit.terms import Reason
 
 STAMPS: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303))
@@ -402,7 +393,7 @@ class DeidPlan(Plan):
             return REPORT, self._rule(tag, vr, note, actions.mask_names), discard
         if tag in ROLES and not self._place.path:
             rule = self._rule(tag, vr, note, actions.keep)
-            rule.fixed = actions.UNCHANGED
+            rule.fixed = UNCHANGED
             return REPORT, rule, discard
         return KEEP, None, discard
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import tag_for_keyword
 
-from sendit.deid.walk import LONG_VRS, SHORT_VRS
+from sendit.deid.syntax import LONG_VRS, SHORT_VRS
 
 JOINT = "__"
 _EVERYTHING = frozenset(("all", "allfields"))

@@ -11,7 +11,7 @@ from sendit.deid.instance import Instance
 from sendit.deid.passing_plans import vr_of
 from sendit.deid.recipe import Recipe
 from sendit.deid.site_filters import Shade, judge
-from sendit.deid.walk import LONG_VRS, UNDEFINED
+from sendit.deid.syntax import LONG_VRS, UNDEFINED
 from sendit.errors import Excluded
 from sendit.terms import Reason
 

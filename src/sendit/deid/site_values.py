@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from sendit.deid import actions
-from sendit.deid.actions import Act, Context, Result, Rule
 from sendit.deid.dates import shift_values
 from sendit.deid.element_values import texts_of
+from sendit.deid.rules import UNCHANGED, Act, Context, Result, Rule
 from sendit.deid.site_rules import From, Value
 
 NO_TEXT: Final = frozenset((b"SQ", b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"AT"))
@@ -108,7 +108,7 @@ def where_listed(choices: Sequence[tuple[str, Rule]], otherwise: Rule | None) ->
 
     def act(rule: Rule, old: bytes, context: Context) -> Result:
         # Asked in any case: what follows may depend on what it noted (a concept's name).
-        result = actions.UNCHANGED if otherwise is None else _answer(otherwise, old, context)
+        result = UNCHANGED if otherwise is None else _answer(otherwise, old, context)
         values = texts_of(old, rule.vr, rule.syntax, rule.charset)
         for name, chosen in choices:
             pattern = context.listed.get(name)
@@ -137,7 +137,7 @@ def _shift_by(days: int) -> Act:
         del context
         text = old.decode("ascii", "replace")
         if not text.strip(" \0\\"):
-            return actions.UNCHANGED
+            return UNCHANGED
         moved = shift_values(text, days=days, with_time=rule.vr == b"DT")
         return rule.element(encoded(moved, rule.vr, order=rule.syntax.order)), rule.note
 
