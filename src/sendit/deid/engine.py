@@ -6,7 +6,8 @@
     walk      what matters in it, at every depth                      segments.py, walk.py
     hold      what a person has to see first                          holds.py
     identity  who the patient becomes, what is known of them          identities.py, knowledge.py
-    rewrite   each attribute by its rule                              plans.py, actions.py
+    rewrite   each attribute by its rule                              plans.py, table_plans.py,
+                                                                      actions.py
     pixels    cut to their length, freed of what is no picture        pixels/
     stamp     what was done                                           stamp.py
     write     beside its place, checked, renamed into it              files.py, release.py
@@ -41,7 +42,8 @@ from sendit.deid.instance import Instance, gather, own_values
 from sendit.deid.knowledge import Knowledge
 from sendit.deid.listing import Listing
 from sendit.deid.part10 import DIRECTORY, SUPPORTED, Frame, build_meta, read_frame
-from sendit.deid.plans import Place, Plans
+from sendit.deid.places import Place
+from sendit.deid.plans import Plans
 from sendit.deid.private import rebuilt_tags, shipped_elements
 from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe

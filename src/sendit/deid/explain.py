@@ -11,8 +11,7 @@ from typing import Final
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 
-from sendit.deid.passing_plans import CHARSET_TAG, vr_of
-from sendit.deid.plans import (
+from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
     CODES,
@@ -20,8 +19,9 @@ from sendit.deid.plans import (
     STAMPS,
     STUDY_NAMES,
     TEXT_VRS,
-    safe_private_of,
 )
+from sendit.deid.passing_plans import CHARSET_TAG, vr_of
+from sendit.deid.places import safe_private_of
 from sendit.deid.private import shipped_elements
 from sendit.deid.profile import (
     FULL_DATES,

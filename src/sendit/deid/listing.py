@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sendit.deid.element_values import WITHOUT_TEXT, texts_of
 from sendit.deid.instance import Instance
 from sendit.deid.passing_plans import CHARSET_TAG, PIXEL_TAGS, DiscardPlan, vr_of
-from sendit.deid.plans import MAX_PLANS, Place
+from sendit.deid.places import MAX_PLANS, Place
 from sendit.deid.private import creator_tag, is_creator
 from sendit.deid.reading import read_data_set
 from sendit.deid.site_fields import Attribute
