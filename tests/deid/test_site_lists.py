@@ -7,8 +7,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sendit.deid import Recipe, Report, read_site_rules
+from sendit.deid.element_values import texts_of
 from sendit.deid.site_lists import pick_of
 from sendit.deid.site_rules import Do, SiteRules
+from sendit.deid.syntax import EXPLICIT_LITTLE
 from sendit.errors import ConfigurationInvalid, Excluded
 from tests.deid.engines import deidentified
 from tests.support.make_study import make_instance, write_instance
@@ -282,3 +284,31 @@ def test_rules_that_look_at_values_do_not_let_anything_else_stay() -> None:
     assert rules.touched == {0x00080021}
     assert COMMENTS in (rules.touched_by_value or ())
     assert rules_of("%header", "REMOVE StudyID").touched_by_value is None
+
+
+def test_listed_values_are_read_in_their_character_set(tmp_path: Path) -> None:
+    ds = make_instance(
+        SpecificCharacterSet="ISO_IR 192",
+        ProtocolName="Weißstorch",
+        SeriesDescription="WEISSSTORCH knee",
+        StudyDescription="ein weißstorch",
+    )
+
+    after, _ = result_of(tmp_path, ds, *OURS, "REMOVE values:ours")
+
+    assert "StudyDescription" not in after
+    assert after.SeriesDescription == "WEISSSTORCH knee"
+
+
+def test_each_component_group_of_a_name_is_a_value() -> None:
+    syntax = EXPLICIT_LITTLE
+
+    found = texts_of("Shigi^Tenri=鷸^天理".encode(), b"PN", syntax, b"ISO_IR 192")
+
+    assert found == ["Shigi^Tenri=鷸^天理", "Shigi^Tenri", "鷸^天理"]
+
+
+def test_numbers_are_compared_as_they_are_printed() -> None:
+    assert texts_of(b"\x15\xcd\x5b\x07", b"UL", EXPLICIT_LITTLE, b"") == ["123456789"]
+    assert texts_of(b"\0\0\0\0\0\0\xf8\x3f", b"FD", EXPLICIT_LITTLE, b"") == ["1.5"]
+    assert texts_of(b"\1\0\2\0\3", b"US", EXPLICIT_LITTLE, b"") == ["1", "2"]

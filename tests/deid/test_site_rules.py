@@ -208,6 +208,9 @@ def test_labels_tell_about_the_file_and_release() -> None:
         ("REMOVE select:VR:XX", '"select:" takes'),
         ("REMOVE fields:gone", 'no list "%fields gone"'),
         ("ADD contains:Date 20200101", "ADD takes one public attribute"),
+        ("ADD TableSpeed var:patient_pseudonym", "takes a number that fits into FD"),
+        ("REPLACE SelectorUSValue 70000", "takes a number that fits into US"),
+        ("REPLACE SelectorUSValue var:shift_days", "takes a number that fits into US"),
     ],
 )
 def test_what_cannot_be_carried_out_is_an_error_with_its_line(line: str, problem: str) -> None:

@@ -90,6 +90,8 @@ class DeidPlan(TablePlan):
         action = self._taking(tag, wish)
         if action == "X":
             return self._removal(tag, vr, "X", wish.rule)
+        if action == "D" and vr == b"UI":
+            action = "U"  # no UID is a dummy: references to the same one stay together
         note = Note(self._prefix + tag_text(tag), action, wish.rule)
         return self._rule(tag, vr, note, self._action(tag, vr, action))
 

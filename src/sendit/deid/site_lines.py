@@ -18,6 +18,7 @@ from sendit.deid.site_rules import (
     is_protected,
     value_of,
 )
+from sendit.deid.site_values import can_stand
 
 IDENTITY_REMOVED = 0x00120062
 _DATE_VRS = ("DA", "DT")
@@ -143,16 +144,8 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
     longest = _LONGEST.get(vr)
     if value.source is From.TEXT and longest is not None and len(value.text) > longest:
         raise ValueError(f"{selector.text} of VR {vr} takes at most {longest} characters")
-    if value.source is From.TEXT and vr in _NUMBERS and not _is_number(value.text):
-        raise ValueError(f"{selector.text} of VR {vr} takes a number")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    if vr in _NUMBERS and not can_stand(value, vr.encode("ascii")):
+        raise ValueError(f"{selector.text} of VR {vr} takes a number that fits into {vr}")
 
 
 def _vr(selector: Selector) -> str:

@@ -34,6 +34,8 @@ GIVEN = frozenset(
 )
 """Attributes that get new values from the identity service, the key or the original's class."""
 WRITTEN = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303, 0x00280301, 0x00080005))
+_ANYWHERE = frozenset((0x00080005, 0x00080016))
+"""Character set and class: without them an item of a sequence cannot be read either."""
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_GROUP, _FIRST_WINDOW = 0x0028, 0x1050
 _FILE_META = 8
@@ -216,11 +218,12 @@ class SiteRules:
 def is_protected(attribute: Attribute) -> bool:
     """Return whether the engine alone says what becomes of an attribute."""
     tag, outermost = attribute.tag, len(attribute.path) == 1
-    if tag >> 16 < _FILE_META or tag in _PIXEL_TAGS or tag == 0x00080005:
+    if tag >> 16 < _FILE_META or tag in _PIXEL_TAGS or tag in _ANYWHERE:
         return True
     if outermost and (tag in GIVEN or tag in WRITTEN):
         return True
-    return outermost and tag >> 16 == _PIXEL_GROUP and tag & 0xFFFF < _FIRST_WINDOW
+    # At any depth: the spacing of multi-frame images stands in a sequence.
+    return tag >> 16 == _PIXEL_GROUP and tag & 0xFFFF < _FIRST_WINDOW
 
 
 def value_of(text: str) -> Value:
