@@ -8,6 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sendit.deid import Recipe, Report, read_site_rules
 from sendit.deid.element_values import texts_of
+from sendit.deid.explain import explain_tag
 from sendit.deid.site_lists import pick_of
 from sendit.deid.site_rules import Do, SiteRules
 from sendit.deid.syntax import EXPLICIT_LITTLE
@@ -312,3 +313,24 @@ def test_numbers_are_compared_as_they_are_printed() -> None:
     assert texts_of(b"\x15\xcd\x5b\x07", b"UL", EXPLICIT_LITTLE, b"") == ["123456789"]
     assert texts_of(b"\0\0\0\0\0\0\xf8\x3f", b"FD", EXPLICIT_LITTLE, b"") == ["1.5"]
     assert texts_of(b"\1\0\2\0\3", b"US", EXPLICIT_LITTLE, b"") == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        (
+            COMMENTS,
+            ['REMOVE by a rule of the site (irb.deid:5) where it contains a value of "ours"'],
+        ),
+        (0x0008103E, ["REPLACE (text: knee) by a rule of the site (irb.deid:6), before what"]),
+        (PATIENT_NAME, []),
+    ],
+)
+def test_what_is_explained_names_the_rules_of_the_site(tag: int, said: list[str]) -> None:
+    rules = rules_of(*OURS, "REMOVE values:ours", "REPLACE SeriesDescription knee")
+
+    told = explain_tag(Recipe.resolve(site_rules=rules), tag)
+
+    for words in said:
+        assert words in told
+    assert told.count("by a rule of the site") == len(said)
