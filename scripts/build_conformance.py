@@ -58,6 +58,7 @@ NOT_DONE = """\
 - Digital signatures are removed, not made anew.
 - Numbers, codes and the terms of published coding schemes (PS3.16 Table 8-1) are searched for
   known identifiers but never rewritten; an instance in which one stands is held (`NUMBER_HIT`).
+  One with letters of an identifier in the bytes of a binary number is rejected.
   The meaning of a site's own code is cleaned like a text.
 
 ## Beyond the profile

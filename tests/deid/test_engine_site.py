@@ -108,3 +108,16 @@ def test_site_rules_are_part_of_the_digest() -> None:
     rules = read_site_rules("FORMAT dicom\n%header\nREMOVE ProtocolName", name="a.deid")
 
     assert Recipe.resolve().digest != Recipe.resolve(site_rules=rules).digest
+
+
+def test_a_uid_that_is_required_gets_a_new_one_where_it_cannot_go(tmp_path: Path) -> None:
+    source = Dataset()
+    source.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    ds = make_instance(modality="MR")
+    ds.SourceImageSequence = [source]
+    before = ds.FrameOfReferenceUID
+
+    after, _ = result_of(tmp_path, ds, "%header", "REMOVE contains:UID")
+
+    assert after.FrameOfReferenceUID not in ("", before)
+    assert after.SourceImageSequence[0].SOPClassUID == source.SOPClassUID

@@ -7,14 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sendit.deid.walk import (
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    Plan,
-    Syntax,
-    walk,
-)
+from sendit.deid.syntax import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Syntax
+from sendit.deid.walk import Plan, walk
 from sendit.errors import ImageError, Unreadable
 from tests.deid.fuzz import SEEDS, attempt, engine_for, originals, run
 

@@ -17,12 +17,24 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from sendit.deid import Engine, Recipe, actions, compose, knowledge, plans, profile, text, uids
-from sendit.deid.actions import Note
+from sendit.deid import (
+    Engine,
+    Recipe,
+    actions,
+    compose,
+    knowledge,
+    places,
+    plans,
+    profile,
+    text,
+    uids,
+)
+from sendit.deid.attributes import ROLES
 from sendit.deid.files import Range
 from sendit.deid.known import Known
 from sendit.deid.pixels.pass_through import Passed
-from sendit.deid.walk import KEEP
+from sendit.deid.rules import Note
+from sendit.deid.walk import KEEP, REPORT
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
 from tests.deid.engines import identities_for
@@ -104,9 +116,9 @@ def removes_all_unlisted(patch: pytest.MonkeyPatch) -> None:
     kept = plans.DeidPlan._kept
 
     def remove(self: Any, tag: int, vr: bytes, discard: Any) -> Any:
-        if tag in plans.ROLES:
+        if tag in ROLES:
             return kept(self, tag, vr, discard)
-        return plans.REPORT, self._removal(tag, vr, "X", "mutant"), discard
+        return REPORT, self._removal(tag, vr, "X", "mutant"), discard
 
     patch.setattr(plans.DeidPlan, "_kept", remove)
 
@@ -193,7 +205,7 @@ MUTANTS: dict[str, Mutate] = {
     "study's number stays": acts("study_pseudonym"),
     "private elements stay": keeps_private,
     "sequences stay": skips_sequences,
-    "safe private lost": answers(plans, "safe_private_of", None),
+    "safe private lost": answers(places, "safe_private_of", None),
     "unlisted lost": removes_all_unlisted,
     "everything emptied": answers(plans.DeidPlan, "_required", 0),
     "nothing known": answers(knowledge.Knowledge, "known", Known()),

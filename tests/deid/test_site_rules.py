@@ -156,6 +156,7 @@ def test_what_happens_anyway_is_noted_not_refused() -> None:
     [
         *(("ReferringPhysiciansName", 0x00080090), ("PatientsSex", 0x00100040)),
         *(("OverlayDescription", 0x60000022), ("Patient's Weight", 0x00101030)),
+        *(("Manfacturer", 0x00080070), ("Manufacture", 0x00080070)),
     ],
 )
 def test_names_of_older_recipes_are_understood(written: str, tag: int) -> None:
@@ -206,8 +207,10 @@ def test_labels_tell_about_the_file_and_release() -> None:
         ("REMOVE looks:Date", 'no expander "looks:"'),
         ("REMOVE select:VR:XX", '"select:" takes'),
         ("REMOVE fields:gone", 'no list "%fields gone"'),
-        ("REMOVE values:names", "values: is not supported"),
         ("ADD contains:Date 20200101", "ADD takes one public attribute"),
+        ("ADD TableSpeed var:patient_pseudonym", "takes a number that fits into FD"),
+        ("REPLACE SelectorUSValue 70000", "takes a number that fits into US"),
+        ("REPLACE SelectorUSValue var:shift_days", "takes a number that fits into US"),
     ],
 )
 def test_what_cannot_be_carried_out_is_an_error_with_its_line(line: str, problem: str) -> None:
@@ -224,12 +227,11 @@ def test_what_cannot_be_carried_out_is_an_error_with_its_line(line: str, problem
         ("FORMAT nifti", 1, 'format "nifti" is not supported'),
         ("FORMAT dicom\nREMOVE PatientComments", 2, "stands in no section"),
         ("FORMAT dicom\n%pixels", 2, 'no section "%pixels"'),
-        ("FORMAT dicom\n%values names\nSPLIT PatientName", 2, "%values is not supported"),
         ("FORMAT dicom\n%filter", 2, "needs a name"),
         ("FORMAT dicom\n%filter x\ncontains Modality CT", 3, "under a LABEL"),
         ("FORMAT dicom\n%filter x\nLABEL y\nlike Modality CT", 4, 'no criterion "like"'),
         ("FORMAT dicom\n%filter x\nLABEL y\ncontains Modality", 4, "a value"),
-        ("FORMAT dicom\n%filter x\nLABEL y\nmissing Manfacturer", 4, '"Manufacturer"?'),
+        ("FORMAT dicom\n%filter x\nLABEL y\nmissing Manufactur", 4, '"Manufacturer"?'),
         ("FORMAT dicom\n%filter x\nLABEL y\ncoordinates 1,2,3", 4, "four numbers"),
         ("FORMAT dicom\n%filter x\nLABEL y\ncoordinates 5,5,1,9", 4, "empty"),
     ],

@@ -17,7 +17,7 @@ from pydicom.errors import InvalidDicomError
 
 from sendit.cli.arguments import add_common
 from sendit.deid.release import check_release, known_of
-from sendit.deid.walk import tag_text
+from sendit.deid.syntax import tag_text
 from sendit.errors import ImageError
 
 EXAMPLE = """\

@@ -1,8 +1,7 @@
 """What each action does to the bytes of one element.
 
-A ``Rule`` is one attribute at one place under one recipe: it knows its action and turns the
-bytes of a value into the bytes of a whole new element.  The answer depends on the value and
-on the ``Context`` (who the patient becomes) alone, so the engine remembers it.
+Each function here is an ``Act``: it turns a rule, the bytes of a value and the context (who the
+patient becomes) into the bytes of a whole new element.
 
 ======  =====================================================================
 X       removed
@@ -19,35 +18,20 @@ DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final
 
 from sendit.deid import dummies
 from sendit.deid.charset_names import TERMS, UTF_8, meant_by, split
 from sendit.deid.charsets import decode, decode_strictly, encode
 from sendit.deid.coding import is_published
 from sendit.deid.dates import shift_values
-from sendit.deid.identities import Identity
+from sendit.deid.rules import UNCHANGED, Act, Context, Note, Result, Rule
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
 from sendit.deid.text import Cleaned, Cleaner
-from sendit.deid.uids import REGISTERED, NewUids
-from sendit.deid.walk import Syntax
+from sendit.deid.uids import REGISTERED
 from sendit.errors import Held
 from sendit.terms import Reason
 
-
-class Note(NamedTuple):
-    """What was done, for the report: a path of tags, an action, a rule."""
-
-    path: str
-    action: str
-    rule: str
-
-
-Result: TypeAlias = tuple[bytes | None, Note | None]
-"""The whole new element (None: as it was, empty: gone) and what to say about it."""
-
-UNCHANGED: Final[Result] = (None, None)
 CHARACTER_SET: Final = "repair:character-set"
 CODE: Final = "REMOVED"
 SUBJECT_BIRTH_DATE: Final = b"121031"
@@ -69,75 +53,14 @@ NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
 NUMBERED: Final = re.compile(r"\d(?: ?\d){6}", re.ASCII)
+"""No term has so long a number in it; a date, a telephone and an id have."""
 WIDE: Final = re.compile("(?:[^\0]\0){3}")
 """Text of sixteen bits a character where it should be eight."""
-"""No term has so long a number in it; a date, a telephone and an id have."""
 MAX_REMEMBERED: Final = 20_000
 
 
 class WrongCharacterSet(Exception):
     """A text is not in the character set that is declared for it."""
-
-
-class Act(Protocol):
-    """How an action turns a value into a result."""
-
-    def __call__(self, rule: "Rule", value: bytes, context: "Context", /) -> Result:
-        """Return what becomes of the element."""
-
-
-@dataclass(slots=True)
-class Context:
-    """Who one patient's Study becomes, and the answers given so far (identifying)."""
-
-    identity: Identity
-    uids: NewUids
-    cleaner: Cleaner = field(repr=False)
-    memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
-    """By the index of a rule: value → result."""
-    concept: bytes = b""
-    """Code of the concept name that was met last: what a content item speaks of."""
-    scheme: bytes = b""
-    """Coding Scheme Designator of the coded term that is being read."""
-    terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
-    """Index of the rule and value of code meanings that name nobody."""
-
-
-@dataclass(slots=True, eq=False)
-class Rule:
-    """One attribute at one place."""
-
-    index: int
-    tag: int
-    vr: bytes
-    syntax: Syntax
-    charset: bytes
-    """Value of Specific Character Set in force."""
-    note: Note
-    act: "Act"
-    fixed: Result | None = None
-    """The result, when it is the same for every value."""
-    role: str = ""
-    """What the engine itself needs the value for."""
-    gathers: bool = False
-    """Whether the value may say who somebody is."""
-    required: bool = False
-    """Whether the IOD wants a value here (type 1)."""
-    conceptual: bool = False
-    """Whether the result depends on the concept of the content item around it."""
-    block: int = 0
-    """Level and tag of the private creator that has to stay with the element."""
-    as_utf8: bool = False
-    """Whether texts are written in UTF-8, since the declared character set is wrong."""
-
-    @property
-    def drops(self) -> bool:
-        """Whether the element goes, whatever it holds."""
-        return self.fixed is not None and self.fixed[0] == b""
-
-    def element(self, value: bytes) -> bytes:
-        """Return the element with another value."""
-        return self.syntax.element(self.tag, self.vr, value)
 
 
 def keep(rule: Rule, value: bytes, context: Context) -> Result:

@@ -8,7 +8,7 @@ DICOM: PS3.5 7.8.1 (reservation of blocks).
 
 from dataclasses import dataclass
 
-from sendit.deid.actions import Note
+from sendit.deid.rules import Note
 
 
 @dataclass(frozen=True, slots=True)

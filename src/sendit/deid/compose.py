@@ -7,7 +7,7 @@ from typing import Final
 
 from pydicom.datadict import dictionary_VR
 
-from sendit.deid.actions import CHARACTER_SET, Context, Note, Rule
+from sendit.deid.actions import CHARACTER_SET
 from sendit.deid.charset_names import UTF_8
 from sendit.deid.files import Piece
 from sendit.deid.instance import Instance
@@ -16,11 +16,12 @@ from sendit.deid.passing_plans import CHARSET_TAG, PIXEL_TAGS
 from sendit.deid.pixels.pass_through import pass_through
 from sendit.deid.recipe import Recipe
 from sendit.deid.rewrite import Edit, assemble, edits_of, insertion, top_position
+from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.segments import Segment
 from sendit.deid.site_rules import SiteRules
 from sendit.deid.site_values import encoded, text_of
 from sendit.deid.stamp import stamps
-from sendit.deid.walk import Syntax
+from sendit.deid.syntax import Syntax
 
 PATIENT_NAME: Final = 0x00100010
 PATIENT_ID: Final = 0x00100020

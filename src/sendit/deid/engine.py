@@ -6,7 +6,8 @@
     walk      what matters in it, at every depth                      segments.py, walk.py
     hold      what a person has to see first                          holds.py
     identity  who the patient becomes, what is known of them          identities.py, knowledge.py
-    rewrite   each attribute by its rule                              plans.py, actions.py
+    rewrite   each attribute by its rule                              plans.py, table_plans.py,
+                                                                      actions.py
     pixels    cut to their length, freed of what is no picture        pixels/
     stamp     what was done                                           stamp.py
     write     beside its place, checked, renamed into it              files.py, release.py
@@ -24,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from sendit.deid.actions import Context, Note, Rule, WrongCharacterSet
+from sendit.deid.actions import WrongCharacterSet
 from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
 from sendit.deid.files import (
@@ -39,13 +40,17 @@ from sendit.deid.holds import hold
 from sendit.deid.identities import Identities, normal_id
 from sendit.deid.instance import Instance, gather, own_values
 from sendit.deid.knowledge import Knowledge
+from sendit.deid.listing import Listing
 from sendit.deid.part10 import DIRECTORY, SUPPORTED, Frame, build_meta, read_frame
-from sendit.deid.plans import Place, Plans
+from sendit.deid.places import Place
+from sendit.deid.plans import Plans
 from sendit.deid.private import rebuilt_tags, shipped_elements
 from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
+from sendit.deid.rules import Context, Note, Rule
+from sendit.deid.site_lists import patterns_of
 from sendit.deid.site_screen import screen_by_site
 from sendit.deid.uids import NewUids
 from sendit.errors import Excluded, Rejected, Unreadable
@@ -92,6 +97,8 @@ class Engine:
         self._gate = Gate(allowance_of(recipe), extra=extra_known)
         self._uids = NewUids(identities.uid_key)
         self._writer = ResultWriter()
+        lists = recipe.site.lists if recipe.site is not None else ()
+        self._listing = Listing(lists) if lists else None
         self._plans: dict[str, Plans] = {}
         self._contexts: dict[tuple[object, ...], Context] = {}
 
@@ -163,14 +170,17 @@ class Engine:
         if not patient:
             raise Rejected(Reason.NO_IDENTITY, "(0010,0020) is empty or missing")
         known = self._knowledge.known(gather(instance.scan))
-        key = (instance.text("sop_class"), normal_id(patient), study, known)
+        listed = self._listing.of(instance) if self._listing is not None else ()
+        key = (instance.text("sop_class"), normal_id(patient), study, known, listed)
         context = self._contexts.get(key)
         if context is None:
             if len(self._contexts) >= MAX_CONTEXTS:
                 self._contexts.clear()
             identity = self._identities.of(patient, study)
             cleaner = self._knowledge.cleaner(known, identity)
-            context = self._contexts[key] = Context(identity, self._uids, cleaner)
+            context = self._contexts[key] = Context(
+                identity, self._uids, cleaner, listed=patterns_of(listed)
+            )
         return context
 
     def _place(self, instance: Instance) -> Path:
@@ -322,6 +332,7 @@ def allowance_of(recipe: Recipe) -> Allowance:
     return Allowance(
         frozenset(recipe.options),
         touched=touched,
+        by_value=recipe.site.touched_by_value if recipe.site is not None else None,
         private=frozenset(private),
         numbers=Reason.NUMBER_HIT in recipe.releases,
     )

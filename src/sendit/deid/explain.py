@@ -11,8 +11,7 @@ from typing import Final
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 
-from sendit.deid.passing_plans import CHARSET_TAG, vr_of
-from sendit.deid.plans import (
+from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
     CODES,
@@ -20,8 +19,9 @@ from sendit.deid.plans import (
     STAMPS,
     STUDY_NAMES,
     TEXT_VRS,
-    safe_private_of,
 )
+from sendit.deid.passing_plans import CHARSET_TAG, vr_of
+from sendit.deid.places import safe_private_of
 from sendit.deid.private import shipped_elements
 from sendit.deid.profile import (
     FULL_DATES,
@@ -31,7 +31,8 @@ from sendit.deid.profile import (
     row_of,
 )
 from sendit.deid.recipe import Recipe
-from sendit.deid.walk import tag_text
+from sendit.deid.site_rules import SiteAction
+from sendit.deid.syntax import tag_text
 from sendit.errors import UsageError
 
 MEANINGS: Final = {
@@ -89,7 +90,8 @@ def explain_recipe(recipe: Recipe) -> str:
 
 def explain_tag(recipe: Recipe, tag: int) -> str:
     """Return what a recipe does to one attribute, and which rule says so."""
-    return "\n".join([f"{tag_text(tag)}  {_name(tag)}", *_tag_lines(recipe, tag)]) + "\n"
+    lines = [*_site_lines(recipe, tag), *_tag_lines(recipe, tag)]
+    return "\n".join([f"{tag_text(tag)}  {_name(tag)}", *lines]) + "\n"
 
 
 def _name(tag: int) -> str:
@@ -97,6 +99,23 @@ def _name(tag: int) -> str:
         return f"{dictionary_description(tag)}, VR {dictionary_VR(tag)}"
     except KeyError:
         return "private" if tag >> 16 & 1 else "not in the dictionary"
+
+
+def _site_lines(recipe: Recipe, tag: int) -> Iterator[str]:
+    """Yield what rules of the site do with a public attribute, before all else."""
+    if recipe.site is None or tag >> 16 & 1:
+        return
+    vr = vr_of(tag, b"").decode("ascii")
+    for one in recipe.site.conditions_for((tag,), vr):
+        yield f'  {_wish(one.action)} where it contains a value of "{one.holding}"'
+    action = recipe.site.added.get(tag) or recipe.site.action_for((tag,), vr)
+    if action is not None:
+        yield f"  {_wish(action)}, before what follows"
+
+
+def _wish(action: SiteAction) -> str:
+    value = "" if action.value is None else f" ({action.value.source}: {action.value.text})"
+    return f"{action.do.upper()}{value} by a rule of the site ({action.source})"
 
 
 def _tag_lines(recipe: Recipe, tag: int) -> Iterator[str]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sendit.deid.actions import Context, Rule
 from sendit.deid.charsets import decode
 from sendit.deid.holds import Traits
 from sendit.deid.knowledge import Gathering
@@ -16,6 +15,7 @@ from sendit.deid.part10 import Frame
 from sendit.deid.passing_plans import PIXEL_TAGS, Gathered
 from sendit.deid.pixels.native import Shape
 from sendit.deid.plans import Plans
+from sendit.deid.rules import Context, Rule
 from sendit.deid.segments import Scan
 
 DATES: Final = (b"DA", b"DT")

@@ -17,7 +17,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from sendit import __version__
 from sendit.deid.files import MemorySource, Source
-from sendit.deid.walk import (
+from sendit.deid.syntax import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,

@@ -9,17 +9,8 @@ from typing import Final
 from pydicom._dicom_dict import DicomDictionary
 
 from sendit.deid.known import kind_by_tag
-from sendit.deid.walk import (
-    ENTER,
-    IMPLICIT_LITTLE,
-    KEEP,
-    LONG_VRS,
-    REPORT,
-    SWITCH,
-    Mark,
-    Plan,
-    Syntax,
-)
+from sendit.deid.syntax import IMPLICIT_LITTLE, LONG_VRS, Syntax
+from sendit.deid.walk import ENTER, KEEP, REPORT, SWITCH, Mark, Plan
 
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 CHARSET_TAG: Final = 0x00080005

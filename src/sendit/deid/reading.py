@@ -6,7 +6,8 @@ from typing import Any
 from sendit.deid.part10 import Frame
 from sendit.deid.repair import mended
 from sendit.deid.segments import Scan, scan
-from sendit.deid.walk import Plan, Syntax
+from sendit.deid.syntax import Syntax
+from sendit.deid.walk import Plan
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

@@ -7,30 +7,33 @@
                                REASON releases what would be held for it
     %filter whitelist          LABEL, criteria, coordinates: see ``site_filters``
     %fields NAME               FIELD lines: a list of attributes for ``fields:NAME``
+    %values NAME               FIELD and SPLIT lines: a list of values for ``values:NAME``
     %header                    ADD, BLANK, JITTER, KEEP, REMOVE, REPLACE
 
 As there, KEEP goes before ADD, REPLACE, JITTER, REMOVE and BLANK wherever the lines stand; of
 two lines that do the same, the later one counts.  A ``#`` begins a comment.  ``func:`` and
 ``var:`` take names that are registered here (``site_rules``), nothing is imported or run.
 
-Everything that is not understood or not supported is an error with its line, all at once:
-other formats and sections, ``%values`` (identifiers are removed wherever they stand, without
-being listed), unknown attributes, actions that the engine leaves to nobody.
+Lists may stand before or behind the lines that use them.  Everything that is not understood
+or not supported is an error with its line, all at once: other formats and sections, unknown
+attributes, actions that the engine leaves to nobody.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Selector, selector_of
 from sendit.deid.site_filters import Area, Criterion, Label, area_of, criteria_of, shade_of
 from sendit.deid.site_lines import check
+from sendit.deid.site_lists import Pick, ValueList, pick_of
 from sendit.deid.site_rules import VARIABLES, Do, SiteAction, SiteRule, SiteRules, invalid
 
 _ORDER = (Do.KEEP, Do.ADD, Do.REPLACE, Do.JITTER, Do.REMOVE, Do.BLANK)
 _WORDS = re.compile(r"""(?:[^\s"']+|"[^"]*"|'[^']*')+""")
-_SECTIONS = frozenset(("header", "labels", "filter", "fields"))
+_SECTIONS = ("header", "labels", "filter", "fields", "values")
+_NAMED = frozenset(("filter", "fields", "values"))
 _FORMAT = re.compile(r"format\s+(\S+)", re.IGNORECASE)
 _RECTANGLES = {
     "coordinates": (False, False),
@@ -54,6 +57,9 @@ class _Reading:
     labels: list[tuple[str, str]] = field(default_factory=list)
     filters: list["_Label"] = field(default_factory=list)
     fields: dict[str, list[Selector]] = field(default_factory=dict)
+    values: dict[str, list[Pick]] = field(default_factory=dict)
+    header: list[tuple[int, str]] = field(default_factory=list)
+    """Number and text of the lines of ``%header``; read last, when all lists are known."""
     private: list[SafeElement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -83,20 +89,30 @@ def read_recipe_text(text: str, *, name: str) -> SiteRules:
         With every problem, one a line, as ``NAME:LINE: problem``.
     """
     reading = _Reading(name)
-    problems: list[str] = []
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip().lstrip("\ufeff")
-        if not line or line.startswith("#"):
-            continue
-        try:
-            _line(reading, line, number)
-        except ValueError as error:
-            problems.append(f"{number}: {error}")
+    lines = [(at, raw.strip().lstrip("\ufeff")) for at, raw in enumerate(text.splitlines(), 1)]
+    written = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    problems = _read(reading, written, _line)
+    problems += _read(reading, reading.header, _in_header)
     if not reading.has_format:
-        problems.insert(0, '1: "FORMAT dicom" is missing')
+        problems.append((1, '"FORMAT dicom" is missing'))
     if problems:
-        raise invalid(name, problems)
+        raise invalid(name, (f"{number}: {problem}" for number, problem in sorted(problems)))
     return _rules(reading)
+
+
+def _read(
+    reading: _Reading,
+    lines: Iterable[tuple[int, str]],
+    reader: Callable[[_Reading, str, int], None],
+) -> list[tuple[int, str]]:
+    """Read each line; return the number of every line that cannot be read, and why."""
+    problems = []
+    for number, line in lines:
+        try:
+            reader(reading, line, number)
+        except ValueError as error:
+            problems.append((number, str(error)))
+    return problems
 
 
 def _rules(reading: _Reading) -> SiteRules:
@@ -114,6 +130,11 @@ def _rules(reading: _Reading) -> SiteRules:
         labels=tuple(reading.labels),
         releases=tuple(text for key, text in reading.labels if key.upper() == "RELEASE"),
         notes=tuple(reading.notes),
+        lists=tuple(
+            ValueList(name, tuple(picks))
+            for name, picks in reading.values.items()
+            if any(rule.holding == name for _, rule in reading.rules)
+        ),
     )
 
 
@@ -135,19 +156,16 @@ def _begin_section(reading: _Reading, line: str) -> None:
     words = line.partition("#")[0][1:].split()
     section = words[0].casefold() if words else ""
     reading.section = ""
-    if section == "values":
-        raise ValueError(
-            "%values is not supported: identifiers are removed wherever they stand, "
-            "without being listed"
-        )
     if section not in _SECTIONS:
         raise ValueError(f'there is no section "%{section}"; allowed: %{", %".join(_SECTIONS)}')
     reading.list_name = " ".join(words[1:])
-    if section in ("filter", "fields") and not reading.list_name:
+    if section in _NAMED and not reading.list_name:
         raise ValueError(f"%{section} needs a name")
     reading.section = section
     if section == "fields":
         reading.fields.setdefault(reading.list_name, [])
+    elif section == "values":
+        reading.values.setdefault(reading.list_name, [])
 
 
 def _in_labels(reading: _Reading, line: str, number: int) -> None:
@@ -164,6 +182,17 @@ def _in_fields(reading: _Reading, line: str, number: int) -> None:
     if len(words) != 2 or words[0].upper() != "FIELD":
         raise ValueError("a list of attributes has lines FIELD and an attribute")
     reading.fields[reading.list_name].append(selector_of(words[1]))
+
+
+def _in_values(reading: _Reading, line: str, number: int) -> None:
+    del number
+    words = _WORDS.findall(line)
+    comment = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
+    reading.values[reading.list_name].append(pick_of(words[:comment]))
+
+
+def _keep_for_later(reading: _Reading, line: str, number: int) -> None:
+    reading.header.append((number, line))
 
 
 def _in_filter(reading: _Reading, line: str, number: int) -> None:
@@ -199,10 +228,12 @@ def _in_header(reading: _Reading, line: str, number: int) -> None:
     if do in (Do.REMOVE, Do.BLANK) and words[1] in VARIABLES:
         reading.notes.append(f"{source}: {words[1]} is a variable, and never written")
         return
-    for selector in _selectors(reading, words[1]):
+    written, holding, value = _holding(reading, do, words[1], value)
+    for selector in _selectors(reading, written):
         checked = check(do, selector, value, source)
         if checked.rule is not None:
-            reading.rules.append((len(reading.rules), checked.rule))
+            rule = replace(checked.rule, holding=holding)
+            reading.rules.append((len(reading.rules), rule))
         elif checked.addition is not None:
             reading.additions[checked.addition[0]] = checked.addition[1]
         elif checked.private is not None:
@@ -214,20 +245,52 @@ def _in_header(reading: _Reading, line: str, number: int) -> None:
 def _selectors(reading: _Reading, written: str) -> list[Selector]:
     kind, colon, name = written.partition(":")
     if colon and kind.casefold() == "fields":
-        if name not in reading.fields:
-            raise ValueError(f'there is no list "%fields {name}" above')
+        if not reading.fields.get(name):
+            raise ValueError(_no_list("fields", name, reading.fields, "FIELD"))
         return reading.fields[name]
-    if colon and kind.casefold() == "values":
-        raise ValueError(
-            "values: is not supported: identifiers are removed wherever they stand, "
-            "without being listed"
-        )
     return [selector_of(written)]
 
 
+def _holding(reading: _Reading, do: Do, written: str, value: str) -> tuple[str, str, str]:
+    """Return attributes, the list of which their value has to hold one ("": any), and the value.
+
+    ``REMOVE values:NAME`` is ``REMOVE ALL values:NAME``.
+    """
+    kind, colon, name = written.partition(":")
+    if colon and kind.casefold() == "values":
+        written = "ALL"
+    else:
+        kind, colon, name = value.partition(":")
+        if not colon or kind not in ("values", "fields"):
+            return written, "", value
+        if kind == "fields" or do not in (Do.REMOVE, Do.BLANK):
+            raise ValueError(
+                f"{do.upper()} cannot put in {value}: a list says what is looked for; "
+                f"REMOVE and BLANK take one behind their attribute, {do.upper()} in its place"
+            )
+        value = ""
+    if do in (Do.KEEP, Do.ADD):
+        raise ValueError(
+            f"{do.upper()} takes attributes, not values; allowed with values: are REMOVE, BLANK, "
+            "REPLACE and JITTER"
+        )
+    if not reading.values.get(name):
+        raise ValueError(_no_list("values", name, reading.values, "FIELD or SPLIT"))
+    return written, name, value
+
+
+def _no_list(section: str, name: str, lists: Mapping[str, object], lines: str) -> str:
+    """Return the message about a list that is missing or has no lines."""
+    if name in lists:
+        return f'the list "%{section} {name}" is empty; give it lines with {lines}'
+    there = f"; there are: {', '.join(lists)}" if lists else ""
+    return f'there is no list "%{section} {name}"{there}'
+
+
 _IN_SECTION: dict[str, Callable[[_Reading, str, int], None]] = {
-    "header": _in_header,
+    "header": _keep_for_later,
     "labels": _in_labels,
     "filter": _in_filter,
     "fields": _in_fields,
+    "values": _in_values,
 }

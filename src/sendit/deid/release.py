@@ -55,6 +55,8 @@ class Allowance:
     """The options of the profile, by the names of the project file."""
     touched: frozenset[int] = frozenset()
     """Attributes that site rules keep, remove or set; they are searched, not compared."""
+    by_value: frozenset[int] | None = None
+    """Attributes of which site rules take away single values; None: no rule looks at values."""
     private: frozenset[PrivateElement] = frozenset()
     """Private elements that a site vouches for, beyond the standard's list."""
     pixels_changed: bool = False
@@ -181,6 +183,7 @@ class Gate:
             comparison = self._comparisons[allowance] = Comparison(
                 Profile(allowance.options),
                 touched=allowance.touched,
+                by_value=allowance.by_value,
                 pixels_changed=allowance.pixels_changed,
             )
         sop_class = before.level.value(_SOP_CLASS).decode("latin-1")

@@ -87,9 +87,16 @@ class Comparison:
     """Compares the files of one batch, one pair after another."""
 
     def __init__(
-        self, profile: Profile, *, touched: Set[int], pixels_changed: bool, any_shift: bool = True
+        self,
+        profile: Profile,
+        *,
+        touched: Set[int],
+        by_value: Set[int] | None = None,
+        pixels_changed: bool,
+        any_shift: bool = True,
     ) -> None:
         self._profile = profile
+        self._by_value = by_value
         self._touched = touched | _OURS | (_OF_PIXELS if pixels_changed else frozenset())
         self._judged: dict[str, _Judged] = {}
         self._held_bytes = 0
@@ -164,6 +171,8 @@ class Comparison:
             if row not in safe_private() or tag in self._touched or not value.strip(b" \0"):
                 continue
             now = by_tag.get(tag)
+            if self._by_value is not None and now != (key, value):
+                continue
             if now is not None and _is_cleared(vr_of(key), value, now[1]):
                 continue
             if now is None or now[1].strip(b" \0") != value.strip(b" \0"):
@@ -176,7 +185,11 @@ class Comparison:
         if tag >> 24 in (0x50, 0x60):
             return True
         kind = types.get(_plain(path, tag), "3")
-        if kind in ("1", "2") or (kind in ("1C", "2C") and value.strip(b" \0")):
+        if kind in ("1", "2"):
+            return False
+        if self._by_value is not None and tag in self._by_value:
+            return True
+        if kind in ("1C", "2C") and value.strip(b" \0"):
             return False
         action = self._profile.action(tag)
         if action == "":
@@ -206,9 +219,11 @@ class Comparison:
             return self._check_staying((now[0], value), path)
         if tag in self._touched or tag & 0xFFFF == 0:
             return None
-        if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in ("1", "1C")):
+        by_value = self._by_value is not None and tag in self._by_value
+        filled = ("1",) if by_value else ("1", "1C")
+        if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in filled):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
-        if tag == _NUMERIC_VALUE and _is_capped_age(old, new):
+        if by_value or (tag == _NUMERIC_VALUE and _is_capped_age(old, new)):
             return None
         action = self._profile.action(tag)
         if tag in _UIDS_OF_CODES:

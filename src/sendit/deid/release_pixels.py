@@ -1,17 +1,23 @@
 """Check that the pixels of a result are those of its original, and no more.
 
 Their length must be what rows, columns, samples, bits and frames make it, and they must be the
-same bytes, but for the bits above Bits Stored, which hold no picture.  They are compared block
-by block, never loaded as a whole.  Compressed pixels keep their fragments.
+same bytes, but for the bits above Bits Stored, which hold no picture.  Compressed pixels keep
+their fragments, each as long as it was and of the same bytes, but for what is no picture in it
+(``release_fragments``).  Both are compared block by block, never loaded as a whole; of compressed
+pixels only a fragment that differs is.
 """
 
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import TypeAlias
 
-from sendit.deid.release_content import BIG_ENDIAN, Content, tag_name
+from sendit.deid.release_content import BIG_ENDIAN, Content, PixelData, tag_name
+from sendit.deid.release_fragments import is_same_picture
 from sendit.errors import Rejected
 from sendit.terms import Reason
 
@@ -33,6 +39,10 @@ class _Shape:
     length: int
     allocated: int
     mask: int
+
+
+_Place: TypeAlias = tuple[Content, int, PixelData]
+"""A file, its descriptor, and where its pixels lie."""
 
 
 class PixelCheck:
@@ -59,11 +69,12 @@ class PixelCheck:
         name = tag_name(theirs.key >> 16)
         if ours is None:
             raise Rejected(Reason.VALUE_LOST, f"{name} missing")
-        if (ours.fragments is None) != (theirs.fragments is None):
-            return
-        if ours.fragments is not None and theirs.fragments is not None:
-            if len(ours.fragments) != len(theirs.fragments):
-                raise Rejected(Reason.VALUE_LOST, f"{name} fragments")
+        if ours.fragments != theirs.fragments:
+            raise Rejected(Reason.VALUE_LOST, f"{name} fragments")
+        if ours.fragments is not None:
+            with _opened(result_path) as one, _opened(original_path) as other:
+                if not self._same_fragments((result, one, ours), (original, other, theirs)):
+                    raise Rejected(Reason.VALUE_LOST, f"{name} changed")
             return
         shape = _shape(result)
         expected = theirs.length if shape is None else min(theirs.length, shape.length)
@@ -80,6 +91,32 @@ class PixelCheck:
                 if block != twin and not _same_picture(block, twin, shape, swapped=swapped):
                     raise Rejected(Reason.VALUE_LOST, f"{name} changed")
 
+    def _same_fragments(self, ours: _Place, theirs: _Place) -> bool:
+        """Compare fragments of the same lengths, with the item headers between them."""
+        ends = list(accumulate((8 + size for size in ours[2].fragments or ()), initial=0))
+        judged = -1  # fragment that was looked at last
+        for start in range(0, ends[-1], _BLOCK):
+            size = min(_BLOCK, ends[-1] - start)
+            block, twin = (
+                self._filled(which, content, descriptor, pixels.offset + start, size)
+                for which, (content, descriptor, pixels) in enumerate((ours, theirs))
+            )
+            if block == twin:
+                continue
+            # Every fragment that reaches into the block, and was not looked at for the last one.
+            first = max(bisect_right(ends, start) - 1, judged + 1)
+            judged = bisect_left(ends, start + size) - 1
+            for number in range(first, judged + 1):
+                place, length = ends[number], ends[number + 1] - ends[number]
+                fragment, original = (
+                    _read(content, descriptor, pixels.offset + place, length)
+                    for content, descriptor, pixels in (ours, theirs)
+                )
+                same = len(fragment) == length and fragment[:8] == original[:8]
+                if not same or not is_same_picture(fragment[8:], original[8:]):
+                    return False
+        return True
+
     def _filled(
         self, which: int, content: Content, descriptor: int, offset: int, size: int
     ) -> bytes | bytearray:
@@ -91,6 +128,12 @@ class PixelCheck:
         while done < size and (count := os.preadv(descriptor, [view[done:]], offset + done)):
             done += count
         return buffer if done == _BLOCK else buffer[:done]
+
+
+def _read(content: Content, descriptor: int, offset: int, size: int) -> bytes:
+    if content.inflated:
+        return content.inflated[offset : offset + size]
+    return os.pread(descriptor, size, offset)
 
 
 @contextmanager

@@ -22,14 +22,8 @@ from typing import Final
 from sendit.deid.files import Range, Source
 from sendit.deid.part10 import Frame
 from sendit.deid.passing_plans import PIXEL_TAGS, vr_of
-from sendit.deid.walk import (
-    LONG_VRS,
-    MAX_DEPTH,
-    SHORT_VRS,
-    UNDEFINED,
-    Syntax,
-    damaged_text,
-)
+from sendit.deid.syntax import LONG_VRS, SHORT_VRS, UNDEFINED, Syntax, damaged_text
+from sendit.deid.walk import MAX_DEPTH
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

@@ -8,10 +8,12 @@ items around them corrected, and everything between two edits is copied as one s
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from sendit.deid.actions import MAX_REMEMBERED, Context, Note, Rule
+from sendit.deid.actions import MAX_REMEMBERED
 from sendit.deid.blocks import Creator, CreatorsMet, InBlock
+from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.segments import Segment
-from sendit.deid.walk import CLOSE, OPEN, Syntax
+from sendit.deid.syntax import Syntax
+from sendit.deid.walk import CLOSE, OPEN
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

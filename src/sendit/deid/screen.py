@@ -28,7 +28,8 @@ from sendit.deid.passing_plans import (
 )
 from sendit.deid.reading import read_data_set
 from sendit.deid.segments import Scan
-from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Plan, Syntax
+from sendit.deid.syntax import Syntax
+from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Plan
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 

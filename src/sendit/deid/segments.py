@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sendit.deid.files import Source
-from sendit.deid.walk import BULK, KEEP, UNDEFINED, Plan, Slot, Walked, damaged_text, walk
+from sendit.deid.syntax import UNDEFINED, damaged_text
+from sendit.deid.walk import BULK, KEEP, Plan, Slot, Walked, walk
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

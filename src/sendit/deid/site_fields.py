@@ -18,12 +18,14 @@ from functools import lru_cache
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import tag_for_keyword
 
-from sendit.deid.walk import LONG_VRS, SHORT_VRS
+from sendit.deid.syntax import LONG_VRS, SHORT_VRS
 
 JOINT = "__"
 _EVERYTHING = frozenset(("all", "allfields"))
 _TAG = re.compile(r"\(?(?:0x)?([0-9a-f]{4}),? ?([0-9a-f]{4})\)?", re.IGNORECASE)
 _PRIVATE = re.compile(r'\(?([0-9a-f]{4}), ?"([^"]+)", ?([0-9a-f]{2})\)?', re.IGNORECASE)
+_MISSPELT = {"manfacturer": 0x00080070, "manufacture": 0x00080070}
+"""Manufacturer, as the recipe that comes with the ``deid`` package has it in three places."""
 _VRS = frozenset(vr.decode("ascii") for vr in LONG_VRS | SHORT_VRS)
 
 
@@ -221,5 +223,6 @@ def _by_name() -> dict[str, int]:
         for mask, (_, _, _, _, keyword) in RepeatersDictionary.items()
         if keyword
     }
+    found |= _MISSPELT
     found |= {re.sub(r"\W", "", e[2]).casefold(): tag for tag, e in DicomDictionary.items()}
     return found | {entry[2].casefold(): tag for tag, entry in DicomDictionary.items()}

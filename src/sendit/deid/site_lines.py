@@ -18,6 +18,7 @@ from sendit.deid.site_rules import (
     is_protected,
     value_of,
 )
+from sendit.deid.site_values import can_stand
 
 IDENTITY_REMOVED = 0x00120062
 _DATE_VRS = ("DA", "DT")
@@ -60,7 +61,11 @@ def check(do: Do, selector: Selector, text: str, source: str) -> Checked:
     if do in _NEED_VALUE and not text:
         raise ValueError(f"{do.upper()} needs a value")
     if do not in _NEED_VALUE and text:
-        raise ValueError(f"{do.upper()} takes no value; functions that filter are not supported")
+        takes = "values:NAME or nothing" if do in (Do.REMOVE, Do.BLANK) else "nothing"
+        raise ValueError(
+            f"{do.upper()} takes no value: behind the attribute stands {takes}; functions that "
+            "filter are not supported"
+        )
     value = _value(do, text) if text else None
     if selector.is_exact and is_protected(_attribute(selector)):
         return Checked(note=_protected(do, selector, value))
@@ -121,7 +126,11 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
     if selector.by is By.PRIVATE and do in _NEED_VALUE:
         raise ValueError(f"{do.upper()} takes a public attribute")
     if do in (Do.ADD, Do.REPLACE) and selector.tag in _BIRTH_DATES:
-        raise ValueError("a date of birth never goes on, not even a moved one; leave the line out")
+        raise ValueError(
+            f"{selector.text} is a date of birth, and none goes on, not even a moved one: it is "
+            "emptied whatever a recipe says; leave the line out (for the age in years, add the "
+            'option "retain-patient-characteristics", which keeps PatientAge up to 89)'
+        )
     if do is Do.JITTER and vr and vr not in _DATE_VRS:
         raise ValueError(f"JITTER moves dates, and {selector.text} is none")
     if do not in (Do.ADD, Do.REPLACE) or value is None or not vr:
@@ -135,16 +144,8 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
     longest = _LONGEST.get(vr)
     if value.source is From.TEXT and longest is not None and len(value.text) > longest:
         raise ValueError(f"{selector.text} of VR {vr} takes at most {longest} characters")
-    if value.source is From.TEXT and vr in _NUMBERS and not _is_number(value.text):
-        raise ValueError(f"{selector.text} of VR {vr} takes a number")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    if vr in _NUMBERS and not can_stand(value, vr.encode("ascii")):
+        raise ValueError(f"{selector.text} of VR {vr} takes a number that fits into {vr}")
 
 
 def _vr(selector: Selector) -> str:

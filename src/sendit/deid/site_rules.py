@@ -16,12 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import takewhile
 
 from pydicom._dicom_dict import DicomDictionary
 
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
 from sendit.deid.site_filters import Label
+from sendit.deid.site_lists import ValueList
 from sendit.errors import ConfigurationInvalid
 
 GIVEN = frozenset(
@@ -32,6 +34,8 @@ GIVEN = frozenset(
 )
 """Attributes that get new values from the identity service, the key or the original's class."""
 WRITTEN = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303, 0x00280301, 0x00080005))
+_ANYWHERE = frozenset((0x00080005, 0x00080016))
+"""Character set and class: without them an item of a sequence cannot be read either."""
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_GROUP, _FIRST_WINDOW = 0x0028, 0x1050
 _FILE_META = 8
@@ -108,6 +112,8 @@ class SiteRule:
 
     selector: Selector
     action: SiteAction
+    holding: str = ""
+    """Name of a list of values: the rule counts where the value contains one of them."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,8 @@ class SiteRules:
     """Reasons for which an instance is not held."""
     notes: tuple[str, ...] = field(default=())
     """Lines that ask for what is done anyway."""
+    lists: tuple[ValueList, ...] = ()
+    """What is taken out of each instance, for rules that look at the value."""
 
     def action_for(self, path: tuple[int, ...], vr: str, *, creator: str = "") -> SiteAction | None:
         """Return what the site wants with an attribute, None if it says nothing.
@@ -142,36 +150,60 @@ class SiteRules:
         creator
             Its private creator, for a private one.
         """
-        attribute = Attribute(path, vr, creator)
-        protected = is_protected(attribute)
-        for rule in self.rules:
-            if not protected and rule.selector.chooses(attribute):
-                return rule.action
-        return None
+        return next(
+            (r.action for r in self._of(Attribute(path, vr, creator)) if not r.holding), None
+        )
+
+    def conditions_for(
+        self, path: tuple[int, ...], vr: str, *, creator: str = ""
+    ) -> tuple[SiteRule, ...]:
+        """Return the rules that are asked before ``action_for`` and look at the value."""
+        rules = self._of(Attribute(path, vr, creator))
+        return tuple(takewhile(lambda rule: bool(rule.holding), rules))
 
     @cached_property
     def touched(self) -> frozenset[int]:
         """Return every public tag that a rule reaches; the release check compares them not."""
         tags = {tag for tag, _ in self.additions}
-        for tag, entry in DicomDictionary.items():
-            vr = entry[0][:2]
-            if any(self._reaches(rule, tag, vr) for rule in self.rules):
-                tags.add(tag)
-        return frozenset(tags)
+        return frozenset(tags | self._reached(rule for rule in self.rules if not rule.holding))
+
+    @cached_property
+    def touched_by_value(self) -> frozenset[int] | None:
+        """Return every public tag of which a rule takes some values; None: no rule does."""
+        rules = [rule for rule in self.rules if rule.holding]
+        return frozenset(self._reached(rules)) if rules else None
+
+    def _reached(self, rules: Iterable[SiteRule]) -> set[int]:
+        asked = tuple(rules)
+        return {
+            tag
+            for tag, entry in DicomDictionary.items()
+            if any(self._reaches(rule, tag, entry[0][:2]) for rule in asked)
+        }
 
     @cached_property
     def added(self) -> Mapping[int, SiteAction]:
         """Return the additions by tag."""
         return dict(self.additions)
 
+    def _of(self, attribute: Attribute) -> Iterator[SiteRule]:
+        """Yield the rules that choose an attribute, in the order in which they are asked."""
+        if not is_protected(attribute):
+            yield from (rule for rule in self.rules if rule.selector.chooses(attribute))
+
     def digest_text(self) -> str:
         """Return everything that changes results, as text that does not depend on chance."""
-        content = {
-            "rules": [[rule.selector.text, *_plain(rule.action)] for rule in self.rules],
+        content: dict[str, object] = {
+            "rules": [_plain_rule(rule) for rule in self.rules],
             "additions": [[tag, *_plain(action)] for tag, action in self.additions],
             "filters": [_plain_label(label) for label in self.filters],
             "private": [asdict(element) for element in self.private],
         }
+        if self.lists:
+            content["lists"] = [
+                [one.name, [[pick.selector.text, pick.by, pick.least] for pick in one.picks]]
+                for one in self.lists
+            ]
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @staticmethod
@@ -186,11 +218,12 @@ class SiteRules:
 def is_protected(attribute: Attribute) -> bool:
     """Return whether the engine alone says what becomes of an attribute."""
     tag, outermost = attribute.tag, len(attribute.path) == 1
-    if tag >> 16 < _FILE_META or tag in _PIXEL_TAGS or tag == 0x00080005:
+    if tag >> 16 < _FILE_META or tag in _PIXEL_TAGS or tag in _ANYWHERE:
         return True
     if outermost and (tag in GIVEN or tag in WRITTEN):
         return True
-    return outermost and tag >> 16 == _PIXEL_GROUP and tag & 0xFFFF < _FIRST_WINDOW
+    # At any depth: the spacing of multi-frame images stands in a sequence.
+    return tag >> 16 == _PIXEL_GROUP and tag & 0xFFFF < _FIRST_WINDOW
 
 
 def value_of(text: str) -> Value:
@@ -224,6 +257,11 @@ def invalid(name: str, problems: Iterable[str]) -> ConfigurationInvalid:
 
 def _listed(prefix: str, names: Iterable[str]) -> str:
     return ", ".join(f"{prefix}{name}" for name in names)
+
+
+def _plain_rule(rule: SiteRule) -> list[str | None]:
+    plain: list[str | None] = [rule.selector.text, *_plain(rule.action)]
+    return [*plain, rule.holding] if rule.holding else plain
 
 
 def _plain(action: SiteAction) -> Iterator[str | None]:

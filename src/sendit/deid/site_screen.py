@@ -4,25 +4,16 @@ A white label lets it through; any other that fits excludes it (``LISTED``), als
 rectangles, since nothing here blanks pixels yet.
 """
 
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sendit.deid.charsets import decode
+from sendit.deid.element_values import texts_of
 from sendit.deid.instance import Instance
+from sendit.deid.passing_plans import vr_of
 from sendit.deid.recipe import Recipe
 from sendit.deid.site_filters import Shade, judge
-from sendit.deid.walk import LONG_VRS, UNDEFINED
+from sendit.deid.syntax import LONG_VRS, UNDEFINED
 from sendit.errors import Excluded
 from sendit.terms import Reason
-
-_NUMBERS: Mapping[bytes, str] = {
-    b"US": "H",
-    b"SS": "h",
-    b"UL": "I",
-    b"SL": "i",
-    b"FL": "f",
-    b"FD": "d",
-}
 
 
 def screen_by_site(instance: Instance, recipe: Recipe) -> None:
@@ -56,17 +47,10 @@ def _top_values(instance: Instance) -> dict[int, Sequence[str]]:
             else:
                 start = position + (12 if syntax.explicit else 8)
                 (length,) = syntax.u32(data, start - 4)
+            meant = vr_of(tag, vr) or vr
             if length == UNDEFINED or start + length > len(data):
                 found[tag] = ()
             else:
-                found[tag] = _texts(instance, vr, data[start : start + length])
+                value = data[start : start + length]
+                found[tag] = texts_of(value, meant, syntax, instance.charset)
     return found
-
-
-def _texts(instance: Instance, vr: bytes, value: bytes) -> Sequence[str]:
-    code = _NUMBERS.get(vr)
-    if code is None:
-        return decode(value, instance.charset).split("\\")
-    count = len(value) // struct.calcsize(code)
-    numbers = struct.unpack_from(f"{instance.frame.syntax.order}{count}{code}", value)
-    return [f"{number:g}" for number in numbers]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sendit import __version__
 from sendit.deid.profile import BASIC_CODE, OPTION_CODES
 from sendit.deid.recipe import Recipe
-from sendit.deid.walk import Syntax
+from sendit.deid.syntax import Syntax
 
 
 @lru_cache(maxsize=64)

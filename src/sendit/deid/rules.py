@@ -1,0 +1,93 @@
+"""What a rule is: one attribute at one place under one recipe, and what is done with it.
+
+A ``Rule`` knows its action and turns the bytes of a value into the bytes of a whole new element.
+The answer depends on the value and on the ``Context`` (who the patient becomes) alone, so the
+engine remembers it.  The actions themselves stand in ``actions``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from sendit.deid.identities import Identity
+from sendit.deid.syntax import Syntax
+from sendit.deid.text import Cleaner
+from sendit.deid.uids import NewUids
+
+
+class Note(NamedTuple):
+    """What was done, for the report: a path of tags, an action, a rule."""
+
+    path: str
+    action: str
+    rule: str
+
+
+Result: TypeAlias = tuple[bytes | None, Note | None]
+"""The whole new element (None: as it was, empty: gone) and what to say about it."""
+
+UNCHANGED: Final[Result] = (None, None)
+
+
+class Act(Protocol):
+    """How an action turns a value into a result."""
+
+    def __call__(self, rule: "Rule", value: bytes, context: "Context", /) -> Result:
+        """Return what becomes of the element."""
+
+
+@dataclass(slots=True)
+class Context:
+    """Who one patient's Study becomes, and the answers given so far (identifying)."""
+
+    identity: Identity
+    uids: NewUids
+    cleaner: Cleaner = field(repr=False)
+    memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
+    """By the index of a rule: value → result."""
+    concept: bytes = b""
+    """Code of the concept name that was met last: what a content item speaks of."""
+    scheme: bytes = b""
+    """Coding Scheme Designator of the coded term that is being read."""
+    listed: Mapping[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
+    """What finds the values that lists of the site took from the instance, by list."""
+    terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
+    """Index of the rule and value of code meanings that name nobody."""
+
+
+@dataclass(slots=True, eq=False)
+class Rule:
+    """One attribute at one place."""
+
+    index: int
+    tag: int
+    vr: bytes
+    syntax: Syntax
+    charset: bytes
+    """Value of Specific Character Set in force."""
+    note: Note
+    act: "Act"
+    fixed: Result | None = None
+    """The result, when it is the same for every value."""
+    role: str = ""
+    """What the engine itself needs the value for."""
+    gathers: bool = False
+    """Whether the value may say who somebody is."""
+    required: bool = False
+    """Whether the IOD wants a value here (type 1)."""
+    conceptual: bool = False
+    """Whether the result depends on the concept of the content item around it."""
+    block: int = 0
+    """Level and tag of the private creator that has to stay with the element."""
+    as_utf8: bool = False
+    """Whether texts are written in UTF-8, since the declared character set is wrong."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether the element goes, whatever it holds."""
+        return self.fixed is not None and self.fixed[0] == b""
+
+    def element(self, value: bytes) -> bytes:
+        """Return the element with another value."""
+        return self.syntax.element(self.tag, self.vr, value)
