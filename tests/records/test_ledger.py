@@ -149,20 +149,23 @@ def test_a_known_patient_costs_one_indexed_read() -> None:
         make().identify(ask(*ONE))
 
     assert len(queries) == 1
-    assert queries[0]["sql"].startswith("SELECT")
+    assert queries[0]["sql"].strip().startswith("SELECT")
 
 
 def test_the_read_uses_the_indexes() -> None:
     make().identify(ask(*[(f"P{n}", f"1.3.{n}", f"X{n}") for n in range(500)]))
     digest = LedgerId.objects.first().digest  # type: ignore[union-attr]
     item = LedgerItem.objects.first().digest  # type: ignore[union-attr]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:  # so few rows would be read through
+    sql, parameters = known_query("irb-1", [digest], [item])
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":  # so few rows would be read through
             cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"{explain} {sql}", parameters)
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
 
-    plan = known_query("irb-1", [digest], [item]).explain()
-
-    assert not re.search("(?:SCAN|Seq Scan on) records_", plan), plan
+    assert not re.search("(?:SCAN|Seq Scan)", plan), plan
     assert len(re.findall("(?:SEARCH|Index Scan using|Index Only Scan using)", plan)) >= 3, plan
 
 

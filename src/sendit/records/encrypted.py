@@ -69,14 +69,23 @@ class EncryptedField(_Column):
         self, value: bytes | memoryview | None, expression: object, connection: BaseDatabaseWrapper
     ) -> Any:
         """Decrypt."""
-        if value is None:
-            return None
-        try:
-            return json.loads(_decrypt(settings.SENDIT_FIELD_KEY_FILE, bytes(value)))
-        except InvalidToken:
-            raise KeyProblem(
-                "A stored value cannot be decrypted with the field key; put the right key back."
-            ) from None
+        return None if value is None else unsealed(value)
+
+
+def unsealed(value: bytes | memoryview) -> Any:
+    """Return the JSON value of an encrypted column that was read without its model.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When it was encrypted with another key.
+    """
+    try:
+        return json.loads(_decrypt(settings.SENDIT_FIELD_KEY_FILE, bytes(value)))
+    except InvalidToken:
+        raise KeyProblem(
+            "A stored value cannot be decrypted with the field key; put the right key back."
+        ) from None
 
 
 def forget_keys() -> None:
