@@ -23,8 +23,8 @@ CANARY = "CANARY-ACC-77"
 FILE = "canary-file.txt"
 PASSWORD = "four-words-and-a-9"
 
-PUBLIC = {"healthz", "readyz", "login", "login/TOKEN"}
-"""Addresses that answer without a login; the last two let people in."""
+PUBLIC = {"healthz", "readyz", "login", "login/TOKEN", "oidc", "oidc/back"}
+"""Addresses that answer without a login; all but the first two let people in."""
 EVERYBODY = {Role.VIEWER, Role.OPERATOR, Role.REVIEWER, Role.REIDENTIFIER, Role.ADMIN}
 RETRYING = {Role.OPERATOR, Role.ADMIN}
 RESOLVING = {Role.OPERATOR, Role.REVIEWER, Role.ADMIN}
