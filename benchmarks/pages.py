@@ -55,7 +55,7 @@ FROM records_batch b CROSS JOIN ({" UNION ALL ".join(f"SELECT {n} AS n" for n in
 WHERE b.status <> 'QUEUE'
 """
 CONFIGURATION = """\
-work_dir = "work"
+work_dir = "data"
 [database]
 url = "{url}"
 [[inboxes]]
@@ -74,7 +74,7 @@ def main() -> int:
     n_batches = BATCHES // 100 if words.quick else BATCHES
     if words.inside:
         return measure(words.inside, n_batches)
-    slow = run("SQLite", "sqlite:///work/sendit.sqlite3", quick=words.quick)
+    slow = run("SQLite", "sqlite:///data/sendit.sqlite3", quick=words.quick)
     with postgresql() as url:
         if url is None:
             print("PostgreSQL is not installed: left out")

@@ -70,7 +70,7 @@ def _come_in(request: HttpRequest, oidc: Oidc) -> HttpResponseBase:
         why = "disabled" if given else "no role"
         act = audit.Act(user.get_username(), "sign-in refused", "provider", details={"why": why})
         audit.append(act, now=datetime.now(UTC), head_folder=audit_head())
-    return sign_in_page(request, status=403, next="", outside=why, name=user.get_username())
+    return sign_in_page(request, status=403, outside=why, name=user.get_username())
 
 
 def _or_why_not(request: HttpRequest, step: Callable[[], HttpResponseBase]) -> HttpResponseBase:
@@ -79,7 +79,7 @@ def _or_why_not(request: HttpRequest, step: Callable[[], HttpResponseBase]) -> H
         return step()
     except SignInRefused as error:
         logger.warning("nobody was let in through the provider: %s", error)
-        return sign_in_page(request, status=403, next="", refused=str(error))
+        return sign_in_page(request, status=403, refused=str(error))
 
 
 def _configured() -> Oidc:

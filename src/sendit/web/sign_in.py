@@ -41,7 +41,7 @@ def open_to_all(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
 def sign_in_page(request: HttpRequest, *, status: int = 200, **said: object) -> HttpResponse:
     """Return the page that asks who is there."""
     context = {
-        "next": request.path if request.method == "GET" else "",
+        "next": "",
         "links": is_loopback(settings.SENDIT.settings.web.host),
         "oidc": settings.SENDIT.settings.oidc,
         **said,
@@ -77,7 +77,7 @@ def password(request: HttpRequest) -> HttpResponseBase:
 def link(request: HttpRequest, token: str) -> HttpResponse:
     """Let in whoever brings a token that nobody has used."""
     if not use_token(settings.SENDIT.settings.work_dir, token):
-        return sign_in_page(request, status=403, used=True, next="")
+        return sign_in_page(request, status=403, used=True)
     let_in(request, local_user(), through="link")
     return redirect("dashboard")
 
@@ -86,12 +86,12 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 def leave(request: HttpRequest) -> HttpResponse:
     """Forget that this browser was let in."""
     end_session(request)
-    return sign_in_page(request, left=True, next="")
+    return sign_in_page(request, left=True)
 
 
 def locked_out(request: HttpRequest, _response: object, _credentials: Any) -> HttpResponse:
     """Answer somebody who has guessed too often."""
-    return sign_in_page(request, status=429, locked=True, next="")
+    return sign_in_page(request, status=429, locked=True)
 
 
 def onward(request: HttpRequest) -> str:
