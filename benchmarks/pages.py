@@ -46,11 +46,12 @@ PAGES = (
 IMAGE_ROWS = f"""
 INSERT INTO records_image (batch_id, nr, verdict, reason, detail, released, status, lease_token,
   attempts, sop_digest, modality, size, sop_instance_uid, series_instance_uid, study_instance_uid,
-  patient_id, study_pseudonym, study_date, file, sha256, result_size, report, created, modified)
+  patient_id, study_pseudonym, study_date, series_digest, file, sha256, result_size, report,
+  created, modified)
 SELECT b.id, n.n, 'ACCEPTED', '', '', '',
   CASE b.status WHEN 'DONE' THEN 'DONE' ELSE 'DONEPROCESSING' END, '', 0,
   CAST(b.id AS VARCHAR(30)) || '.' || CAST(n.n AS VARCHAR(9)), 'CT', 500000, '2.25.1', '2.25.2',
-  '2.25.3', 'P', 'S', '20260101', 'a/b.dcm', '', 1, '{{}}', b.created, b.modified
+  '2.25.3', 'P', 'S', '20260101', '', 'a/b.dcm', '', 1, '{{}}', b.created, b.modified
 FROM records_batch b CROSS JOIN ({" UNION ALL ".join(f"SELECT {n} AS n" for n in range(1, 11))}) n
 WHERE b.status <> 'QUEUE'
 """
