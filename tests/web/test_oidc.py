@@ -397,9 +397,8 @@ def test_the_secret_stands_in_no_log(
     configuration: Configuration,
     caplog: pytest.LogCaptureFixture,
     provider: OidcProvider,
-    tmp_path: Path,
 ) -> None:
-    del tmp_path, configuration
+    del configuration
     provider.algorithm = "none"
     with caplog.at_level("INFO"):
         sign_in(client)
