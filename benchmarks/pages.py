@@ -41,6 +41,7 @@ PAGES = (
     ("batches, last finished", "/batches/?sort=finished"),
     ("batches, one by name", "/batches/?q=ACC00077777"),
     ("errors", "/errors/"),
+    ("targets", "/targets/"),
     ("API: batches", "/api/batches?page_size=50"),
 )
 IMAGE_ROWS = f"""
