@@ -41,21 +41,23 @@ PAGES = (
     ("batches, last finished", "/batches/?sort=finished"),
     ("batches, one by name", "/batches/?q=ACC00077777"),
     ("errors", "/errors/"),
+    ("targets", "/targets/"),
     ("API: batches", "/api/batches?page_size=50"),
 )
 IMAGE_ROWS = f"""
 INSERT INTO records_image (batch_id, nr, verdict, reason, detail, released, status, lease_token,
   attempts, sop_digest, modality, size, sop_instance_uid, series_instance_uid, study_instance_uid,
-  patient_id, study_pseudonym, study_date, file, sha256, result_size, report, created, modified)
+  patient_id, study_pseudonym, study_date, series_digest, file, sha256, result_size, report,
+  created, modified)
 SELECT b.id, n.n, 'ACCEPTED', '', '', '',
   CASE b.status WHEN 'DONE' THEN 'DONE' ELSE 'DONEPROCESSING' END, '', 0,
   CAST(b.id AS VARCHAR(30)) || '.' || CAST(n.n AS VARCHAR(9)), 'CT', 500000, '2.25.1', '2.25.2',
-  '2.25.3', 'P', 'S', '20260101', 'a/b.dcm', '', 1, '{{}}', b.created, b.modified
+  '2.25.3', 'P', 'S', '20260101', '', 'a/b.dcm', '', 1, '{{}}', b.created, b.modified
 FROM records_batch b CROSS JOIN ({" UNION ALL ".join(f"SELECT {n} AS n" for n in range(1, 11))}) n
 WHERE b.status <> 'QUEUE'
 """
 CONFIGURATION = """\
-work_dir = "work"
+work_dir = "data"
 [database]
 url = "{url}"
 [[inboxes]]
@@ -74,7 +76,7 @@ def main() -> int:
     n_batches = BATCHES // 100 if words.quick else BATCHES
     if words.inside:
         return measure(words.inside, n_batches)
-    slow = run("SQLite", "sqlite:///work/sendit.sqlite3", quick=words.quick)
+    slow = run("SQLite", "sqlite:///data/sendit.sqlite3", quick=words.quick)
     with postgresql() as url:
         if url is None:
             print("PostgreSQL is not installed: left out")
@@ -200,7 +202,7 @@ def measure_picture(client: "Client") -> int:
             assert answer.status_code == 200, answer.status_code
         cpu = (time.process_time() - worked) / ROUNDS
         median = statistics.median(times)
-        slow |= name == "again" and min(median, cpu) > PICTURE_SECONDS
+        slow |= min(median, cpu) > PICTURE_SECONDS
         print(f"  picture 512 × 512, {name:13} {median * 1000:7.1f} ms, {cpu * 1000:6.1f} at work")
     return int(slow)
 
@@ -291,7 +293,8 @@ def fill(n_batches: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE records_batch SET created = COALESCE(started, created)")
         cursor.execute(IMAGE_ROWS)
-        cursor.execute("ANALYZE")
+        # What PostgreSQL does by itself some time after so many rows.
+        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
 if __name__ == "__main__":

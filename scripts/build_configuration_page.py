@@ -57,6 +57,7 @@ that is on its way. Secrets are not kept; they are always today's.
 
 NAMES: Mapping[str, str] = {
     "inboxes": "[[inboxes]]",
+    "oidc.roles": "[[oidc.roles]]",
     "targets": "[[targets]]",
 }
 COMPUTED: Mapping[tuple[str, ...], str] = {
@@ -96,13 +97,18 @@ def _tables(model: type[BaseModel]) -> Iterator[str]:
         if inner is not None:
             yield f"### `{NAMES.get(name, f'[{name}]')}`\n"
             yield _table(inner, (name,))
+            for deeper, one in inner.model_fields.items():
+                within = _section(one)
+                if within is not None:
+                    yield f"### `{NAMES[f'{name}.{deeper}']}`\n"
+                    yield _table(within, (name, deeper))
 
 
 def _table(model: type[BaseModel], at: tuple[str, ...]) -> str:
     rows = ["| key | default | allowed | |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         key = (*at, name)
-        if key in HIDDEN or (_section(field) is not None and not at):
+        if key in HIDDEN or _section(field) is not None:
             continue
         what = (field.description or "").replace("\n", " ")
         secret = "*secret*; " if is_secret(field.annotation) else ""

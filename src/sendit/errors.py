@@ -9,6 +9,7 @@
     ├── KeyProblem               a key is missing, changed or unreadable
     ├── AuditBroken              an entry of the audit log was changed or is missing
     ├── NotAllowed               the right for this is missing
+    ├── SignInRefused            a provider's answer lets nobody in
     ├── SchemaMismatch           the database belongs to another version
     ├── BrokerUnavailable        Redis did not answer                   (retryable)
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
@@ -84,6 +85,12 @@ class NotAllowed(SenditError):
     """Whoever asks has not the right for it."""
 
     code = "NOT_ALLOWED"
+
+
+class SignInRefused(SenditError):
+    """What came back from the provider (OpenID Connect) says not, or not surely, who is there."""
+
+    code = "SIGN_IN"
 
 
 class SchemaMismatch(SenditError):

@@ -306,6 +306,11 @@ def test_a_session_cannot_be_used_from_another_site() -> None:
         "metrics/gb/7/",
         "schema",
         "batches/",
+        "nix",
+        "batches/x",
+        "batches/1/nix",
+        "images/99999999999999999999",
+        "/",
     ],
 )
 def test_nothing_is_told_without_a_login(client: Client, path: str) -> None:
@@ -314,6 +319,20 @@ def test_nothing_is_told_without_a_login(client: Client, path: str) -> None:
     assert answer.status_code == 401
     assert answer.json()["code"] == "NOT_SIGNED_IN"
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "delete", "patch", "head", "options"])
+def test_what_is_there_and_what_is_not_look_alike_without_a_login(
+    client: Client, method: str
+) -> None:
+    batch = make_batch("a", status=Status.DONE)
+    there, not_there = (
+        getattr(client, method)(f"/api/batches/{name}") for name in (batch.pk, "nix")
+    )
+
+    assert (there.status_code, there.content) == (not_there.status_code, not_there.content)
+    assert there.status_code == 401
+    assert dict(there.headers).keys() == dict(not_there.headers).keys()
 
 
 @pytest.mark.parametrize(

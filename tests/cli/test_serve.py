@@ -53,7 +53,7 @@ def test_a_study_goes_through_and_is_seen_and_a_second_loop_is_refused(
     assert "ACC-77" in page
     assert second.returncode == 1
     assert "already at work" in second.stderr
-    assert (again, foreign, ended) == (403, 403, 130)
+    assert (again, foreign, ended) == (403, 302, 130)
     assert len(installation.delivered()) == 6
     assert list((installation.work_dir / "run" / "login").iterdir()) == []
     with pytest.raises(urllib.error.URLError):

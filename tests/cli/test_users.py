@@ -1,5 +1,8 @@
 """``sendit user`` and ``sendit token``: who may come in is decided on the command line."""
 
+import io
+import os
+import pwd
 import subprocess
 import sys
 
@@ -8,7 +11,11 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
+from sendit.config import Configuration
 from sendit.errors import UsageError
+from sendit.records import audit
+from sendit.records.accounts import account_of
+from sendit.records.audit_tables import AuditEntry
 from sendit.records.people import ApiToken, Grant
 from tests.support.installation import Finished, Installation
 from tests.support.visitors import make_user
@@ -38,7 +45,10 @@ def test_the_first_admin_is_made_by_command(installation: Installation) -> None:
     issued = installation.run("token", "issue", "maria", "--name", "x")
     listed = installation.run("user", "list")
 
+    verified = installation.run("audit", "verify")
+
     assert (first.returncode, weak.returncode) == (0, 1), first.stderr
+    assert "whole: 2 entries" in verified.stdout
     assert "admin (every project)" in first.stdout
     assert again.returncode == odd.returncode == local.returncode == 1
     assert "too short" in weak.stderr
@@ -120,3 +130,61 @@ def test_a_token_is_revoked(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         with pytest.raises(UsageError):
             call_command("token", *words)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_done_to_accounts_and_tokens_stands_in_the_audit_log(
+    in_this_process: Configuration,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    me = pwd.getpwuid(os.getuid()).pw_name
+    password = ["--password-stdin"]
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{GOOD}\n{GOOD}-2\n"))
+    call_command("user", "add", "maria", "--role", "viewer", "--project", "demo", *password)
+    call_command("user", "role", "maria", "--grant", "operator", "--project", "demo")
+    call_command("user", "password", "maria", *password)
+    call_command("user", "disable", "maria")
+    call_command("user", "unlock", "maria")
+    call_command("token", "issue", "maria", "--name", "for the dashboard", "--scope", "act")
+    number = ApiToken.objects.get().pk
+    call_command("token", "revoke", str(number))
+    for words in (
+        ["user", "role", "maria", "--revoke", "admin"],
+        ["token", "revoke", str(number)],
+        ["user", "add", "maria", *password],
+    ):
+        with pytest.raises(UsageError):
+            call_command(*words)
+
+    log = list(AuditEntry.objects.order_by("number"))
+    assert [(entry.actor, entry.action, entry.subject) for entry in log] == [
+        (me, "user added", "maria"),
+        (me, "roles changed", "maria"),
+        (me, "password changed", "maria"),
+        (me, "user disabled", "maria"),
+        (me, "user unlocked", "maria"),
+        (me, "API token issued", f"token {number} of maria"),
+        (me, "API token revoked", f"token {number} of maria"),
+    ]
+    assert log[0].details == {"roles": ["viewer"], "project": "demo"}
+    assert log[5].details["scopes"] == ["act"]
+    assert audit.verify(head_folder=in_this_process.settings.keys.site_file.parent) == 7
+    text = next(word for word in capsys.readouterr().out.split() if word.startswith("sendit_"))
+    everything = str([(entry.subject, entry.details, entry.reason) for entry in log])
+    assert GOOD not in everything
+    assert text not in everything
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("in_this_process")
+def test_roles_and_passwords_of_a_provider_are_not_given_here() -> None:
+    account_of("https://login.example.org", "1", name="maria")
+
+    for words in (["role", "maria", "--grant", "admin"], ["password", "maria"]):
+        with pytest.raises(UsageError, match="provider"):
+            call_command("user", *words)
+
+    assert not Grant.objects.exists()
+    assert not AuditEntry.objects.exists()

@@ -7,6 +7,10 @@ from tests.support.small_disk import Remount
 
 INBOX = '[[inboxes]]\npath = "inbox"\nproject = "irb-1"\n'
 TARGET = '[[targets]]\nkind = "folder"\npath = "../out"\n'
+OIDC = (
+    '[oidc]\nissuer = "https://login.example.org"\nclient_id = "sendit"\nclient_secret = "s"\n'
+    '[[oidc.roles]]\ngroup = "g"\nrole = "viewer"\nproject = "irb-1"\n'
+)
 
 
 def _keys(problems: list[str]) -> list[str]:
@@ -52,6 +56,19 @@ def test_unknown_key_hides_nothing_else_that_is_wrong(installation: Installation
             ["web.secret_key"],
         ),
         ("[web]\nport = 99999", ["web.port"]),
+        (OIDC, []),
+        (OIDC.replace("https", "http"), ["oidc.issuer"]),
+        (OIDC.replace('client_secret = "s"\n', ""), ["oidc.client_secret"]),
+        (OIDC.partition("[[")[0], ["oidc.roles"]),
+        (OIDC.replace("viewer", "owner"), ["oidc.roles[1].role"]),
+        (OIDC.replace("irb-1", "irb-2"), ["oidc.roles[1].project"]),
+        (OIDC.replace("[[", 'scopes = ["profile"]\n[[', 1), ["oidc.scopes"]),
+        (OIDC.replace("[[", 'ca_file = "missing"\n[[', 1), ["oidc.ca_file"]),
+        (
+            '[oidc]\nlabel = "Sign in"',
+            ["oidc.client_id", "oidc.client_secret", "oidc.issuer", "oidc.roles"],
+        ),
+        ('[web]\nallowed_hosts = ["a"]\n' + OIDC, ["oidc.pages_url"]),
         ('[database]\nurl = "mysql://x"', ["database.url"]),
         ('[database]\nurl = "sqlite:///"', ["database.url"]),
         ('[database]\nurl = "postgresql://u:p@h:99999/x"', ["database.url"]),

@@ -13,6 +13,15 @@ sys.modules["psycopg"] = None
 from sendit.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
+OIDC = """
+[oidc]
+issuer = "https://login.example.org"
+client_id = "sendit"
+client_secret = "s"
+[[oidc.roles]]
+group = "g"
+role = "viewer"
+"""
 
 
 def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -48,3 +57,24 @@ def test_check_tells_it_as_json(tmp_path: Path) -> None:
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["ok"]) == (1, False)
     assert "psycopg" in told["problems"][0]
+
+
+def test_a_provider_without_its_packages_names_the_extra(tmp_path: Path) -> None:
+    run(tmp_path, "--help")
+    text = (
+        (tmp_path / "sendit.toml").read_text().replace("postgresql://sendit@127.0.0.1", "sqlite://")
+    )
+    (tmp_path / "sendit.toml").write_text(text + OIDC)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PSYCOPG.replace("psycopg", "authlib"), "status"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert 'pip install "sendit[oidc]"' in ended.stderr
+    assert "Traceback" not in ended.stderr

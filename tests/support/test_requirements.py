@@ -51,6 +51,12 @@ def test_development_list_holds_the_run_list_with_the_same_pins() -> None:
     assert run.items() <= dev.items()
 
 
+def test_site_list_holds_the_run_list_with_the_same_pins() -> None:
+    site = (ROOT / "requirements" / "site.txt").read_text()
+
+    assert dict(PIN.findall(requirement_lists()[0])).items() <= dict(PIN.findall(site)).items()
+
+
 def test_requirement_lists_name_no_address_and_no_folder() -> None:
     for file in (ROOT / "requirements").iterdir():
         text = file.read_text()

@@ -261,6 +261,24 @@ def test_a_look_at_an_original_is_for_few_and_written_down(
     assert "Compare" not in viewer.get(f"/image/{image.pk}/").content.decode()
 
 
+def test_what_was_painted_over_is_framed_before_and_after(
+    client: Client, workspace: Workspace, tmp_path: Path
+) -> None:
+    image = with_result(workspace, tmp_path)[0]
+    original = workspace.original(image.batch_id, image.nr)
+    original.parent.mkdir(parents=True)
+    shutil.copy(workspace.clean(image.batch_id) / image.file, original)
+    region = {"left": 2, "top": 3, "right": 12, "bottom": 7}
+    Image.objects.filter(pk=image.pk).update(report={**image.report, "regions": [region]})
+
+    framed = client.get(f"/image/{image.pk}/compare").content.decode()
+    original.write_bytes(b"no header")
+    unread = client.get(f"/image/{image.pk}/compare").content.decode()
+
+    assert framed.count('x="2" y="3" width="10" height="4"') == 2
+    assert "The original cannot be drawn" in unread
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_cannot_be_written_down_is_not_shown(
     client: Client, workspace: Workspace, tmp_path: Path

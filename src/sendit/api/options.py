@@ -32,7 +32,11 @@ SPECTACULAR: dict[str, Any] = {
     "PREPROCESSING_HOOKS": ["sendit.api.options.without_doubles"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"deepLinking": False, "validatorUrl": None},
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": False,
+        "validatorUrl": None,
+        "defaultModelsExpandDepth": 0,
+    },
     "PATH_CONVERTER_OVERRIDES": {
         "number": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
     },

@@ -3,18 +3,24 @@
 from collections.abc import Callable
 
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-from sendit.api import batches, description, images, numbers
+from sendit.api import batches, description, images, nothing, numbers
 from sendit.records.addresses import both
 
+View = Callable[..., HttpResponseBase]
 
-def _both(route: str, view: Callable[..., HttpResponseBase], name: str) -> list[URLPattern]:
+
+def _both(route: str, view: View, name: str) -> list[URLPattern]:
     if name == "page":  # for people, who are asked to sign in
         view.open_with_token = True  # type: ignore[attr-defined]  # read by the pages' middleware
-    else:
-        view.open_to_all = True  # type: ignore[attr-defined]  # Django REST framework looks who asks
-    return both(f"api/{route}", view, f"api-{name}")
+        return both(f"api/{route}", view, f"api-{name}")
+    return both(f"api/{route}", _open(view), f"api-{name}")
+
+
+def _open(view: View) -> View:
+    view.open_to_all = True  # type: ignore[attr-defined]  # Django REST framework looks who asks
+    return view
 
 
 urlpatterns = [
@@ -31,4 +37,5 @@ urlpatterns = [
     *_both("metrics", numbers.metrics, "metrics"),
     *_both("metrics/gb", numbers.volume_of_a_week, "volume-of-a-week"),
     *_both("metrics/gb/<str:days>", numbers.volume, "volume"),
+    path("api/<path:rest>", _open(nothing.NothingThere.as_view())),
 ]

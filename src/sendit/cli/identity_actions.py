@@ -11,10 +11,11 @@ from pathlib import Path
 from sendit.cli import broker
 from sendit.cli.identity_server import running_address
 from sendit.cli.table import table
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.identity.allocation import Asked
-from sendit.records import audit, credentials, tokens
+from sendit.records import credentials, tokens
 from sendit.records.ledger_csv import export_text, import_file
 from sendit.records.merging import merge
 
@@ -34,8 +35,7 @@ class Call:
     ) -> None:
         """Add to the audit log what is about to happen."""
         reason = str(what.pop("reason", ""))
-        act = audit.Act(actor or broker.user(), action, subject, reason, what)
-        audit.append(act, now=datetime.now(UTC), head_folder=self.head_folder)
+        write_down(self.configuration, action, subject, actor=actor, reason=reason, **what)
 
     @property
     def head_folder(self) -> Path:

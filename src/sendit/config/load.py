@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from sendit.config.environment import Given, Slot, read_environment, slots_of
 from sendit.config.mounts import MOUNTS
+from sendit.config.oidc import oidc_project_problems
 from sendit.config.plugins import IDENTITY, STORAGE, Registry, Secret, secret_keys
 from sendit.config.problems import Key, Problem, faulty_keys, problems_of, read_partly, refuse
 from sendit.config.project import Project, Secrets, read_project
@@ -110,6 +111,9 @@ def load(
             file=main.file,
         )
         problems += place_problems(settings, projects, files=files)
+    if "oidc" not in faulty:
+        names = sources.keys() | broken
+        problems += oidc_project_problems(settings.oidc, projects=names, file=main.file)
     refuse(problems)
     return Configuration(settings, MappingProxyType(projects), path)
 

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from sendit.config.mounts import is_network
+from sendit.config.oidc import oidc_problems
 from sendit.config.problems import Problem, unknown
 from sendit.config.project import Project
 from sendit.config.settings import Inbox, Settings
@@ -35,6 +36,9 @@ def settings_problems(
         yield from _broker_problems(settings, file)
     if "web" not in faulty:
         yield from _web_problems(settings, file)
+    if not faulty & {"web", "oidc"}:
+        away = not is_loopback(settings.web.host) or bool(settings.web.allowed_hosts)
+        yield from oidc_problems(settings.oidc, away=away, file=file)
     if "identity_service" not in faulty:
         yield from _identity_service_problems(settings, file)
     if "keys" not in faulty and settings.keys.site_file == settings.keys.field_file:

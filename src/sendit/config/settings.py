@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from sendit.config.oidc import Oidc
 from sendit.config.quantities import Duration, KeepOrDuration, Size
 from sendit.config.section import Count, Section, Text, Whole
 from sendit.identity.http_json import ServiceUrl
@@ -221,6 +222,7 @@ class Settings(Section):
     inboxes: tuple[Inbox, ...] = ()
     keys: Keys = Field(default_factory=Keys)
     web: Web = Field(default_factory=Web)
+    oidc: Oidc = Field(default_factory=Oidc)
     identity_service: IdentityServer = Field(default_factory=IdentityServer)
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Who may do what: grants of roles to users, and tokens for programs.
+"""Who may do what: grants of roles to users, whom a provider knows, and tokens for programs.
 
 Users are Django's own.  A token is kept as digest only; whoever reads this table cannot use
 one.  What a role gives is in ``roles.py``; who asks, with which rights, in ``access.py``.
@@ -30,6 +30,25 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} of {self.project or 'every project'}"
+
+
+class ProviderAccount(models.Model):
+    """Whom a provider (OpenID Connect) means when it lets in a user."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="provider_account"
+    )
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="provider_account_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"account {self.pk} of a provider"
 
 
 class ApiToken(models.Model):

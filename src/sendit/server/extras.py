@@ -24,6 +24,12 @@ def require_packages(settings: Settings) -> None:
             for name in ("celery", "redis")
             if find_spec(name) is None
         ]
+    if settings.oidc.issuer is not None:
+        problems += [
+            _problem("oidc: signing in through a provider", name, "oidc")
+            for name in ("authlib", "requests")
+            if find_spec(name) is None
+        ]
     if problems:
         raise ConfigurationInvalid("\n".join(problems))
 

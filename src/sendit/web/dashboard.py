@@ -14,7 +14,7 @@ from sendit.metrics.throughput import Day, Hour, by_day, by_hour
 from sendit.metrics.wording import count_text, moment_text, size_text
 from sendit.terms import Status
 from sendit.web.asking import who
-from sendit.web.health import gauges, health, needing_a_person
+from sendit.web.health import gauges, health, needing_a_person, number_needing_a_person
 from sendit.web.rows import rows
 
 MOST_URGENT = 5
@@ -58,7 +58,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     access = who(request)
     batches = access.batches()
     urgent = needing_a_person(batches)
-    waiting = urgent.count()
+    waiting = number_needing_a_person(batches)
     counts = batches_by_status(batches)
     projects = access.projects()
     context = {

@@ -21,7 +21,7 @@ from sendit.records.models import Finding
 from sendit.records.roles import Right
 from sendit.terms import Reason, Stage, Status
 from sendit.web.asking import audit_head, who
-from sendit.web.health import needing_a_person
+from sendit.web.health import number_needing_a_person
 
 SHOWN = 5
 MOST_GROUPS = 20
@@ -56,7 +56,7 @@ def errors(request: HttpRequest) -> HttpResponse:
     groups = _groups(access)
     context = {
         "groups": groups,
-        "waiting": needing_a_person(access.batches()).count(),
+        "waiting": number_needing_a_person(access.batches()),
         "may_retry": access.may_somewhere(Right.RETRY),
         "tried": request.GET.get("tried", "") if request.GET.get("tried", "").isdigit() else "",
         "left": request.GET.get("left", "") if request.GET.get("left", "").isdigit() else "",

@@ -17,8 +17,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from sendit.deid.pixels.frame import Look, Wanted
+from sendit.deid.pixels.kept_drawer import KeptDrawer
 from sendit.deid.pixels.picture import Window
-from sendit.deid.pixels.preview import look_quietly
+from sendit.deid.pixels.preview import look_quietly, render_result
 from sendit.deid.pixels.preview import render as draw
 from sendit.metrics.remedies import remedy
 from sendit.metrics.report import ACTIONS, keyword
@@ -154,7 +155,13 @@ def _drawn(
     result: Path, _changed: int, frame: int | None, window: tuple[float, float] | None
 ) -> bytes | None:
     wanted = Wanted(frame, None if window is None else Window(*window))
-    return draw([result], wanted=wanted)[0].png
+    return render_result(result, _drawer(), wanted=wanted).png
+
+
+@lru_cache(maxsize=1)
+def _drawer() -> KeptDrawer:
+    """Return what draws compressed results for this process."""
+    return KeptDrawer()
 
 
 def _original(image: Image) -> Path | None:

@@ -5,9 +5,12 @@ otherwise (``open_to_all``).  What somebody who is signed in may see, each view 
 """
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from sendit.web.sign_in import sign_in_page
 
@@ -54,9 +57,12 @@ class LoginMiddleware:
     def process_view(
         self, request: HttpRequest, view: View, _args: object, _kwargs: object
     ) -> HttpResponse | None:
-        """Stop a request for a closed view that comes without a login."""
+        """Lead a request for a closed view that comes without a login to the sign-in page."""
         if getattr(view, "open_to_all", False) or request.user.is_authenticated:
             return None
         if getattr(view, "open_with_token", False) and "Authorization" in request.headers:
             return None  # the view looks at the token
+        if request.method in ("GET", "HEAD") and "HX-Request" not in request.headers:
+            return redirect(f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}")
+        # A form goes nowhere, and a page that looks again by itself is told that it is not let in.
         return sign_in_page(request, status=403)

@@ -2,7 +2,8 @@
 
 One child draws a whole list, since starting it costs more than a picture.  When an instance
 ends the child, the next child goes on behind it.  Paths go by stdin: a command line can be
-read by every user of the machine.
+read by every user of the machine.  A child that waits for further lists is kept by
+``kept_drawer``.
 """
 
 import json
@@ -16,13 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from select import select
+from typing import Any  # an order as JSON has it
 
 import sendit
 from sendit.deid.pixels.frame import NoPicture, Wanted, draw
 from sendit.deid.pixels.picture import Window
 
 _MAX_MEMORY = 4 << 30
-_START = timedelta(seconds=30)
+START = timedelta(seconds=30)
 """How long a child may take to start, on a machine that is very busy."""
 
 
@@ -69,35 +72,53 @@ def draw_isolated(
 def _run_child(
     sources: Sequence[Path], *, time_limit: timedelta, wanted: Wanted
 ) -> tuple[list[Picture], int]:
+    order = order_of(sources, time_limit=time_limit, wanted=wanted)
+    with start_child() as child:
+        try:
+            output, _ = child.communicate(
+                json.dumps(order).encode(),
+                timeout=(START + time_limit * len(sources)).total_seconds(),
+            )
+        except subprocess.TimeoutExpired:
+            child.kill()
+            output, _ = child.communicate()
+    return parse(output), child.returncode
+
+
+def order_of(
+    sources: Sequence[Path],
+    *,
+    time_limit: timedelta,
+    wanted: Wanted,
+    kept: timedelta = timedelta(0),
+) -> dict[str, object]:
+    """Return what a child is asked for; ``kept`` is how long it then waits for the next order."""
     window = None if wanted.window is None else [wanted.window.centre, wanted.window.width]
-    order = {
+    return {
         "seconds": time_limit.total_seconds(),
         "sources": [str(path) for path in sources],
         "frame": wanted.frame,
         "window": window,
+        "kept": kept.total_seconds(),
     }
+
+
+def start_child() -> "subprocess.Popen[bytes]":
+    """Start a child that takes orders, one a line, until its stdin ends."""
     # The product may run from a source tree that only this process knows of.
     product = str(Path(sendit.__file__).parents[1])
     python_path = os.pathsep.join(filter(None, (product, os.environ.get("PYTHONPATH"))))
-    with subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "sendit.deid.pixels.isolated"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": python_path},
-    ) as child:
-        try:
-            output, _ = child.communicate(
-                json.dumps(order).encode(),
-                timeout=(_START + time_limit * len(sources)).total_seconds(),
-            )
-        except subprocess.TimeoutExpired:
-            child.kill()
-            output, _ = child.communicate()
-    return _parse(output), child.returncode
+    )
 
 
-def _parse(output: bytes) -> list[Picture]:
+def parse(output: bytes) -> list[Picture]:
+    """Return the pictures that a child has written; one that is not whole does not count."""
     pictures = []
     while b"\n" in output:
         line, _, output = output.partition(b"\n")
@@ -115,7 +136,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold pixels
     # The default action ends the process even while C code runs; a handler would wait for it.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    order = json.load(sys.stdin)
+    for line in sys.stdin:
+        order = json.loads(line)
+        _draw_all(order)
+        if order["kept"] and not select([sys.stdin], [], [], order["kept"])[0]:
+            return
+
+
+def _draw_all(order: dict[str, Any]) -> None:
     window = None if order["window"] is None else Window(*order["window"])
     wanted = Wanted(order["frame"], window)
     for source in order["sources"]:

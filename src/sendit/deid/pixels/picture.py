@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
+_LEVEL = 1
+"""Of zlib: six times as fast as its usual 6, for a picture at most a sixth larger."""
 _OUTLIERS = (1.0, 99.0)
 """Percentiles that become black and white when an image names no usable window."""
 
@@ -78,7 +80,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
         (
             _SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, colour, 0, 0, 0)),
-            _chunk(b"IDAT", zlib.compress(lines.tobytes(), 6)),
+            _chunk(b"IDAT", zlib.compress(lines.tobytes(), _LEVEL)),
             _chunk(b"IEND", b""),
         )
     )

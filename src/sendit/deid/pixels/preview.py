@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sendit.deid.pixels.frame import Look, Wanted, is_compressed, look_at
 from sendit.deid.pixels.isolated import MIDDLE, Picture, draw_isolated, draw_quietly
+from sendit.deid.pixels.kept_drawer import KeptDrawer
 
 TIME_LIMIT = timedelta(seconds=10)
 """For one compressed instance."""
@@ -96,6 +97,13 @@ def render(
     drawn = draw_isolated(apart, time_limit=time_limit, wanted=wanted)
     isolated = dict(zip(apart, drawn, strict=True))
     return [isolated.get(source) or draw_quietly(source, wanted) for source in sources]
+
+
+def render_result(source: Path, drawer: KeptDrawer, *, wanted: Wanted = MIDDLE) -> Picture:
+    """Draw a frame of one *result*; a compressed one in the child that is kept."""
+    if _needs_a_codec(source):
+        return drawer.draw(source, wanted=wanted, time_limit=TIME_LIMIT)
+    return draw_quietly(source, wanted)
 
 
 def look_quietly(source: Path) -> Look | None:

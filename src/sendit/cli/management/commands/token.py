@@ -1,13 +1,18 @@
-"""``sendit token``: what programs show to the API instead of a password."""
+"""``sendit token``: what programs show to the API instead of a password.
+
+Issuing and revoking stand in the audit log, with who ran the command; a token's text never does.
+"""
 
 import argparse
 from datetime import UTC, datetime, timedelta
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli.command import SenditCommand
 from sendit.cli.management.commands.user import check_project, find_user
 from sendit.cli.table import table
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.metrics.wording import moment_text
@@ -52,7 +57,7 @@ scopes and an end, and is shown once: only its digest is kept."""
         if options.action == "issue":
             self._issue(configuration, options, now=now)
         elif options.action == "revoke":
-            self._revoke(options.number, now=now)
+            self._revoke(configuration, options.number, now=now)
         else:
             self._list(now=now)
         return 0
@@ -66,22 +71,36 @@ scopes and an end, and is shown once: only its digest is kept."""
             raise UsageError(f"--days is from 1 to {MOST_DAYS}.")
         if not 1 <= len(options.name) <= 80:
             raise UsageError("--name has from 1 to 80 characters.")
-        token, text = issue_token(
-            user,
-            name=options.name,
-            scopes=[Scope(scope) for scope in options.scope or [Scope.READ]],
-            project=options.project,
-            expires=now + timedelta(days=options.days),
-        )
+        expires = now + timedelta(days=options.days)
+        with transaction.atomic():
+            token, text = issue_token(
+                user,
+                name=options.name,
+                scopes=[Scope(scope) for scope in options.scope or [Scope.READ]],
+                project=options.project,
+                expires=expires,
+            )
+            write_down(
+                configuration,
+                "API token issued",
+                f"token {token.pk} of {user.username}",
+                scopes=list(token.scopes),
+                project=token.project,
+                expires=expires.isoformat(timespec="seconds"),
+            )
         self.stderr.write(
             f"Token {token.pk} of {user.username}, good until {moment_text(token.expires)} UTC. "
             "It is shown this once:"
         )
         self.say(text)
 
-    def _revoke(self, number: int, *, now: datetime) -> None:
-        if not ApiToken.objects.filter(pk=number, revoked=None).update(revoked=now):
-            raise UsageError(f'There is no token {number} in force; see "sendit token list".')
+    def _revoke(self, configuration: Configuration, number: int, *, now: datetime) -> None:
+        with transaction.atomic():
+            tokens = ApiToken.objects.filter(pk=number, revoked=None)
+            owner = tokens.values_list("user__username", flat=True).first()
+            if not tokens.update(revoked=now):
+                raise UsageError(f'There is no token {number} in force; see "sendit token list".')
+            write_down(configuration, "API token revoked", f"token {number} of {owner}")
         self.say(f"Token {number} is worthless now.")
 
     def _list(self, *, now: datetime) -> None:

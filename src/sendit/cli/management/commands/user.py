@@ -1,4 +1,7 @@
-"""``sendit user``: who may sign in to the pages, and in which roles."""
+"""``sendit user``: who may sign in to the pages, and in which roles.
+
+Each change stands in the audit log, with who ran the command; a password never does.
+"""
 
 import argparse
 import getpass
@@ -11,12 +14,15 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli.command import SenditCommand
 from sendit.cli.table import table
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.records.access import LOCAL_USER
+from sendit.records.accounts import is_from_a_provider
 from sendit.records.people import Grant
 from sendit.records.roles import Role
 
@@ -75,34 +81,65 @@ Nobody has a password unless one was given; the first admin is made here."""
             raise UsageError(f'There is a user "{options.name}" already.')
         check_project(configuration, options.project)
         password = _ask(User(username=options.name), stdin=options.password_stdin)
-        user = User.objects.create(username=options.name, password=make_password(password))
-        for role in options.role:
-            Grant.objects.create(user=user, role=role, project=options.project)
+        roles = sorted(set(options.role))
+        with transaction.atomic():
+            write_down(
+                configuration, "user added", options.name, roles=roles, project=options.project
+            )
+            user = User.objects.create(username=options.name, password=make_password(password))
+            for role in roles:
+                Grant.objects.create(user=user, role=role, project=options.project)
         self.say(f"User {user.username} is made.", _told(user))
 
     def _role(self, configuration: Configuration, options: argparse.Namespace, user: User) -> None:
         if not options.grant and not options.revoke:
             raise UsageError("Say --grant ROLE or --revoke ROLE.")
+        if is_from_a_provider(user):
+            raise UsageError(
+                f"{user.username} signs in through the provider, and has the roles of their "
+                "groups; change [[oidc.roles]], or the groups at the provider."
+            )
         check_project(configuration, options.project)
-        for role in options.grant:
-            Grant.objects.get_or_create(user=user, role=role, project=options.project)
-        gone = Grant.objects.filter(user=user, role__in=options.revoke, project=options.project)
-        if options.revoke and not gone.delete()[0]:
-            raise UsageError(f"{user.username} has no such role there. {_told(user)}")
+        with transaction.atomic():
+            write_down(
+                configuration,
+                "roles changed",
+                user.username,
+                granted=sorted(set(options.grant)),
+                revoked=sorted(set(options.revoke)),
+                project=options.project,
+            )
+            for role in options.grant:
+                Grant.objects.get_or_create(user=user, role=role, project=options.project)
+            gone = Grant.objects.filter(user=user, role__in=options.revoke, project=options.project)
+            if options.revoke and not gone.delete()[0]:
+                raise UsageError(f"{user.username} has no such role there. {_told(user)}")
         self.say(_told(user))
 
-    def _password(self, _: Configuration, options: argparse.Namespace, user: User) -> None:
+    def _password(
+        self, configuration: Configuration, options: argparse.Namespace, user: User
+    ) -> None:
+        if is_from_a_provider(user):
+            raise UsageError(
+                f"{user.username} signs in through the provider, and has no password here."
+            )
         password = make_password(_ask(user, stdin=options.password_stdin))
-        User.objects.filter(pk=user.pk).update(password=password)
+        with transaction.atomic():
+            write_down(configuration, "password changed", user.username)
+            User.objects.filter(pk=user.pk).update(password=password)
         self.say(f"The password of {user.username} is changed; their sessions are over.")
 
-    def _disable(self, _: Configuration, __: argparse.Namespace, user: User) -> None:
-        User.objects.filter(pk=user.pk).update(is_active=False)
+    def _disable(self, configuration: Configuration, _: argparse.Namespace, user: User) -> None:
+        with transaction.atomic():
+            write_down(configuration, "user disabled", user.username)
+            User.objects.filter(pk=user.pk).update(is_active=False)
         self.say(f"User {user.username} is let in no more.")
 
-    def _unlock(self, _: Configuration, __: argparse.Namespace, user: User) -> None:
-        free(username=user.username)
-        User.objects.filter(pk=user.pk).update(is_active=True)
+    def _unlock(self, configuration: Configuration, _: argparse.Namespace, user: User) -> None:
+        with transaction.atomic():
+            write_down(configuration, "user unlocked", user.username)
+            free(username=user.username)
+            User.objects.filter(pk=user.pk).update(is_active=True)
         self.say(f"User {user.username} may try again.")
 
     def _list(self) -> None:
