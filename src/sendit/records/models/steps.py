@@ -39,6 +39,10 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        indexes: ClassVar = [
+            # What each target has proven, and has not; without a look at receipts, which are long.
+            models.Index(fields=["state", "target", "batch", "id"], name="delivery_state"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "target"], name="delivery_target_unique"),
         ]
