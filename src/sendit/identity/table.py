@@ -52,7 +52,7 @@ class Table:
             When the file cannot be read now.
         """
         matching = self._context.matching
-        entries = read_broker_file(self._path, matching=matching)
+        entries = read_broker_file(self._path, matching=matching, private=True)
         forms = [matching.patient(one.patient_id, one.issuer) for one in request.patients]
         strangers = sum(form not in entries for form in forms)
         if strangers:
