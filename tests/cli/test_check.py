@@ -91,3 +91,29 @@ def test_check_warns_of_another_namespace(installation: Installation, settings: 
     call_command("check", stdout=out)
 
     assert 'warning: it was "before" before' in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [
+        (None, 0, "No such file"),
+        ("patient_id,patient_pseudonym\nA-1,SUBJ-001\n", 0o644, "Run: chmod o= "),
+        ("patient_id,patient_pseudonym\nA-1,A-1\n", 0o600, "line 2: patient_pseudonym is"),
+        ("patient_id,patient_pseudonym\nA-1,SUBJ-001\n", 0o600, ""),
+    ],
+    ids=["missing", "public", "wrong", "right"],
+)
+def test_check_reads_the_table_of_an_honest_broker(
+    installation: Installation, content: str | None, mode: int, says: str
+) -> None:
+    table = '[identity]\nkind = "table"\npath = "../map.csv"'
+    installation.write_project(PROJECT.replace("[identity]", table))
+    if content is not None:
+        (installation.root / "map.csv").write_text(content)
+        (installation.root / "map.csv").chmod(mode)
+
+    done = installation.run("check")
+
+    assert done.returncode == (1 if says else 0)
+    assert says in done.stdout
+    assert "A-1" not in done.stdout + done.stderr

@@ -209,6 +209,29 @@ def test_a_file_that_contradicts_itself_is_not_imported(sendit: Sendit, tmp_path
     assert not LedgerPatient.objects.exists()
 
 
+def test_a_map_that_everybody_can_read_is_imported_with_a_warning(
+    sendit: Sendit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "map.csv"
+    file.write_text(HEADER + "A-1,SUBJ-001,-35,,\n")
+    file.chmod(0o644)
+
+    text = sendit("identity", "import", str(file))
+
+    assert "1 new patients" in text
+    assert "everybody can read the file" in caplog.text
+
+
+def test_a_namespace_that_is_none_is_not_exported(sendit: Sendit, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+
+    with pytest.raises(UsageError, match='no namespace "dmeo"; there are: demo'):
+        sendit("identity", "export", str(out), "--namespace", "dmeo")
+
+    assert not out.exists()
+    assert acts() == []
+
+
 def test_an_export_needs_the_right_once_somebody_has_it(
     sendit: Sendit, name: Callable[..., Any], credential: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,16 @@ def test_a_project_is_closed_once(line: Line) -> None:
         close()
     with pytest.raises(IdentityError, match="were destroyed"):
         require_same(line.configuration.projects["demo"])
+
+
+def test_no_client_gets_a_token_for_a_closed_project(line: Line, tmp_path: Path) -> None:
+    close()
+    secrets = tmp_path / "client.json"
+
+    with pytest.raises(IdentityError, match="were destroyed"):
+        call_command("identity", "token", "issue", "--study", "Demo", "--output", str(secrets))
+
+    assert not secrets.exists()
 
 
 def test_a_folder_of_a_closed_project_is_not_de_identified(

@@ -191,7 +191,7 @@ def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installatio
         ("identity = 3\n", ["identity"]),
         ('[identity]\nkind = "rest"\n', ["identity.secrets_file", "identity.url"]),
         ('[identity]\nentity_field = "PatientIDD"\n', ["identity.entity_field"]),
-        ("[identity]\nshift_days = [0, 0]\n", ["identity"]),
+        ("[identity]\nshift_days = [0, 0]\n", ["identity.shift_days"]),
         ('[identity]\noptions = "x"\n', ["identity.options"]),
         ('[accept]\nburned_in = "clean"\n', ["accept.burned_in"]),
         ('[accept]\nsop_classes = ["CT"]\n', ["accept.sop_classes[1]"]),

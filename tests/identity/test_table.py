@@ -134,6 +134,8 @@ def test_a_file_that_everybody_can_read_is_refused(file: Path, service: Identity
 
     with pytest.raises(IdentityError, match="Run: chmod o= "):
         service.identify(ask(("A-1", "1.2.1", "ACC1")))
+    with pytest.raises(IdentityError, match="Run: chmod o= "):
+        service.probe()  # type: ignore[attr-defined]
 
 
 def test_a_file_that_is_not_there_may_come_back(file: Path, service: IdentityService) -> None:

@@ -48,6 +48,23 @@ def two_targets(line: Line) -> Line:
     return line
 
 
+def test_nothing_is_taken_back_without_a_reason(line: Line) -> None:
+    deliver(line, "ACC1", PatientID="4711")
+
+    with pytest.raises(UsageError, match="A reason is needed"):
+        list(
+            recall(
+                line.configuration,
+                Wanted(Recall.PATIENT, "4711"),
+                reason=" ",
+                now=lambda: line.clock,
+            )
+        )
+
+    assert len(line.installation.delivered()) == 2
+    assert not Recall.objects.exists()
+
+
 def test_every_copy_of_a_patient_is_removed_and_other_patients_stay(two_targets: Line) -> None:
     line = two_targets
     deliver(line, "ACC1", PatientID="4711")
@@ -110,6 +127,8 @@ def test_what_was_recalled_is_held_when_it_comes_in_again(line: Line) -> None:
     assert (batch.status, batch.stage) == (Status.DONEPROCESSING, Stage.SEND)
     assert [alert["code"] for alert in batch.alerts] == ["RECALLED"]
     assert line.installation.delivered() == []
+    with pytest.raises(UsageError, match="A reason is needed"):
+        machine.release(batch.pk, nr=None, reason="", now=line.clock)
     machine.release(batch.pk, nr=None, reason="consent given again", now=line.clock)
     line.work()
     assert line.batch(batch.pk).status == Status.DONE

@@ -62,7 +62,7 @@ def test_what_a_server_does_not_let_us_remove_is_listed(
 
     assert removal.removed == ()
     assert removal.left.keys() == receipt.digests.keys()
-    assert all("remove it there" in reason for reason in removal.left.values())
+    assert all(reason.endswith("remove it there.") for reason in removal.left.values())
 
 
 def test_a_server_that_says_stored_and_did_not_is_noticed(

@@ -12,6 +12,7 @@ from sendit.identity import Matching
 from sendit.identity.allocation import Digests
 from sendit.identity.ledger import LedgerOptions
 from sendit.records import credentials
+from sendit.records.ledger import refuse_closed
 from sendit.records.ledger_csv import Place
 from sendit.records.ledger_tables import LedgerNamespace
 
@@ -87,6 +88,33 @@ def refuse_other_kind(configuration: Configuration, namespace: str) -> None:
                 f'identity.kind = "{identity.kind}" names; names in the ledger would be second '
                 'ones. Set kind = "ledger" there, or use another namespace.'
             )
+
+
+def refuse_closed_study(configuration: Configuration, study: str) -> None:
+    """Return if the namespace that clients ask about as this study may be used.
+
+    Raises
+    ------
+    sendit.errors.IdentityError
+        When it was closed with its project.
+    """
+    for namespace in {study, *ledger_projects(configuration)}:
+        if namespace.lower() == study:
+            refuse_closed(namespace)
+
+
+def refuse_unknown(configuration: Configuration, namespace: str) -> None:
+    """Return if the ledger knows a namespace, or a project has its patients named there.
+
+    Raises
+    ------
+    sendit.errors.UsageError
+        With those that there are.
+    """
+    known = {*ledger_projects(configuration), *_in_ledger()}
+    if namespace not in known:
+        there = ", ".join(sorted(known)) or "none"
+        raise UsageError(f'The ledger has no namespace "{namespace}"; there are: {there}.')
 
 
 def holder(named: Path | None) -> str:

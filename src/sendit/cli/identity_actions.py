@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.identity.allocation import Asked
+from sendit.identity.broker_file import is_public
 from sendit.records import credentials, tokens
 from sendit.records.ledger_csv import export_text, import_file
 from sendit.records.merging import merge
+
+logger = logging.getLogger(__name__)
 
 _STUDY = re.compile(r"[a-z0-9_-]{1,63}")
 
@@ -49,6 +53,7 @@ def token_issue(call: Call) -> Sequence[str]:
     if not _STUDY.fullmatch(study):
         raise UsageError(f'"{study}" is no name of a study; allowed: a-z, 0-9, _ and -.')
     broker.refuse_other_kind(call.configuration, study)
+    broker.refuse_closed_study(call.configuration, study)
     output: Path = call.options.output
     if output.exists():
         raise UsageError(f"{output} is there already; name another file.")
@@ -118,6 +123,8 @@ def import_ledger(call: Call) -> Sequence[str]:
     call.write_down(
         "ledger import", subject=place.namespace, patients=done.patients, studies=done.studies
     )
+    if is_public(call.options.file.stat()):
+        logger.warning("everybody can read the file that was imported: remove it, or chmod o= it")
     return (
         f"{done.patients} new patients and {done.studies} new studies in namespace "
         f"{place.namespace}; {done.known} patients were there already.",
@@ -127,6 +134,7 @@ def import_ledger(call: Call) -> Sequence[str]:
 def export_ledger(call: Call) -> Sequence[str]:
     """Write the ledger of a namespace into a file that identifies everybody in it."""
     place = broker.place_of(call.configuration, call.options.namespace, site_key=call.site_key)
+    broker.refuse_unknown(call.configuration, place.namespace)
     # Whoever may make the first credential could export by that; later, only a holder may.
     protected = credentials.any_issued()
     actor = broker.holder(call.options.credential) if protected else broker.user()

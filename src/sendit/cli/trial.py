@@ -80,7 +80,7 @@ def _try_identity(project: Project, keys: Keys) -> Trial:
     def ask() -> None:
         provider.require_same(project)
         service = project.identity_service(keys.site, ledger=DatabaseLedger())
-        probe = getattr(service, "probe", None)  # only a service that is far away has one
+        probe = getattr(service, "probe", None)  # only a service that may fail has one
         if probe is not None:
             probe()
 

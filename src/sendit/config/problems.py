@@ -131,7 +131,8 @@ def problems_of(
         Further names that the table itself may have.
     """
     for details in error.errors(include_url=False):
-        key = (*at, *details["loc"])
+        # What is wrong with a table as a whole may name the key that is to be mended.
+        key = (*at, *details["loc"], *details.get("ctx", {}).get("key", ()))
         source = (sources or {}).get(key)
         text = _text(details, model, () if len(details["loc"]) > 1 else tuple(also))
         yield Problem(source or file, "" if source else dotted(key), text)

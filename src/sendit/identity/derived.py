@@ -34,6 +34,7 @@ class ShiftOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstri
                 "no_shift",
                 "leaves no number of days to choose from; allowed: [first, last], first not "
                 "above last, with a number in between that is not 0 (whole_weeks: a whole week)",
+                {"key": ("shift_days",)},
             )
         return self
 

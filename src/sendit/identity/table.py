@@ -11,6 +11,7 @@ the project does.  The file is read anew for each batch, so the broker may add l
 time.  A patient who is not in it stops the batch: nobody is named by chance.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -52,7 +53,7 @@ class Table:
             When the file cannot be read now.
         """
         matching = self._context.matching
-        entries = read_broker_file(self._path, matching=matching)
+        entries = self._read()
         forms = [matching.patient(one.patient_id, one.issuer) for one in request.patients]
         strangers = sum(form not in entries for form in forms)
         if strangers:
@@ -66,6 +67,19 @@ class Table:
             for study in patient.studies
         )
         return identities(rows, self._context)
+
+    def probe(self) -> None:
+        """Read the file as for a batch.
+
+        Raises
+        ------
+        sendit.errors.IdentityError
+            When that cannot be done, or the file contradicts itself.
+        """
+        self._read()
+
+    def _read(self) -> Mapping[str, Entry]:
+        return read_broker_file(self._path, matching=self._context.matching, private=True)
 
     def _identity(self, entry: Entry, patient: str, study: StudyRequest) -> Identity:
         said = entry.studies.get(self._context.matching.item(study.item))

@@ -63,8 +63,10 @@ def recall(
     Raises
     ------
     sendit.errors.UsageError
-        When nothing is known under that name.
+        When nothing is known under that name, or no reason is given.
     """
+    if not reason.strip():
+        raise UsageError("A reason is needed; it is kept with the recall. Nothing was taken back.")
     studies = set(_studies(wanted))
     if not studies and not _batches(wanted).exists():
         raise UsageError(

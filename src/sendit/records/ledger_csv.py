@@ -57,7 +57,7 @@ def import_file(path: Path, place: Place) -> Imported:
     sendit.errors.IdentityError
         When the file contradicts itself or is none; names the first line that does.
     """
-    entries = read_broker_file(path, matching=place.digests.matching)
+    entries = read_broker_file(path, matching=place.digests.matching, private=False)
     unique = list({id(entry): entry for entry in entries.values()}.values())
     with transaction.atomic():
         row = locked_namespace(place.namespace)

@@ -83,13 +83,17 @@ def plan_archives(package: Package) -> Sequence[Archive]:
 
 
 def plan_documents(package: Package) -> Sequence[Entry]:
-    """Return the manifests of a package, which lie beside its archives: ``<name>.<document>``."""
+    """Return the manifests of a package, which lie beside its archives: ``<name>.<document>``.
+
+    The name of an archive says which supplement it is; there, the document's need not.
+    """
     entries = []
     for name, studies in _by_name(package):
         for study in studies:
             stem = name if len(studies) == 1 else f"{name}.{study.study_instance_uid}"
+            end = f"_s{study.supplement}" if study.supplement else ""
             for document in study.documents:
-                place = f"{stem}.{document.name}"
+                place = f"{stem}.{document.name.replace(end, '', 1)}"
                 source = package.root / document.file
                 entries.append(
                     Entry(place, place, source, document.sha256, document.size, is_document=True)

@@ -292,17 +292,17 @@ class DicomWeb:
         """Remove one instance and return why it is left, if it is."""
         place = receipt.stored[key].place if key in receipt.stored else ""
         if not place:
-            return "is not in the receipt with its place"
+            return "is not in the receipt with its place."
         fetched = self._fetch(place, traffic)
         if fetched is None:
             return ""
         fetched.content.close()
         if fetched.sha256 != receipt.digests[key]:
-            return "has other content there than was sent; it was not touched"
+            return "has other content there than was sent; it was not touched."
         answer = self._client.request("DELETE", place, allowed=(*_NOT_ALLOWED, 404))
         if answer.status in _NOT_ALLOWED:
-            return f"the server does not let us remove it ({answer.status}); remove it there"
-        return "is still there after it was removed" if self._is_there(place, traffic) else ""
+            return f"the server does not let us remove it ({answer.status}); remove it there."
+        return "is still there after it was removed." if self._is_there(place, traffic) else ""
 
 
 def _places(package: Package) -> Mapping[str, str]:

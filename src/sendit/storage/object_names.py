@@ -11,7 +11,11 @@ _PART = re.compile(r"[A-Za-z0-9._=+-]+")
 def bucket_name(text: str) -> str:
     """Return a name that a bucket can have."""
     if not _BUCKET.fullmatch(text):
-        raise PydanticCustomError("bucket", "is not the name of a bucket")
+        raise PydanticCustomError(
+            "bucket",
+            "is not the name of a bucket; allowed: 3 to 222 of the characters A-Z a-z 0-9 . _ -, "
+            "a letter or digit at both ends",
+        )
     return text
 
 

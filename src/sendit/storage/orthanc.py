@@ -244,10 +244,10 @@ class Orthanc:
             path = f"/instances/{orthanc_id}"
             known = self._client.request("GET", path, allowed=(404,)).status != 404
             if known and self._fetch(orthanc_id, traffic) != receipt.digests[key]:
-                return "has other content there than was sent; it was not touched"
+                return "has other content there than was sent; it was not touched."
             self._client.request("DELETE", path, allowed=(404,))
             if self._client.request("GET", path, allowed=(404,)).status != 404:
-                return "is still there after it was removed"
+                return "is still there after it was removed."
         return ""
 
 

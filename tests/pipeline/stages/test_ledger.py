@@ -83,7 +83,9 @@ def test_what_comes_later_of_a_study_is_added_under_a_name_of_its_own(
     assert len(dicom(line.installation.out)) == 5
     new = {Path(name).name for name in after.keys() - before.keys() if not name.endswith(".dcm")}
     if project == ARCHIVE:
-        assert any(name.endswith("_s1.tar.gz") for name in new)
+        [name] = [one.removesuffix(".tar.gz") for one in new if one.endswith("_s1.tar.gz")]
+        beside = {f"{name}.{end}" for end in ("manifest.csv", "manifest.parquet", "SHA256SUMS")}
+        assert new == {f"{name}.tar.gz", *beside}
     else:
         assert "manifest_s1.csv" in new
     receipt = Delivery.objects.get(batch=batch_id).receipt

@@ -72,8 +72,10 @@ def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int
     Raises
     ------
     UsageError
-        When nothing is held, or the batch cannot go back to its images now.
+        When nothing is held, no reason is given, or the batch cannot go back to its images now.
     """
+    if not reason.strip():
+        raise UsageError("A reason is needed; it is kept with the alerts. Nothing was released.")
     with transaction.atomic():
         batch = locked(batch_id)
         held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD)
@@ -101,7 +103,7 @@ def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int
                 modified=now,
             )
         Finding.objects.filter(batch=batch_id, image__in=images, resolved="").update(
-            resolved="released", decision=reason or None
+            resolved="released", decision=reason
         )
         Delivery.objects.filter(batch=batch_id).update(
             state=DeliveryState.PENDING, attempts=0, asked=0, retry_at=None, modified=now
