@@ -129,8 +129,9 @@ def test_target_on_a_mount_that_hangs_costs_its_own_batches_alone(
     """
     places = site.installation
     site.configure(
-        SITE.replace('lease = "5 s"', 'lease = "2 s"\ntries = 2')
-        .replace("[limits]", '[limits]\ninstance_timeout = "2 s"')
+        SITE.replace('lease = "5 s"', 'lease = "2 s"\ntries = 2').replace(
+            "[limits]", '[limits]\ninstance_timeout = "2 s"'
+        )
         + '[[inboxes]]\npath = "inbox2"\nproject = "far"\n'
     )
     (places.root / "inbox2").mkdir()
