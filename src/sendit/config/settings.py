@@ -124,7 +124,7 @@ class Limits(Section):
     max_instance: Size = 20 * _GB
     """A larger file is unreadable (`TOO_LARGE`)."""
     instance_timeout: Duration = timedelta(minutes=10)
-    """An instance that takes longer is rejected (`TIMED_OUT`); a stage that hangs is ended."""
+    """An instance that takes longer is rejected (`TIMED_OUT`)."""
 
 
 class Ingest(Section):

@@ -25,5 +25,4 @@ LONGEST: Mapping[Stage, timedelta] = {
     Stage.VERIFY: timedelta(hours=6),
     Stage.CLEAN_UP: timedelta(hours=1),
 }
-"""After this a stage is ended from outside, or when it gets nowhere for as long as an image may
-take (``limits.instance_timeout``)."""
+"""After this a stage is ended from outside; an image has ``limits.instance_timeout``."""

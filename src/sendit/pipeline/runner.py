@@ -220,14 +220,12 @@ class Runner:
         """Return what a stage calls as it gets on.
 
         It renews the lease when a third of it is used up.  For an exclusive stage the
-        deadline stands from the start, but one that gets nowhere for as long as an image may
-        take hangs.  For a chunk it begins anew with each image: one that came to its end late
-        is as good as another.  What does not come to its end is ended from outside.
+        deadline stands from the start.  For a chunk it begins anew with each image: one that
+        came to its end late is as good as another, one that does not is ended from outside.
         """
         renewed = self._now()
         deadline = renewed + longest
-        silence = self._settings.limits.instance_timeout
-        self._watch(min(deadline, renewed + silence))
+        self._watch(deadline)
 
         def progress() -> None:
             nonlocal renewed, deadline
@@ -236,7 +234,7 @@ class Runner:
                 raise Interrupted(f"Batch {claim.batch_id}: the worker was told to stop.")
             if claim.image_ids:
                 deadline = now + longest
-            self._watch(min(deadline, now + silence))
+                self._watch(deadline)
             if now > deadline:
                 raise DeadlineExceeded(
                     f"Batch {claim.batch_id}: {claim.stage} took longer than {longest}."

@@ -40,8 +40,6 @@ LONGEST_WAIT = 0.5
 """Seconds between two looks at the database when there is nothing to do."""
 GRACE = 15.0
 """Seconds that a step may take past its deadline before its process is ended."""
-KILLED_WITHIN = 1.0
-"""Seconds until a process that was killed is gone, unless it sleeps in the kernel."""
 NOT_BEGUN = -1.0
 """In place of a deadline: the worker is still starting."""
 STILLBORN_AT_MOST = 5
@@ -113,7 +111,8 @@ class Pool:
             deadline = worker.deadline.value
             if deadline > 0 and time.time() > deadline + GRACE:
                 logger.warning("a worker is stuck past its deadline and is ended")
-                _kill(worker.process)
+                worker.process.kill()
+                worker.process.join()
                 self._bury(worker, stuck=True)
             elif worker.process.exitcode is not None:
                 self._count_stillborn(worker, exit_code=worker.process.exitcode)
@@ -129,7 +128,8 @@ class Pool:
         for worker in list(self._workers):
             worker.process.join(max(0.0, until - time.monotonic()))
             if worker.process.exitcode is None:
-                _kill(worker.process)
+                worker.process.kill()
+                worker.process.join()
             self._bury(worker)
         self._free()
 
@@ -163,20 +163,6 @@ class Pool:
         for name, stuck in list(self._dead.items()):
             machine.release_claims(name, now=utc_now(), stuck=stuck)
             del self._dead[name]
-
-
-def _kill(process: BaseProcess) -> None:
-    """End a process; one that sleeps in the kernel, on a mount that hangs, ends when it wakes."""
-    process.kill()
-    process.join(KILLED_WITHIN)
-    if process.exitcode is None:
-        logger.warning(
-            "worker process %s cannot be ended before a file system that hangs answers or is "
-            "unmounted; it does nothing more",
-            process.pid,
-        )
-        # Python waits at its own end for every child that it knows.
-        vars(multiprocessing.process)["_children"].discard(process)
 
 
 def work(parent: int, deadline: ctypes.c_double) -> None:
