@@ -183,7 +183,7 @@ def test_old_workers_leave_a_newer_database_alone(site: Site) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_worker_of_the_out_zone_needs_neither_originals_nor_the_site_key(
+def test_worker_of_the_out_zone_needs_neither_originals_nor_a_key(
     site: Site, tmp_path: Path
 ) -> None:
     site.installation.add_study("ACC1", n_series=1, n_images=3)
@@ -195,8 +195,6 @@ def test_worker_of_the_out_zone_needs_neither_originals_nor_the_site_key(
 
     with running(site, out=0):
         (apart / "work" / "clean").symlink_to(site.installation.work_dir / "clean")
-        (apart / "work" / "keys").mkdir()
-        shutil.copy(site.installation.work_dir / "keys/field.key", apart / "work/keys/field.key")
         site.start(
             "worker-apart",
             "worker",
@@ -210,4 +208,4 @@ def test_worker_of_the_out_zone_needs_neither_originals_nor_the_site_key(
         site.wait_until_done(1, seconds=75)
 
     assert len(site.installation.delivered()) == 3
-    assert sorted(path.name for path in (apart / "work").iterdir()) == ["clean", "keys"]
+    assert [path.name for path in (apart / "work").iterdir()] == ["clean"]

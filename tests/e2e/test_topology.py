@@ -87,7 +87,7 @@ def test_zones_have_the_mounts_networks_and_secrets_of_their_part() -> None:
     assert mounts("worker-phi") == {"/srv/sendit": "work", "/srv/inbox": "/srv/in"}
     assert mounts("worker-out") == {"/srv/sendit/clean": "clean", "/srv/out": "/srv/out"}
     assert mounts("web") == {"/srv/sendit/previews": "previews"}
-    assert secrets("worker-out") == {"database_url", "broker_url", "field_key"}
+    assert secrets("worker-out") == {"database_url", "broker_url"}
     assert secrets("web") == {"database_url", "broker_url", "field_key", "web_secret_key"}
     assert "outside" not in services["worker-phi"]["networks"]
     assert set(services["worker-out"]["networks"]) == {"inside", "outside"}

@@ -126,10 +126,14 @@ class Topology:
     def start(self, name: str, command: list[str] | None = None) -> None:
         """Start a service by its command in compose.yaml."""
         service = self.services[name]
+        secrets = self._secrets_of(name)
         words = [self._here(word) for word in command or service["command"]]
         program = {"nginx": self.nginx}.get(words[0]) or str(Path(sys.executable).parent / words[0])
         environ = {k: v for k, v in os.environ.items() if not k.startswith("SENDIT_")}
-        environ |= {k: self._here(str(v)) for k, v in service.get("environment", {}).items()}
+        environ |= {
+            k: self._here(str(v)).replace(f"{self.root}/secrets", str(secrets))
+            for k, v in service.get("environment", {}).items()
+        }
         environ |= {
             "DJANGO_SETTINGS_MODULE": "sendit.server.settings",
             "PYTHONPATH": str(ROOT / "src"),
@@ -139,6 +143,16 @@ class Topology:
             self.processes[name] = subprocess.Popen(
                 [program, *words[1:]], cwd=self.root / "run", env=environ, stdout=log, stderr=log
             )
+
+    def _secrets_of(self, name: str) -> Path:
+        """Return a folder that holds what the service is given of the secrets, and no more."""
+        folder = self.root / "run" / f"secrets-{name}"
+        folder.mkdir(exist_ok=True)
+        for secret in self.services[name].get("secrets", []):
+            there = folder / secret["source"]
+            there.unlink(missing_ok=True)
+            there.symlink_to(self.root / "secrets" / secret["source"])
+        return folder
 
     def healthy(self, name: str) -> bool:
         """Run the service's own health check, as far as it is a shell's."""

@@ -1,12 +1,15 @@
-"""No daily question reads a large table from end to end: PostgreSQL's own plans say so."""
+"""No daily question reads a large table from end to end: the databases' own plans say so."""
 
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
+from sendit.records.models import Batch
 from tests.support.installation import Installation
 from tests.support.stores import PostgreSQL
 
@@ -40,3 +43,20 @@ def test_questions_of_all_day_go_by_an_index(
         for name, tables in read_whole.items()
         if tables and not name.endswith("(linear)")
     } == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what it has seen")
+def test_sqlite_looks_for_work_among_the_few_that_are_on_their_way() -> None:
+    now = datetime.now(UTC)
+    due = Batch.objects.due(now).order_by("stage", "due_at")
+
+    plans = {
+        "due": due.values_list("pk").explain(),
+        "claimable": Batch.objects.claimable(now).values_list("pk").explain(),
+        "untouched": Batch.objects.untouched(now).values_list("pk").explain(),
+    }
+
+    for name, plan in plans.items():
+        assert "records_batch USING INDEX batch_actionable" in plan, f"{name}:\n{plan}"
+        assert "image_status_id" not in plan, f"{name} looks through all open images:\n{plan}"

@@ -39,7 +39,7 @@ def test_postgresql_address_is_taken_apart() -> None:
 
     assert (entry["USER"], entry["PASSWORD"]) == ("s@x", "p/w")
     assert (entry["HOST"], entry["PORT"], entry["NAME"]) == ("db.example.org", "5433", "sendit")
-    assert entry["OPTIONS"] == {"sslmode": "require"}
+    assert entry["OPTIONS"] == {"options": "-c jit=off", "sslmode": "require"}
 
 
 def test_address_opens_a_real_postgresql(
@@ -48,8 +48,14 @@ def test_address_opens_a_real_postgresql(
     connections = ConnectionHandler({"default": database_from_url(postgresql_url)})
 
     with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
-        cursor.execute("SELECT current_database()")
+        cursor.execute("SELECT current_database(), current_setting('jit')")
         found = cursor.fetchone()
     connections.close_all()
 
-    assert found == ("postgres",)
+    assert found == ("postgres", "off"), "compiling costs a hundred times what a question does"
+
+
+def test_options_in_the_address_stand_in_place_of_ours() -> None:
+    entry = database_from_url("postgresql://s@db/sendit?options=")
+
+    assert entry["OPTIONS"] == {"options": ""}, "a pooler may refuse any"

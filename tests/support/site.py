@@ -15,6 +15,10 @@ import redis
 from tests.support.installation import INSTALLATION, Installation
 
 PATIENCE = 150.0
+NO_KEYS = {
+    "SENDIT_KEYS_SITE_FILE": "/nonexistent/site.key",
+    "SENDIT_KEYS_FIELD_FILE": "/nonexistent/field.key",
+}
 SITE = INSTALLATION.replace('mode = "pool"', 'mode = "celery"')
 
 
@@ -49,12 +53,16 @@ class Site:
         )
 
     def start(self, name: str, *words: str) -> None:
-        """Start ``sendit WORDS``; its output goes to ``NAME.log``."""
+        """Start ``sendit WORDS``; its output goes to ``NAME.log``.
+
+        What has the way out is given no key, as in ``compose.yaml``.
+        """
+        keys = NO_KEYS if "out" in words else {}
         with (self.installation.root / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "sendit", *words],
                 cwd=self.installation.root,
-                env=self.installation.environ(**self.secrets, **self.preload),
+                env=self.installation.environ(**self.secrets, **keys, **self.preload),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -25,7 +25,13 @@ from sendit.errors import KeyProblem
 
 @cache
 def _keys(key_file: Path) -> tuple[bytes, ...]:
-    lines = tuple(key_file.read_bytes().split())
+    try:
+        lines = tuple(key_file.read_bytes().split())
+    except OSError as error:
+        raise KeyProblem(
+            f"The field key {key_file} cannot be read ({error.strerror}); put the file back. Only "
+            "workers of the out zone do without."
+        ) from None
     if not lines:
         raise KeyProblem("The field key file is empty; put the right file back.")
     return lines

@@ -6,7 +6,7 @@ Each is one query on SQLite and PostgreSQL alike.  Nothing is written here.
 from datetime import datetime
 from typing import TYPE_CHECKING, Self, cast
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Value, When
 
 from sendit.terms import Stage, Status, Verdict
@@ -143,10 +143,13 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def _images(self) -> "ImageQuerySet":
         """Return the images of the batch at hand, for a subquery.
 
-        Two bounds in place of "equal": PostgreSQL would make a hash of *all* images for that.
+        Two bounds say "equal" to PostgreSQL, which would make a hash of *all* images for that
+        word; given bounds, SQLite would look through all images that are open.
         """
         related = self.model._meta.get_field("images").related_model
         images = cast("type[Image]", related).objects
+        if connections[self.db].vendor == "sqlite":
+            return images.filter(batch=OuterRef("pk"))
         return images.filter(batch__gte=OuterRef("pk"), batch__lte=OuterRef("pk"))
 
 

@@ -40,7 +40,7 @@ class Gauge:
 def needing_a_person(batches: BatchQuerySet) -> BatchQuerySet:
     """Return those of some batches that do not go on by themselves, newest first."""
     stopped = Batch.objects.filter(status=Status.ERROR, turned_down=False)
-    waiting = Batch.objects.filter(held__in=[HELD_PERSON, HELD_RETURN])
+    waiting = Batch.objects.exclude(held="").filter(held__in=[HELD_PERSON, HELD_RETURN])
     # A union, since each half has an index and the two together have none.
     wanted = stopped.order_by().values("pk").union(waiting.order_by().values("pk"))
     return batches.filter(pk__in=wanted).order_by("-pk")

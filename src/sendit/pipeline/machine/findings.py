@@ -67,7 +67,7 @@ def open_errors(batch_id: int) -> QuerySet[Finding]:
 def write_errors(batch_id: int) -> None:
     """Write the batch's own list, counts and flag anew from its findings."""
     batch = Batch(pk=batch_id, errors=[], alerts=[], unreadable=0, has_error=False)
-    _write(batch, Finding.objects.filter(batch=batch_id).defer("file").order_by("pk"))
+    _write(batch, Finding.objects.filter(batch=batch_id).defer("file", "decision").order_by("pk"))
 
 
 def _write(batch: Batch, rows: Iterable[Finding]) -> None:

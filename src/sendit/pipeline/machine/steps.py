@@ -170,10 +170,10 @@ def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:
     if event == Event.WITHHELD:
         return HELD_PERSON
     if stage == Stage.SEND and event != Event.GIVEN_UP:
-        batch = Batch.objects.select_related("profile").get(pk=batch_id)
-        if not batch.profile.content["targets"]:
+        project = Batch.objects.values_list("profile__content", flat=True).get(pk=batch_id)
+        if not project["targets"]:
             return HELD_STATIC
-        return HELD_MANUAL if batch.profile.content["send"] == "manual" else ""
+        return HELD_MANUAL if project["send"] == "manual" else ""
     if event == Event.PROVEN_IN_PART:
         return HELD_PERSON
     if event == Event.EMPTIED and open_errors(batch_id).exists():

@@ -91,7 +91,6 @@ class Batch(models.Model):
             models.Index(fields=["project", "status", "id"], name="batch_project_status"),
             models.Index(fields=["project", "created"], name="batch_project_created"),
             models.Index(fields=["status", "turned_down", "id"], name="batch_stopped"),
-            models.Index(fields=["held", "status"], name="batch_held"),
             models.Index(fields=["status", "finished", "bytes"], name="batch_done_when"),
             models.Index(fields=["finished", "id"], name="batch_finished"),
             models.Index(fields=["created"], name="batch_created"),
@@ -107,6 +106,10 @@ class Batch(models.Model):
                 fields=["stage", "due_at"],
                 name="batch_actionable",
                 condition=~models.Q(stage="") & ~models.Q(status=Status.QUEUE) & models.Q(held=""),
+            ),
+            # Without its condition SQLite would rather look through all that nothing holds.
+            models.Index(
+                fields=["held", "status"], name="batch_held", condition=~models.Q(held="")
             ),
             models.Index(
                 fields=["retry_at"],
