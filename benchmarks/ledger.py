@@ -2,9 +2,9 @@
 
 ::
 
-    python -m benchmarks.ledger                      # SQLite, in a temporary folder
-    SENDIT_DATABASE_URL=postgresql://… python -m benchmarks.ledger
+    python -m benchmarks.ledger
 
+SQLite lies in a temporary folder; a PostgreSQL is started, where there is one, beside it.
 Each process asks batch by batch, one study of one patient, in an order of its own; every tenth
 study is asked for by two of them, so that they meet.  The answers of all must agree.
 """
@@ -18,21 +18,36 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+
+from benchmarks.servers import postgresql
 
 STUDIES, PATIENTS, WORKERS = 10_000, 3_000, 4
 
 
 def main() -> int:
-    """Start the workers and print one line."""
+    """Measure with each database and print a line for each."""
     arguments = _parse()
+    failed = measure("SQLite", {}, arguments)
+    with postgresql() as url:
+        if url is None:
+            print("PostgreSQL is not installed: left out")
+        else:
+            failed |= measure("PostgreSQL", {"SENDIT_DATABASE_URL": url}, arguments)
+    return failed
+
+
+def measure(kind: str, settings: Mapping[str, str], arguments: argparse.Namespace) -> int:
+    """Start the workers and print one line; 1 when an answer is wrong."""
     with tempfile.TemporaryDirectory(prefix="sendit-ledger-", dir=arguments.folder) as scratch:
-        environ = {**os.environ, "SENDIT_WORK_DIR": scratch}
+        environ = {**os.environ, **settings, "SENDIT_WORK_DIR": scratch}
         worker = [sys.executable, "-m", "benchmarks.ledger", "--studies", str(arguments.studies)]
         worker += ["--meet", str(arguments.meet)]
         subprocess.run(
             [*worker, "--worker", "-1"], check=True, env=environ, stdout=subprocess.DEVNULL
         )
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.monotonic()
         workers = [
             subprocess.Popen([*worker, "--worker", str(n)], env=environ, stdout=subprocess.PIPE)
@@ -40,7 +55,8 @@ def main() -> int:
         ]
         answers = [json.loads(worker.communicate()[0]) for worker in workers]
         seconds = time.monotonic() - began
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     together: dict[str, list[object]] = {}
     disagreed = sum(
         together.setdefault(study, identity) != identity
@@ -49,11 +65,10 @@ def main() -> int:
     )
     names = {tuple(identity[:2]) for identity in together.values()}
     whole = len(together) == len(names) == arguments.studies and not disagreed
-    kind = os.environ.get("SENDIT_DATABASE_URL", "sqlite:").partition(":")[0]
     print(
         f"ledger, {kind}: {arguments.studies} studies of {_patients(arguments.studies)} patients "
         f"by {WORKERS} processes in {seconds:.1f} s "
-        f"({used.ru_utime + used.ru_stime:.1f} s of CPU), {disagreed} disagreements"
+        f"({cpu:.1f} s of CPU), {disagreed} disagreements"
     )
     return int(not whole)
 
@@ -100,7 +115,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--studies", type=int, default=STUDIES)
     parser.add_argument("--meet", type=int, default=10, help="of so many, one is asked for twice")
-    parser.add_argument("--folder", type=Path, default=None, help="where the database lies")
+    parser.add_argument("--folder", type=Path, default=None, help="where the SQLite database lies")
     parser.add_argument("--worker", type=int, default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker is not None:

@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.servers import postgresql
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -105,24 +105,6 @@ def run(kind: str, url: str, *, quick: bool) -> int:
                 "PYTHONPATH": f"{SOURCES / 'src'}:{SOURCES}",
             },
         ).returncode
-
-
-@contextmanager
-def postgresql() -> Iterator[str | None]:
-    """Start a PostgreSQL, as the tests do; None where there is none."""
-    from tests.support.stores import PostgreSQL  # noqa: PLC0415 - needs psycopg
-    from tests.support.system import find_program  # noqa: PLC0415
-
-    initdb = find_program("initdb")
-    if initdb is None:
-        yield None
-        return
-    server = PostgreSQL(initdb)
-    try:
-        server.start()
-        yield server.url
-    finally:
-        server.remove()
 
 
 def measure(kind: str, n_batches: int) -> int:
