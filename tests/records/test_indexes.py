@@ -46,7 +46,6 @@ def test_questions_of_all_day_go_by_an_index(
 
 
 @pytest.mark.django_db
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what it has seen")
 def test_sqlite_looks_for_work_among_the_few_that_are_on_their_way() -> None:
     now = datetime.now(UTC)
     due = Batch.objects.due(now).order_by("stage", "due_at")
@@ -57,6 +56,9 @@ def test_sqlite_looks_for_work_among_the_few_that_are_on_their_way() -> None:
         "untouched": Batch.objects.untouched(now).values_list("pk").explain(),
     }
 
+    assert all("records_batch" in plan for plan in plans.values())
+    if connection.vendor != "sqlite":
+        return  # PostgreSQL plans by what it has seen, and an empty table it reads through
     for name, plan in plans.items():
         assert "records_batch USING INDEX batch_actionable" in plan, f"{name}:\n{plan}"
         assert "image_status_id" not in plan, f"{name} looks through all open images:\n{plan}"

@@ -28,6 +28,7 @@ from cryptography.fernet import Fernet
 from pytest_django.fixtures import Settings
 
 from sendit.config import Configuration, load
+from sendit.records.encrypted import forget_keys
 from tests.support.make_study import make_study
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -192,4 +193,5 @@ def in_this_process(installation: Installation, settings: Settings) -> Configura
     field_file.chmod(0o600)
     settings.SENDIT = configuration
     settings.SENDIT_FIELD_KEY_FILE = field_file
+    forget_keys()  # an earlier test may have had a file of that name
     return configuration

@@ -11,6 +11,7 @@ from django.core.management.sql import sql_flush
 from django.db import ConnectionHandler, connection, connections
 from pytest_django import DjangoDbBlocker, Settings
 
+from sendit.records.encrypted import forget_keys
 from sendit.server.database import SQLITE_OPTIONS, database_from_url
 
 FAST = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
@@ -35,6 +36,7 @@ def database(
         url = MADE.get(kind) or f"sqlite:///{tmp_path_factory.mktemp('machine')}/machine.sqlite3"
     settings.SENDIT_FIELD_KEY_FILE = tmp_path / "field.key"
     settings.SENDIT_FIELD_KEY_FILE.write_bytes(Fernet.generate_key())
+    forget_keys()  # an earlier test may have had a file of that name
     with django_db_blocker.unblock(), as_default(url):
         if kind not in MADE:
             call_command("migrate", interactive=False, verbosity=0)
