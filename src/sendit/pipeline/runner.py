@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError
 
@@ -33,11 +32,9 @@ from sendit.pipeline.stages import deidentify
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of
-from sendit.records.models import Batch, Image
+from sendit.records.models import Batch
+from sendit.records.prepared import Prepared
 from sendit.terms import Stage, Zone
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +44,9 @@ AWAY = (OperationalError, InterfaceError)
 STOPPED = "stopped"
 SLOWEST = 10_000_000
 """Bytes a second; a lease is lengthened by what a large image may take at this speed."""
+
+_BATCH = Prepared(lambda batch: Batch.objects.filter(pk=batch))
+_WITHOUT_NAMES = Prepared(lambda batch: Batch.objects.filter(pk=batch).defer("uid", "folder"))
 
 
 class Step(Enum):
@@ -118,9 +118,10 @@ class Runner:
         """Do one step: an exclusive stage, or one chunk of a shared one."""
         batch, self._at_hand = self._at_hand, None
         if batch is None or batch.pk != batch_id:
-            batch = self._batches().filter(pk=batch_id).first()
-            if batch is None or not batch.stage or not self._is_ours(batch):
+            found = self._read(batch_id)
+            if not found or not found[0].stage or not self._is_ours(found[0]):
                 return Step.IDLE
+            batch = found[0]
         try:
             if batch.stage == SHARED:
                 return self._chunk(batch)
@@ -128,10 +129,11 @@ class Runner:
         finally:
             self._watch(None)
 
-    def _batches(self) -> "QuerySet[Batch]":
-        batches = Batch.objects.select_related("profile")
+    def _read(self, batch_id: int) -> list[Batch]:
         # The zone with the way out has no use for what identifies, so it does not read it.
-        return batches.defer("uid", "folder") if self._zone is Zone.OUT else batches
+        batch = _WITHOUT_NAMES if self._zone is Zone.OUT else _BATCH
+        found: list[Batch] = batch.objects(batch=batch_id)
+        return found
 
     def _is_ours(self, batch: Batch) -> bool:
         return self._zone is None or zone_of(batch, now=self._now()) is self._zone
@@ -152,7 +154,7 @@ class Runner:
         if claim is None:
             return Step.IDLE
         with working_on(batch=batch.pk, stage=stage), _Boundary(self, claim) as boundary:
-            batch.refresh_from_db()
+            [batch] = self._read(batch.pk)
             outcome = STAGES[stage](self._work(batch, claim, longest=LONGEST[stage]))
             if outcome.event is None:
                 machine.put_off(claim, outcome.again_at, now=self._now(), waits=outcome.waits)
@@ -198,7 +200,7 @@ class Runner:
 
     def _settle(self, batch_id: int) -> bool:
         """Move a batch on whose last image is done, without what killed workers left of results."""
-        if not Image.objects.open().filter(batch=batch_id).exists():
+        if not machine.anything_open(batch_id):
             # Whoever still writes there is only slow, and has lost its claim.
             self._workspace.remove(self._workspace.new(batch_id))
         return machine.settle(batch_id, now=self._now())

@@ -36,7 +36,13 @@ from sendit.pipeline.machine.deliveries import (
 from sendit.pipeline.machine.findings import ACCEPTED, NewFinding, note
 from sendit.pipeline.machine.removals import decide_removals, removals_done
 from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
-from sendit.pipeline.machine.shared import ImageResult, claim_images, finish_images, settle
+from sendit.pipeline.machine.shared import (
+    ImageResult,
+    anything_open,
+    claim_images,
+    finish_images,
+    settle,
+)
 from sendit.pipeline.machine.steps import Claim, count_bytes
 from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
 
@@ -52,6 +58,7 @@ __all__ = [
     "NewFinding",
     "accept",
     "admit",
+    "anything_open",
     "claim",
     "claim_images",
     "count_bytes",

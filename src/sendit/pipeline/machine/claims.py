@@ -25,12 +25,22 @@ from sendit.pipeline.machine.steps import (
 )
 from sendit.pipeline.machine.table import Event
 from sendit.records.models import Batch, Delivery, Image, StageRun, TargetHealth
+from sendit.records.prepared import Prepared, insert
 from sendit.terms import Reason, Stage, Status
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
 LONGEST_LEASE = timedelta(hours=1)
 """No claim reaches further, however large its images are."""
+
+_FREE = Prepared(
+    lambda batch, stage, now: Batch.objects.due(now).filter(
+        Q(lease_token="") | Q(lease_until__lt=now), pk=batch, stage=stage
+    )
+)
+_ATTEMPTS = Prepared(lambda batch: Batch.objects.filter(pk=batch).values_list("attempts"))
+_MINE = Prepared(lambda batch, token: Batch.objects.filter(pk=batch, lease_token=token))
+_OPEN_RUNS = Prepared(lambda batch: StageRun.objects.filter(batch=batch, ended=None))
 
 
 def claim(
@@ -41,23 +51,20 @@ def claim(
     The try is counted here, so a batch that kills its worker also runs out of tries.
     """
     token = f"{worker}:{uuid.uuid4().hex}"
+    taken = {
+        "lease_token": token,
+        "lease_until": now + lease,
+        "attempts": F("attempts") + 1,
+        "retry_at": None,
+        "modified": now,
+    }
     with transaction.atomic():
-        mine = Batch.objects.due(now).filter(
-            Q(lease_token="") | Q(lease_until__lt=now), pk=batch_id, stage=stage
-        )
-        if not mine.update(
-            lease_token=token,
-            lease_until=now + lease,
-            attempts=F("attempts") + 1,
-            retry_at=None,
-            modified=now,
-        ):
+        if not _FREE.update(taken, batch=batch_id, stage=stage, now=now):
             return None
-        StageRun.objects.filter(batch=batch_id, ended=None).update(ended=now, outcome="lost")
-        attempt = Batch.objects.values_list("attempts", flat=True).get(pk=batch_id)
-        run = StageRun.objects.create(
-            batch_id=batch_id, stage=stage, worker=worker, attempt=attempt, started=now
-        )
+        _OPEN_RUNS.update({"ended": now, "outcome": "lost"}, batch=batch_id)
+        [(attempt,)] = _ATTEMPTS.rows(batch=batch_id)
+        run = StageRun(batch_id=batch_id, stage=stage, worker=worker, attempt=attempt, started=now)
+        insert(run)
         made = Claim(batch_id, stage, token, lease, run.pk)
         if attempt > tries:
             give_up(made, Reason.CRASHED, _crashed(stage, tries), now=now)
@@ -74,14 +81,13 @@ def renew(claim: Claim, *, now: datetime) -> None:
         When the lease lapsed and somebody else took over.
     """
     until = now + claim.lease
+    if not claim.image_ids:
+        if not _MINE.update({"lease_until": until}, batch=claim.batch_id, token=claim.token):
+            raise LeaseLost(lost(claim))
+        return
     with transaction.atomic():
-        if claim.image_ids:
-            mine = Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token)
-            held = mine.update(lease_until=until)
-        else:
-            batch = Batch.objects.filter(pk=claim.batch_id, lease_token=claim.token)
-            held = batch.update(lease_until=until)
-        if held != max(1, len(claim.image_ids)):
+        mine = Image.objects.filter(pk__in=claim.image_ids, lease_token=claim.token)
+        if mine.update(lease_until=until) != len(claim.image_ids):
             raise LeaseLost(lost(claim))
 
 

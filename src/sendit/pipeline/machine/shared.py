@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -17,6 +18,8 @@ from sendit.pipeline.machine.findings import NewFinding, note
 from sendit.pipeline.machine.steps import Claim, count_bytes, locked, lost, make_move, write
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, SHARED, Event
 from sendit.records.models import Batch, Image, StageRun, Treatment
+from sendit.records.prepared import Prepared, insert, insert_all
+from sendit.records.queries import ImageQuerySet
 from sendit.terms import Reason, Status, Verdict
 
 
@@ -76,19 +79,16 @@ def claim_images(
     that kills its worker uses up nobody else's tries; after its last try it is rejected.
     """
     token = f"{worker}:{uuid.uuid4().hex}"
-    free = Image.objects.claimable(now).filter(
-        batch=batch_id,
-        batch__in=Batch.objects.due(now).filter(pk=batch_id, stage=SHARED).values("pk"),
-    )
-    images = _take(free.filter(attempts=0), chunk, token=token, until=now + lease, now=now)
+    images = _take(_untried(chunk), batch_id, token=token, until=now + lease, now=now)
     more = len(images) == chunk
     if not images:
-        _reject_crashed(batch_id, free.filter(attempts__gte=tries), chunk, now=now)
-        images = _take(free, 1, token=token, until=now + lease, now=now)
+        crashed = _free(batch_id, now).filter(attempts__gte=tries)
+        _reject_crashed(batch_id, crashed, chunk, now=now)
+        images = _take(_FIRST, batch_id, token=token, until=now + lease, now=now)
         more = bool(images)
     if not images:
         return None
-    run = StageRun.objects.create(
+    run = StageRun(
         batch_id=batch_id,
         stage=SHARED,
         worker=worker,
@@ -96,6 +96,7 @@ def claim_images(
         images=len(images),
         started=now,
     )
+    insert(run)
     return Claim(
         batch_id,
         SHARED,
@@ -108,11 +109,29 @@ def claim_images(
     )
 
 
+def _free(batch: int, now: datetime) -> ImageQuerySet:
+    """Return the images of a batch at this stage that are in nobody's hands."""
+    due = Batch.objects.due(now).filter(pk=batch, stage=SHARED)
+    return Image.objects.claimable(now).filter(batch=batch, batch__in=due.values("pk"))
+
+
+@cache
+def _untried(number: int) -> Prepared:
+    return Prepared(
+        lambda batch, now: _free(batch, now).filter(attempts=0).order_by("nr").values("pk")[:number]
+    )
+
+
+_FIRST = Prepared(lambda batch, now: _free(batch, now).order_by("nr").values("pk")[:1])
+_OPEN = Prepared(lambda batch: Image.objects.open().filter(batch=batch).values_list("pk")[:1])
+_RUN = Prepared(lambda run: StageRun.objects.filter(pk=run))
+
+
 def _take(
-    free: QuerySet[Image], number: int, *, token: str, until: datetime, now: datetime
+    free: Prepared, batch_id: int, *, token: str, until: datetime, now: datetime
 ) -> list[Image]:
-    """Claim the first of some images, in one statement, and return them in order."""
-    chosen, parameters = free.order_by("nr").values("pk")[:number].query.sql_with_params()
+    """Claim some images, in one statement, and return them in order."""
+    chosen, parameters = free.statement(batch=batch_id, now=now)
     if connection.features.has_select_for_update_skip_locked:
         chosen += " FOR UPDATE SKIP LOCKED"
     table = connection.ops.quote_name(Image._meta.db_table)
@@ -170,13 +189,16 @@ def finish_images(
                 raise LeaseLost(lost(claim))
         note(claim.batch_id, findings, now=now)
         # In order, so that two workers that write the same ones never wait for each other.
-        Treatment.objects.bulk_create(
+        insert_all(
             (Treatment(digest, listed) for digest, listed in sorted((treatments or {}).items())),
-            ignore_conflicts=True,
+            unless_there=True,
         )
-        StageRun.objects.filter(pk=claim.run_id).update(
-            ended=now, outcome="done", elements=elements
-        )
+        _RUN.update({"ended": now, "outcome": "done", "elements": elements}, run=claim.run_id)
+
+
+def anything_open(batch_id: int) -> bool:
+    """Say whether an image of a batch is still to be processed."""
+    return _OPEN.row(batch=batch_id) is not None
 
 
 def settle(batch_id: int, *, now: datetime) -> bool:
@@ -186,7 +208,7 @@ def settle(batch_id: int, *, now: datetime) -> bool:
         batch = locked(batch_id)
         if batch.stage != SHARED or batch.status != Status.PROCESSING or batch.held:
             return False
-        if images.open().exists():
+        if anything_open(batch_id):
             return False
         count_bytes(batch_id)
         stop_on_bad = batch.profile.content["accept"]["on_bad_image"] == "stop"

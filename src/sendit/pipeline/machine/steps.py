@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Sum
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from sendit.errors import LeaseLost, UsageError
 from sendit.pipeline.machine.findings import NewFinding, note, open_errors
@@ -16,6 +17,7 @@ from sendit.pipeline.machine.table import (
     Event,
 )
 from sendit.records.models import Batch, Image, StageRun
+from sendit.records.prepared import Prepared
 from sendit.terms import Stage, Status, Verdict
 
 
@@ -34,6 +36,32 @@ class Claim:
     """The same, as far as de-identifying needs them, in order."""
     more: bool = False
     """More images may be waiting: whoever takes the last one settles the batch."""
+
+
+_BATCH = Prepared(lambda batch: Batch.objects.filter(pk=batch))
+_LOCKED = Prepared(
+    lambda batch: Batch.objects.defer("uid", "folder").select_for_update().filter(pk=batch)
+)
+_STANDING = Prepared(
+    lambda batch, at, token: Batch.objects.filter(pk=batch, stage=at, lease_token=token)
+)
+_ACCEPTED = Prepared(lambda batch: Image.objects.accepted().filter(batch=batch))
+_HELD = Prepared(
+    lambda batch: Image.objects.filter(batch=batch, verdict=Verdict.HELD).values_list("pk")[:1]
+)
+_RUN = Prepared(lambda run: StageRun.objects.filter(pk=run))
+_BYTES = Coalesce(
+    Subquery(
+        Image.objects.accepted()
+        .filter(batch=OuterRef("pk"))
+        .order_by()
+        .values("batch")
+        .annotate(total=Sum("size"))
+        .values("total")
+    ),
+    0,
+)
+"""Of the originals of a batch's accepted images."""
 
 
 def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token: str = "") -> None:
@@ -56,13 +84,12 @@ def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token
         changes["prepared"] = None  # there are other results now
     write(batch_id, stage, token, now=now, **changes)
     if step.images is not None:
-        Image.objects.accepted().filter(batch=batch_id).update(status=step.images, modified=now)
+        _ACCEPTED.update({"status": step.images, "modified": now}, batch=batch_id)
 
 
 def count_bytes(batch_id: int) -> None:
     """Write down how many bytes the originals of the accepted images have."""
-    total = Image.objects.accepted().filter(batch=batch_id).aggregate(total=Sum("size"))["total"]
-    Batch.objects.filter(pk=batch_id).update(bytes=total or 0)
+    _BATCH.update({"bytes": _BYTES}, batch=batch_id)
 
 
 def write(batch_id: int, at: Stage, token: str, *, now: datetime, **changes: object) -> None:
@@ -73,10 +100,8 @@ def write(batch_id: int, at: Stage, token: str, *, now: datetime, **changes: obj
     LeaseLost
         When it does not stand there any more.
     """
-    moved = Batch.objects.filter(pk=batch_id, stage=at, lease_token=token).update(
-        lease_token="", lease_until=None, modified=now, **changes
-    )
-    if not moved:
+    changes |= {"lease_token": "", "lease_until": None, "modified": now}
+    if not _STANDING.update(changes, batch=batch_id, at=at, token=token):
         raise LeaseLost(f"Batch {batch_id}: somebody else took over {at}.")
 
 
@@ -108,13 +133,15 @@ def forget(claim: Claim) -> None:
 
 def end_run(claim: Claim, outcome: str, *, now: datetime, code: str = "") -> None:
     """Write the end of a claim into the audit trail."""
-    StageRun.objects.filter(pk=claim.run_id).update(ended=now, outcome=outcome, code=code)
+    _RUN.update({"ended": now, "outcome": outcome, "code": code}, run=claim.run_id)
 
 
 def locked(batch_id: int) -> Batch:
     """Return a batch, locked until the transaction ends; what identifies is not read."""
-    batch: Batch = Batch.objects.defer("uid", "folder").select_for_update().get(pk=batch_id)
-    return batch
+    found: list[Batch] = _LOCKED.objects(batch=batch_id)
+    if not found:
+        raise Batch.DoesNotExist
+    return found[0]
 
 
 def restart(batch: Batch, *, now: datetime) -> None:
@@ -162,8 +189,7 @@ def _cleaned_status(batch: Batch) -> Status:
 
 def is_open(batch_id: int) -> bool:
     """Say whether something of a batch waits for a person: an open error or a held image."""
-    held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD)
-    return open_errors(batch_id).exists() or held.exists()
+    return open_errors(batch_id).exists() or _HELD.row(batch=batch_id) is not None
 
 
 def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:

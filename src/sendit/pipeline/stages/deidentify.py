@@ -39,13 +39,19 @@ class Chunk:
 
     results: list[ImageResult] = field(default_factory=list)
     findings: list[NewFinding] = field(default_factory=list)
-    elements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     treatments: dict[str, list[list[object]]] = field(default_factory=dict)
     """By digest: what was done to one or more of the images."""
+    treated: Counter[frozenset[tuple[tuple[str, str, str], int]]] = field(default_factory=Counter)
+    """How many images each treatment was given to."""
+    digests: dict[frozenset[tuple[tuple[str, str, str], int]], str] = field(default_factory=dict)
 
     def listed_elements(self) -> list[list[object]]:
         """Return ``[path, action, rule, count]``, sorted."""
-        return [[*key, count] for key, count in sorted(self.elements.items())]
+        elements: Counter[tuple[str, str, str]] = Counter()
+        for treatment, images in self.treated.items():
+            for element, count in treatment:
+                elements[element] += count * images
+        return [[*key, count] for key, count in sorted(elements.items())]
 
 
 class Engines:
@@ -120,16 +126,19 @@ def _written(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
                 'and put it back, then run "sendit retry".'
             ) from None
         raise
-    chunk.elements.update(report.elements)
     chunk.results.append(_result(image, report, _treatment(report, chunk)))
 
 
 def _treatment(report: Report, chunk: Chunk) -> str:
     """Note what was done, once for all images to which the same was done; return its digest."""
-    elements: list[list[object]] = [[*key, n] for key, n in sorted(report.elements.items())]
-    digest = hashlib.sha256(json.dumps(elements).encode()).hexdigest()
-    chunk.treatments[digest] = elements
-    return digest
+    treatment = frozenset(report.elements.items())
+    chunk.treated[treatment] += 1
+    if treatment not in chunk.digests:
+        elements: list[list[object]] = [[*key, n] for key, n in sorted(treatment)]
+        digest = hashlib.sha256(json.dumps(elements).encode()).hexdigest()
+        chunk.treatments[digest] = elements
+        chunk.digests[treatment] = digest
+    return chunk.digests[treatment]
 
 
 def _result(image: Image, report: Report, treatment: str) -> ImageResult:
