@@ -1,9 +1,72 @@
-"""The tables are what the models say."""
+"""The tables are what the models say, whichever way they came about."""
+
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from sendit.records.schema import migrate
+from tests.pipeline.machine.conftest import as_default
 
 
 @pytest.mark.django_db
 def test_no_model_has_changed_without_a_migration() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def rows(question: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return sorted(cursor.fetchall())
+
+
+def tables() -> dict[str, object]:
+    """Return what a file of SQLite's says of its tables; the order of columns means nothing."""
+    found: dict[str, object] = {
+        "indexes": [
+            (table, re.sub(r'"\w+_uniq"', "", sql))
+            for table, sql in rows(
+                "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+            )
+        ],
+        "made": rows("SELECT app, name FROM django_migrations"),
+        "rights": rows("SELECT codename FROM auth_permission"),
+        "kinds": rows("SELECT app_label, model FROM django_content_type"),
+    }
+    for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        found[f"{name} columns"] = rows(
+            f"SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('{name}')"
+        )
+        found[f"{name} references"] = rows(
+            f'SELECT "table", "from", "to", on_delete FROM pragma_foreign_key_list(\'{name}\')'
+        )
+        found[f"{name} checks"] = sorted(
+            re.findall(
+                r"CONSTRAINT \"\w+\" (?:CHECK|UNIQUE).*?(?=, CONSTRAINT|\)$|, FOREIGN)",
+                rows(f"SELECT sql FROM sqlite_master WHERE name = '{name}'")[0][0],
+            )
+        )
+    return found
+
+
+def test_tables_made_at_once_are_those_of_the_migrations(
+    django_db_blocker: DjangoDbBlocker, tmp_path: Path
+) -> None:
+    with django_db_blocker.unblock():
+        with as_default(f"sqlite:///{tmp_path}/stepwise.sqlite3"):
+            call_command("migrate", interactive=False, verbosity=0)
+            stepwise = tables()
+        with as_default(f"sqlite:///{tmp_path}/at-once.sqlite3"):
+            migrate()
+            at_once = tables()
+            migrate()  # there is nothing left to do
+            assert tables() == at_once
+
+    assert len(stepwise) > 60
+    assert at_once.keys() == stepwise.keys()
+    for name, expected in stepwise.items():
+        assert at_once[name] == expected, name
