@@ -59,6 +59,8 @@ class Way:
     """How many images stand in the folder after the run, in their final place."""
     at_most: int | None = None
     """Images given to it, where all of them would take too long."""
+    starts: bool = False
+    """Whether its start is measured too, alone, on an empty corpus."""
 
 
 def copy_files(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
@@ -144,9 +146,9 @@ def _write(path: Path, text: str) -> Path:
 
 WAYS: Mapping[str, Way] = {
     "cp": Way("cp -r", copy_files, files_in_out),
-    "engine": Way("engine alone", engine_alone, files_in_out),
-    "engine-2": Way("engine, 2 processes", engine_on_two, files_in_out),
-    "pipeline": Way("whole pipeline", whole_pipeline, images_done),
-    "site": Way("whole pipeline, site", whole_site, images_in_out),
+    "engine": Way("engine alone", engine_alone, files_in_out, starts=True),
+    "engine-2": Way("engine, 2 processes", engine_on_two, files_in_out, starts=True),
+    "pipeline": Way("whole pipeline", whole_pipeline, images_done, starts=True),
+    "site": Way("whole pipeline, site", whole_site, images_in_out, starts=True),
     **{name: peer(name) for name in PEERS},
 }
