@@ -24,6 +24,7 @@ from sendit.errors import (
     StageError,
 )
 from sendit.pipeline import machine
+from sendit.pipeline.asking import Asking
 from sendit.pipeline.flow import LONGEST, STAGES
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, Claim
@@ -103,6 +104,8 @@ class Runner:
         self._now = now
         self._workspace = Workspace(configuration.settings.work_dir)
         self._engines: tuple[int, deidentify.Engines] | None = None
+        self._asking = (0, Asking())
+        """What import saw of a batch that may be identified next."""
         self._at_hand: Batch | None = None
         """The batch of the last step, if that was a chunk: the claim sees what has changed."""
         self._projects: dict[str, Project] = {}
@@ -216,6 +219,7 @@ class Runner:
             progress=self._progress(claim, longest=longest),
             now=self._now,
             zone=self._zone,
+            asking=self._asking_of(batch.pk),
         )
 
     def _progress(self, claim: Claim, *, longest: timedelta) -> Callable[[], None]:
@@ -268,6 +272,11 @@ class Runner:
         if self._engines is None or self._engines[0] != work.batch_id:
             self._engines = (work.batch_id, deidentify.Engines(work))
         return self._engines[1]
+
+    def _asking_of(self, batch_id: int) -> Asking:
+        if self._asking[0] != batch_id:
+            self._asking = (batch_id, Asking())
+        return self._asking[1]
 
     def failed(self, claim: Claim, error: SenditError) -> None:
         """Write down how a claim ended that did not succeed."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sendit.config import Project, Settings
 from sendit.errors import BatchStopped
+from sendit.pipeline.asking import Asking
 from sendit.pipeline.machine import Claim, Event, NewFinding
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch
@@ -36,6 +37,8 @@ class Work:
     now: Callable[[], datetime]
     zone: Zone | None = None
     """Of the worker; None: it does everything."""
+    asking: Asking = field(default_factory=Asking, repr=False)
+    """What this process has gathered of the batch's headers."""
 
     @property
     def batch_id(self) -> int:

@@ -86,8 +86,8 @@ def _called(call: ast.Call) -> Iterator[str]:
         yield from (f".{name}({word})" for word in words if word in STATE)
         if any(keyword.arg is None for keyword in call.keywords):
             yield f".{name}(**)"
-        if call.keywords and any(not isinstance(one, ast.Dict) for one in call.args):
-            yield f".{name}(**)"  # of a prepared statement
+        if _is_prepared(call.func) and any(not isinstance(one, ast.Dict) for one in call.args):
+            yield f".{name}(**)"
     if function in ROWS:
         yield f"{function}()"
         yield from (f"{function}({word})" for word in words if word in STATE)
@@ -97,6 +97,12 @@ def _called(call: ast.Call) -> Iterator[str]:
         yield f".{name}()"
     if name in ("execute", "executemany") and not _only_reads(call):
         yield f".{name}()"
+
+
+def _is_prepared(function: ast.expr) -> bool:
+    """Prepared statements are constants of their module."""
+    owner = function.value if isinstance(function, ast.Attribute) else None
+    return isinstance(owner, ast.Name) and owner.id.isupper()
 
 
 def _only_reads(call: ast.Call) -> bool:

@@ -6,33 +6,28 @@ accepts it without them.  With ``derive`` those without a patient are rejected a
 a patient is never guessed, unless nothing would be left.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 
 from django.db import transaction
 
 from sendit.config.keys import require_open
-from sendit.deid import Identities, Identity, KnownValue, normal_id, read_header
+from sendit.deid import Identities, Identity, read_header
 from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
-from sendit.identity import (
-    IdentityRequest,
-    PatientRequest,
-    StudyRequest,
-    complete_request,
-    derive,
-)
+from sendit.identity import complete_request, derive
 from sendit.pipeline import machine
+from sendit.pipeline.asking import Asking, fields_of
 from sendit.pipeline.machine import ACCEPTED, Event, NewFinding
 from sendit.pipeline.work import Outcome, Work
 from sendit.records import provider
 from sendit.records.ledger import DatabaseLedger, keep_uids
 from sendit.records.models import BatchIdentifiers, Finding, Image
+from sendit.records.prepared import Prepared
 from sendit.terms import Reason, Stage, Verdict
 
-ITEM_DATES = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
-"""Where an item's time comes from: the first of these that is there."""
-ISSUER = "IssuerOfPatientID"
+_NUMBERS = Prepared(
+    lambda batch: Image.objects.accepted().filter(batch=batch).order_by("nr").values_list("nr")
+)
 HAND_IN_AGAIN = (
     '"sendit resolve {batch} --accept" goes on without the files that lack it. Or hand the folder '
     "in again, since a batch keeps the files and the rules it came with: "
@@ -45,17 +40,15 @@ def run(work: Work) -> Outcome:
     if BatchIdentifiers.objects.filter(batch=work.batch_id).exists():
         return Outcome(Event.IDENTIFIED)
     identity = work.project.identity
-    known: set[KnownValue] = set()
-    asked = _asked(work, known)
-    lacking = asked.lacking(item_too=identity.on_missing == "stop")
-    others = sum(map(len, asked.numbers.values())) - len(lacking)
+    asking = _gathered(work)
+    lacking = asking.lacking(item_too=identity.on_missing == "stop")
+    others = asking.count() - len(lacking)
     if lacking and (_accepted_without(work) or (identity.on_missing == "derive" and others)):
         _leave_out(work, lacking)
-        known.clear()
-        asked = _asked(work, known)
+        asking = _gathered(work)
     try:
         request = complete_request(
-            asked.request,
+            asking.request(work.batch_id),
             entity_field=identity.entity_field,
             item_field=identity.item_field,
             on_missing=identity.on_missing,
@@ -79,8 +72,9 @@ def run(work: Work) -> Outcome:
                 [*key, answer.patient_pseudonym, answer.study_pseudonym, answer.shift_days]
                 for key, answer in sorted(answers.items())
             ],
-            names=[list(value) for value in sorted(known)],
+            names=[list(value) for value in sorted(asking.known)],
         )
+    asking.clear()
     return Outcome(Event.IDENTIFIED)
 
 
@@ -99,8 +93,7 @@ def _new_uids(work: Work) -> dict[str, str]:
     """Return the original UIDs of studies, series and instances by the new ones (identifying)."""
     new = NewUids(_uid_key(work))
     uids: dict[str, str] = {}
-    numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
-    for nr in numbers.order_by("nr"):
+    for (nr,) in _NUMBERS.rows(batch=work.batch_id):
         header = read_header(work.workspace.original(work.batch_id, nr), fields=())
         for uid in (
             header.study_instance_uid,
@@ -114,26 +107,6 @@ def _new_uids(work: Work) -> dict[str, str]:
 
 def _uid_key(work: Work) -> bytes:
     return derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The request, and which images each Study of it has."""
-
-    request: IdentityRequest = field(repr=False)
-    numbers: Mapping[tuple[tuple[str, str], str], list[int]] = field(repr=False)
-    """Numbers of images, by patient (with issuer) and Study."""
-
-    def lacking(self, *, item_too: bool) -> list[int]:
-        """Return the numbers of the images without a patient, or also without an item."""
-        lacking = []
-        for patient in self.request.patients:
-            for study in patient.studies:
-                named = normal_id(patient.patient_id) and (not item_too or normal_id(study.item))
-                if not named:
-                    key = ((patient.patient_id, patient.issuer), study.study_instance_uid)
-                    lacking += self.numbers[key]
-        return sorted(lacking)
 
 
 def _accepted_without(work: Work) -> bool:
@@ -173,42 +146,15 @@ def _leave_out(work: Work, numbers: Collection[int]) -> None:
         )
 
 
-def _asked(work: Work, known: set[KnownValue]) -> _Asked:
-    """Return the request, and add what the headers say of persons to ``known``."""
-    identity = work.project.identity
-    of_study: dict[tuple[tuple[str, str], str], list[int]] = {}
-    patients: dict[tuple[str, str], dict[str, StudyRequest]] = {}
-    birth_dates: dict[tuple[str, str], str] = {}
-    fields = (
-        identity.entity_field,
-        identity.item_field,
-        "PatientBirthDate",
-        ISSUER,
-        *ITEM_DATES,
-    )
-    numbers = Image.objects.accepted().filter(batch=work.batch_id).values_list("nr", flat=True)
-    for nr in numbers.order_by("nr"):
-        original = work.workspace.original(work.batch_id, nr)
-        header = read_header(original, fields=fields, knowledge=True)
-        known |= header.known
-        issuer = header.values[ISSUER] if identity.by_issuer else ""
-        patient = (header.values[identity.entity_field], issuer)
-        study = StudyRequest(
-            study_instance_uid=header.study_instance_uid,
-            item=header.values[identity.item_field],
-            item_date=next((header.values[f] for f in ITEM_DATES if header.values[f]), ""),
-        )
-        of_study.setdefault((patient, study.study_instance_uid), []).append(nr)
-        studies = patients.setdefault(patient, {})
-        if not studies.setdefault(study.study_instance_uid, study).item:
-            studies[study.study_instance_uid] = study
-        birth_dates[patient] = birth_dates.get(patient) or header.values["PatientBirthDate"]
-        work.progress()
-    request = IdentityRequest(
-        batch_key=str(work.batch_id),
-        patients=tuple(
-            PatientRequest(patient[0], birth_dates[patient], tuple(studies.values()), patient[1])
-            for patient, studies in patients.items()
-        ),
-    )
-    return _Asked(request, of_study)
+def _gathered(work: Work) -> Asking:
+    """Return what import has gathered in this process, or gather it."""
+    numbers = [nr for (nr,) in _NUMBERS.rows(batch=work.batch_id)]
+    asking = work.asking
+    if not asking.is_about(numbers):
+        asking.clear()
+        for nr in numbers:
+            original = work.workspace.original(work.batch_id, nr)
+            header = read_header(original, fields=fields_of(work.project), knowledge=True)
+            asking.add(work.project, nr, header)
+            work.progress()
+    return asking

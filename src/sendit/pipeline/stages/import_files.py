@@ -19,6 +19,7 @@ from django.db.models import Count, Max, QuerySet
 from sendit.deid import Header, known_modality, read_header, screen
 from sendit.errors import BatchStopped, Excluded, Rejected, Unreadable
 from sendit.pipeline import machine
+from sendit.pipeline.asking import fields_of
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages.inventory import Found, inventory
 from sendit.pipeline.stages.moving import move_in, put_away, went_away
@@ -54,6 +55,7 @@ EXCLUSIONS: dict[str, str] = {
 
 def run(work: Work) -> Outcome:
     """Take the batch's folder in."""
+    work.asking.clear()
     work.workspace.check()
     folder = work.folder()
     known = _finish_moves(work, folder)
@@ -159,7 +161,8 @@ def _look(work: Work, folder: Path, found: Found) -> _Seen:
     try:
         header = read_header(
             folder / found.path,
-            fields=(ANNOUNCED,),
+            fields=(ANNOUNCED, *(fields_of(work.project) if work.project.anonymize else ())),
+            knowledge=work.project.anonymize,
             max_bytes=work.settings.limits.max_instance,
         )
         screen(header, accept=work.project.accept.rules())
@@ -207,6 +210,8 @@ def _write_down(work: Work, folder: Path, block: Sequence[Found], known: _Known)
             digest = ""
         elif digest:
             known.firsts[digest] = nr
+        if seen.verdict is Verdict.ACCEPTED and seen.header and work.project.anonymize:
+            work.asking.add(work.project, nr, seen.header)
         images.append(_image(work, seen, nr, digest))
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
