@@ -6,11 +6,13 @@ away or full counts here, since a refusal says nothing about the next batch.
 """
 
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db.models import F, Q
 
 from sendit.errors import TargetError, TargetFull, TargetUnavailable
 from sendit.records.models import TargetHealth
+from sendit.records.prepared import Prepared
 
 PATIENCE = 3
 """So many failures in a row open the circuit."""
@@ -19,15 +21,27 @@ LONGEST_PAUSE = timedelta(minutes=15)
 TRIAL = timedelta(minutes=5)
 """How long the others wait for the one that tries."""
 
+_HEALTH = Prepared(
+    lambda project, target: TargetHealth.objects.filter(project=project, target=target)
+)
+_OPENED = Prepared(
+    lambda project, target: (
+        TargetHealth.objects.filter(project=project, target=target)
+        .exclude(open_until=None)
+        .values_list("open_until")
+    )
+)
+
 
 def closed_until(project: str, target: str, *, now: datetime) -> datetime | None:
     """Return until when the target is left alone; None: whoever asks may try it now."""
-    rows = TargetHealth.objects.filter(project=project, target=target)
-    until = rows.exclude(open_until=None).values_list("open_until", flat=True).first()
-    if until is None:
+    opened = _OPENED.row(project=project, target=target)
+    if opened is None:
         return None
+    [until] = opened
     if until > now:
-        return until
+        return cast("datetime", until)
+    rows = TargetHealth.objects.filter(project=project, target=target)
     tries = rows.filter(open_until=until).update(open_until=now + TRIAL)
     return None if tries else now + TRIAL
 
@@ -47,10 +61,9 @@ def failed(project: str, target: str, error: TargetError, *, now: datetime) -> N
 
 def answered(project: str, target: str, *, now: datetime) -> None:
     """Close the circuit: the target took something, or gave a proof."""
-    health, _ = TargetHealth.objects.get_or_create(project=project, target=target)
-    TargetHealth.objects.filter(pk=health.pk).update(
-        failures=0, open_until=None, error=None, answered=now
-    )
+    whole = {"failures": 0, "open_until": None, "error": None, "answered": now}
+    if not _HEALTH.update(whole, project=project, target=target):
+        TargetHealth.objects.update_or_create(project=project, target=target, defaults=whole)
 
 
 def let_try(project: str, targets: list[str], *, now: datetime) -> None:

@@ -8,9 +8,10 @@ from the ``out`` zone also while the batch is cleaned up.
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from sendit.records.models import Batch, Delivery
+from sendit.records.prepared import Prepared
 from sendit.terms import DeliveryState, Stage, Status, Zone
 
 LAGGING = timedelta(minutes=5)
@@ -31,11 +32,22 @@ def zone_of(batch: Batch, *, now: datetime) -> Zone:
 
 def lags(batch_id: int, *, due: datetime | None = None) -> bool:
     """Say whether an optional target has not proven a batch, and is to be asked at a moment."""
-    lagging = Delivery.objects.filter(batch=batch_id, required=False).exclude(
-        state=DeliveryState.VERIFIED
-    )
     if due is None:
-        return lagging.exists()
-    # What it refused for good waits for a person, not for another try.
-    open_ones = lagging.exclude(state=DeliveryState.FAILED)
-    return open_ones.filter(Q(retry_at=None) | Q(retry_at__lte=due)).exists()
+        return _LAGGING.row(batch=batch_id) is not None
+    return _TO_BE_ASKED.row(batch=batch_id, now=due) is not None
+
+
+def _lagging(batch: int) -> QuerySet[Delivery]:
+    optional = Delivery.objects.filter(batch=batch, required=False)
+    return optional.exclude(state=DeliveryState.VERIFIED)
+
+
+_LAGGING = Prepared(lambda batch: _lagging(batch).values_list("pk")[:1])
+_TO_BE_ASKED = Prepared(  # what it refused for good waits for a person, not for another try
+    lambda batch, now: (
+        _lagging(batch)
+        .exclude(state=DeliveryState.FAILED)
+        .filter(Q(retry_at=None) | Q(retry_at__lte=now))
+        .values_list("pk")[:1]
+    )
+)

@@ -11,10 +11,14 @@ from sendit.errors import NotYetProven, TargetError
 from sendit.pipeline.machine.claims import delay_after, renew
 from sendit.pipeline.machine.steps import Claim
 from sendit.records.models import Batch, Delivery, Image
+from sendit.records.prepared import Prepared
 from sendit.terms import DeliveryState, Status
 
 MOST_QUESTIONS = 60
 """So often a target is asked for a proof that it cannot give yet; the last ones an hour apart."""
+
+_DELIVERY = Prepared(lambda batch, target: Delivery.objects.filter(batch=batch, target=target))
+_ACCEPTED = Prepared(lambda batch: Image.objects.accepted().filter(batch=batch))
 
 
 def prepared(claim: Claim, told: Mapping[str, object], *, now: datetime) -> None:
@@ -48,7 +52,7 @@ def delivery_moved(
         changes["receipt"] = receipt
     with transaction.atomic():
         renew(claim, now=now)
-        Delivery.objects.filter(batch=claim.batch_id, target=target).update(**changes)
+        _DELIVERY.update(changes, batch=claim.batch_id, target=target)
 
 
 def delivery_failed(
@@ -107,9 +111,7 @@ def mark_sent(claim: Claim, *, now: datetime) -> None:
     """Set the images ``SENT``: every required target was asked and holds them."""
     with transaction.atomic():
         renew(claim, now=now)
-        Image.objects.accepted().filter(batch=claim.batch_id).update(
-            status=Status.SENT, modified=now
-        )
+        _ACCEPTED.update({"status": Status.SENT, "modified": now}, batch=claim.batch_id)
 
 
 def _delay(row: Delivery, done: int) -> timedelta:

@@ -8,14 +8,16 @@ nothing that is required can go on by itself.
 import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from functools import cache
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from sendit.errors import TargetError
 from sendit.pipeline import breaker, machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery
+from sendit.records.prepared import Prepared
 from sendit.terms import DeliveryState
 
 logger = logging.getLogger(__name__)
@@ -23,10 +25,36 @@ logger = logging.getLogger(__name__)
 SOON = timedelta(seconds=10)
 
 
-def due(work: Work, states: Collection[DeliveryState], *, required: bool) -> QuerySet[Delivery]:
+def due(work: Work, states: Collection[DeliveryState], *, required: bool) -> list[Delivery]:
     """Return the deliveries in these states whose time has come."""
-    rows = Delivery.objects.filter(batch=work.batch_id, required=required, state__in=states)
-    return rows.filter(Q(retry_at=None) | Q(retry_at__lte=work.now())).order_by("pk")
+    found: list[Delivery] = _due(frozenset(states)).objects(
+        batch=work.batch_id, required=required, now=work.now()
+    )
+    return found
+
+
+@cache
+def _due(states: frozenset[DeliveryState]) -> Prepared:
+    return Prepared(
+        lambda batch, required, now: Delivery.objects.filter(
+            Q(retry_at=None) | Q(retry_at__lte=now),
+            batch=batch,
+            required=required,
+            state__in=sorted(states),
+        ).order_by("pk")
+    )
+
+
+@cache
+def _behind(reached: frozenset[DeliveryState]) -> Prepared:
+    """Return the required deliveries that have not reached one of these states."""
+    return Prepared(
+        lambda batch: (
+            Delivery.objects.filter(batch=batch, required=True)
+            .exclude(state__in=sorted(reached))
+            .order_by("pk")
+        )
+    )
 
 
 def attempt(
@@ -68,8 +96,7 @@ def attempt(
 
 def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:
     """Return why the batch does not go on yet; None when every required delivery is so far."""
-    required = Delivery.objects.filter(batch=work.batch_id, required=True)
-    behind = list(required.exclude(state__in=reached).order_by("pk"))
+    behind: list[Delivery] = _behind(frozenset(reached)).objects(batch=work.batch_id)
     failed = [delivery for delivery in behind if delivery.state == DeliveryState.FAILED]
     waiting = [delivery for delivery in behind if delivery.state != DeliveryState.FAILED]
     if waiting:

@@ -17,8 +17,13 @@ from sendit.pipeline.retention import due, excluded_numbers, held_back
 from sendit.pipeline.stages import giving_back, send, verify
 from sendit.pipeline.work import Outcome, Work
 from sendit.pipeline.zones import LAGGING, lags, zone_of
-from sendit.records.models import Batch, BatchIdentifiers, Delivery, Finding, Image
-from sendit.terms import DeliveryState, Status, Zone
+from sendit.records.models import Batch, BatchIdentifiers, Finding, Image
+from sendit.records.prepared import Prepared
+from sendit.terms import Status, Zone
+
+_REMOVALS = Prepared(lambda batch: Batch.objects.filter(pk=batch).values_list("removals"))
+_IMAGES = Prepared(lambda batch: Image.objects.filter(batch=batch))
+_FINDINGS = Prepared(lambda batch: Finding.objects.filter(batch=batch))
 
 
 def run(work: Work) -> Outcome:
@@ -44,7 +49,7 @@ def run(work: Work) -> Outcome:
     times = due(work.batch, work.project, work.workspace, now=now)
     if lagging:
         times = held_back(times, work.project, until=now + LAGGING)
-    decided = Batch.objects.values_list("removals", flat=True).get(pk=work.batch_id)
+    [(decided,)] = _REMOVALS.rows(batch=work.batch_id)
     ready = [
         what
         for what, moment in times.items()
@@ -76,11 +81,10 @@ def _catch_up(work: Work) -> bool:
     """
     if work.zone is Zone.PHI and work.project.anonymize:
         return lags(work.batch_id)
-    optional = Delivery.objects.filter(batch=work.batch_id, required=False)
-    if optional.filter(state__in=[DeliveryState.PENDING, DeliveryState.SENDING]).exists():
-        send.deliver(work, required=False)
-    if optional.filter(state=DeliveryState.SENT).exists():
-        verify.prove(work, required=False)
+    if not lags(work.batch_id):
+        return False
+    send.deliver(work, required=False)
+    verify.prove(work, required=False)
     return lags(work.batch_id)
 
 
@@ -129,8 +133,8 @@ def _remove_previews(work: Work) -> None:
 def remove_identifiers(work: Work) -> None:
     """Remove what links old names and new ones: the service's answer, and the paths of files."""
     BatchIdentifiers.objects.filter(batch=work.batch_id).delete()
-    Image.objects.filter(batch=work.batch_id).update(source=None)
-    Finding.objects.filter(batch=work.batch_id).update(file=None)
+    _IMAGES.update({"source": None}, batch=work.batch_id)
+    _FINDINGS.update({"file": None}, batch=work.batch_id)
 
 
 REMOVERS: Mapping[str, Callable[[Work], None]] = {

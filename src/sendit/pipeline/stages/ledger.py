@@ -28,6 +28,7 @@ from sendit.records.models import (
     Image,
     TargetHealth,
 )
+from sendit.records.prepared import Prepared, insert, insert_all
 from sendit.records.queries import AT_REST
 from sendit.storage import Receipt, Target, keeps_generations, location_of, packs_archives
 from sendit.terms import DeliveryState, Reason, Status
@@ -68,30 +69,55 @@ def receiver_of(work: Work, name: str, target: Target) -> str:
 
 def ready_images(work: Work) -> list[Ready]:
     """Return the images that may be sent, study by study."""
-    rows = Image.objects.accepted().filter(batch=work.batch_id, status__in=READY)
-    columns = tuple(field for field in Ready.__slots__ if field != "size")
-    values = rows.exclude(file="").order_by("study_instance_uid", "file")
-    return [
-        Ready(**dict(zip(columns, row[:-1], strict=True)), size=row[-1])
-        for row in values.values_list(*columns, "result_size")
-    ]
+    return [Ready(*row) for row in _READY_IMAGES.rows(batch=work.batch_id)]
 
 
 def copies(
     work: Work, receivers: Collection[str], study_instance_uid: str
 ) -> Sequence[DeliveredInstance]:
     """Return what other batches may have put of a Study where this one is to go."""
-    return list(
-        DeliveredInstance.objects.filter(
-            study__namespace=work.project.identity.namespace,
-            study__receiver__in=receivers,
-            study__study_instance_uid=study_instance_uid,
-            removed=None,
+    namespace = work.project.identity.namespace
+    if not any(
+        _OF_OTHERS.row(
+            namespace=namespace, receiver=receiver, study=study_instance_uid, batch=work.batch_id
         )
-        .exclude(study__batch=work.batch_id)
+        for receiver in receivers
+    ):
+        return []  # as nearly always
+    return list(
+        _copies(namespace, study_instance_uid, work.batch_id)
+        .filter(study__receiver__in=receivers)
         .select_related("study")
         .order_by("pk")
     )
+
+
+def _copies(namespace: str, study: str, batch: int) -> QuerySet[DeliveredInstance]:
+    """Return what batches other than one have delivered of a Study."""
+    return DeliveredInstance.objects.filter(
+        study__namespace=namespace, study__study_instance_uid=study, removed=None
+    ).exclude(study__batch=batch)
+
+
+_OF_OTHERS = Prepared(
+    lambda namespace, receiver, study, batch: (
+        _copies(namespace, study, batch).filter(study__receiver=receiver).values_list("pk")[:1]
+    )
+)
+_PLANNED = Prepared(
+    lambda batch, receiver, target: DeliveredInstance.objects.filter(
+        study__batch=batch, study__receiver=receiver, study__target=target, study__recall=None
+    ).values_list("sop_instance_uid")
+)
+_READY_IMAGES = Prepared(
+    lambda batch: (
+        Image.objects.accepted()
+        .filter(batch=batch, status__in=READY)
+        .exclude(file="")
+        .order_by("study_instance_uid", "file")
+        .values_list(*("result_size" if name == "size" else name for name in Ready.__slots__))
+    )
+)
 
 
 def sort_out(images: Sequence[Ready], held: Sequence[DeliveredInstance]) -> Sorted:
@@ -124,14 +150,8 @@ def plan(work: Work, name: str, target: Target) -> int:
         When changed content cannot go as the project says.
     """
     receiver = receiver_of(work, name, target)
-    mine = set(
-        DeliveredInstance.objects.filter(
-            study__batch=work.batch_id,
-            study__receiver=receiver,
-            study__target=name,
-            study__recall=None,
-        ).values_list("sop_instance_uid", flat=True)
-    )
+    planned = _PLANNED.rows(batch=work.batch_id, receiver=receiver, target=name)
+    mine = {uid for (uid,) in planned}
     images = [image for image in ready_images(work) if image.sop_instance_uid not in mine]
     there = 0
     studies: dict[str, list[Ready]] = {}
@@ -154,24 +174,27 @@ def plan(work: Work, name: str, target: Target) -> int:
 
 def keep_receipt(work: Work, name: str, receipt: Receipt) -> None:
     """Write down where the target says that everything is."""
-    parts = _parts(work, name).filter(proven=None).prefetch_related("instances")
-    for part in parts:
-        uids = [instance.sop_instance_uid for instance in part.instances.all()]
-        part.location, part.volume = receipt.location, receipt.volume
-        part.stored = {
+    for part in unproven(work, name):
+        stored = {
             uid: [one.place, one.digest, one.warning]
-            for uid in uids
+            for (uid,) in _INSTANCES.rows(part=part.pk)
             if (one := receipt.stored.get(uid)) is not None
         }
-        part.documents = dict(receipt.documents)
-    DeliveredStudy.objects.bulk_update(
-        list(parts), ["location", "volume", "stored", "documents"], batch_size=50
-    )
+        said = {
+            "location": receipt.location,
+            "volume": receipt.volume,
+            "stored": stored,
+            "documents": dict(receipt.documents),
+        }
+        _PART.update(said, part=part.pk)
 
 
 def unproven(work: Work, name: str) -> list[DeliveredStudy]:
     """Return what is planned for a target and has no proof yet."""
-    return list(_parts(work, name).filter(proven=None).order_by("pk"))
+    found: list[DeliveredStudy] = _UNPROVEN.objects(
+        batch=work.batch_id, project=work.batch.project, target=name
+    )
+    return found
 
 
 def require_not_recalled(work: Work) -> None:
@@ -195,13 +218,19 @@ def require_not_recalled(work: Work) -> None:
 
 def mark_proven(work: Work, name: str) -> None:
     """Write down that the target has proven what it was sent."""
-    _parts(work, name).filter(proven=None).update(proven=work.now())
+    of_target = {"batch": work.batch_id, "project": work.batch.project, "target": name}
+    _UNPROVEN.update({"proven": work.now()}, **of_target)
 
 
-def _parts(work: Work, name: str) -> QuerySet[DeliveredStudy]:
-    return DeliveredStudy.objects.filter(
-        batch=work.batch_id, project=work.batch.project, target=name, recall=None
-    )
+_UNPROVEN = Prepared(
+    lambda batch, project, target: DeliveredStudy.objects.filter(
+        batch=batch, project=project, target=target, recall=None, proven=None
+    ).order_by("pk")
+)
+_INSTANCES = Prepared(
+    lambda part: DeliveredInstance.objects.filter(study=part).values_list("sop_instance_uid")
+)
+_PART = Prepared(lambda part: DeliveredStudy.objects.filter(pk=part))
 
 
 def _forget_lost(work: Work, target: Target, there: Sequence[DeliveredInstance]) -> int:
@@ -251,8 +280,19 @@ def _policy(work: Work, target: Target, changed: Sequence[Ready]) -> str:
 
 def _one_at_a_time(work: Work, name: str) -> None:
     """Let nobody else plan for this target until the transaction ends."""
-    TargetHealth.objects.get_or_create(project=work.batch.project, target=name)
-    TargetHealth.objects.select_for_update().get(project=work.batch.project, target=name)
+    project = work.batch.project
+    if not _LOCKED.rows(project=project, target=name):
+        TargetHealth.objects.get_or_create(project=project, target=name)
+        _LOCKED.rows(project=project, target=name)
+
+
+_LOCKED = Prepared(
+    lambda project, target: (
+        TargetHealth.objects.select_for_update()
+        .filter(project=project, target=target)
+        .values_list("pk")
+    )
+)
 
 
 def _let_others_end(work: Work, receiver: str, study_instance_uid: str) -> None:
@@ -306,7 +346,7 @@ def _write(
     if found.changed:
         generation += 1
     last = _last_supplement(parts, first, generation, of_name=packs_archives(target))
-    part = DeliveredStudy.objects.create(
+    part = DeliveredStudy(
         namespace=work.project.identity.namespace,
         receiver=receiver,
         project=work.batch.project,
@@ -326,18 +366,16 @@ def _write(
         engine=__version__,
         planned=work.now(),
     )
-    DeliveredInstance.objects.bulk_create(
-        [
-            DeliveredInstance(
-                study=part,
-                sop_instance_uid=image.sop_instance_uid,
-                file=image.file,
-                sha256=image.sha256,
-                size=image.size,
-            )
-            for image in wanted
-        ],
-        batch_size=500,
+    insert(part)
+    insert_all(
+        DeliveredInstance(
+            study=part,
+            sop_instance_uid=image.sop_instance_uid,
+            file=image.file,
+            sha256=image.sha256,
+            size=image.size,
+        )
+        for image in wanted
     )
 
 

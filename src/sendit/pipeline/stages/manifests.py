@@ -17,6 +17,7 @@ from pathlib import Path
 from sendit.pipeline.stages.incomplete import incomplete_series
 from sendit.pipeline.work import Work
 from sendit.records.models import DeliveredInstance, DeliveredStudy, Finding, Image
+from sendit.records.prepared import Prepared
 from sendit.storage import PackagedDocument
 from sendit.storage.durable import sync_folders, sync_volume
 from sendit.storage.parquet import parquet_bytes
@@ -24,6 +25,21 @@ from sendit.terms import OUTCOME_OF, Outcome, Reason, Verdict
 
 FOLDER = ".manifests"
 SENT, THERE = "sent", "there already"
+
+_IMAGES = Prepared(
+    lambda batch: Image.objects.filter(batch=batch).defer("source", "report").order_by("nr")
+)
+_UNREADABLE = Prepared(
+    lambda batch: (
+        Finding.objects.filter(batch=batch, image=None)
+        .exclude(nr=None)
+        .order_by("nr")
+        .values_list("code")
+    )
+)
+_GOING = Prepared(
+    lambda part: DeliveredInstance.objects.filter(study=part, removed=None).order_by("file")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +129,7 @@ class _Batch:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        images = Image.objects.filter(batch=work.batch_id).defer("source", "report")
-        self._images = list(images.order_by("nr"))
+        self._images: list[Image] = _IMAGES.objects(batch=work.batch_id)
         self._incomplete = incomplete_series(work)
         self._by_uid = {one.sop_instance_uid: one for one in self._images if one.file}
         self._study_of = {
@@ -123,17 +138,12 @@ class _Batch:
             if one.file and one.series_digest
         }
         self._expected = _expected(self._images)
-        self._unreadable = list(
-            Finding.objects.filter(batch=work.batch_id, image=None)
-            .exclude(nr=None)
-            .order_by("nr")
-            .values_list("code", flat=True)
-        )
+        self._unreadable = [code for (code,) in _UNREADABLE.rows(batch=work.batch_id)]
         self._sources: Mapping[str, str] = (work.batch.prepared or {}).get("sources", {})
 
     def lines(self, part: DeliveredStudy) -> list[Line]:
         """Return the lines of what is sent of a Study: first what is sent, then the rest."""
-        going = list(part.instances.filter(removed=None).order_by("file"))
+        going: list[DeliveredInstance] = _GOING.objects(part=part.pk)
         uids = {one.sop_instance_uid for one in going}
         there = [
             image

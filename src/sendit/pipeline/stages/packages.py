@@ -6,11 +6,14 @@ only a target that accepts identified images takes.
 
 import re
 
+from django.db.models import QuerySet
+
 from sendit.deid import read_header
 from sendit.errors import BatchStopped
 from sendit.pipeline.stages import manifests
 from sendit.pipeline.work import Work
 from sendit.records.models import DeliveredInstance, DeliveredStudy, Delivery, Image
+from sendit.records.prepared import Prepared
 from sendit.storage import (
     IdentifiedInstance,
     IdentifiedPackage,
@@ -24,6 +27,35 @@ from sendit.storage import (
     location_of,
 )
 from sendit.storage.durable import sha256_of
+
+_NEWEST = Prepared(  # a receipt of nothing, since all was there already, tells of no volume
+    lambda project, target: (
+        Delivery.objects.filter(batch__project=project, target=target, receipt__n_instances__gt=0)
+        .order_by("-pk")
+        .values_list("receipt")[:1]
+    )
+)
+
+
+def _parts(batch: int, project: str, target: str) -> QuerySet[DeliveredStudy]:
+    """Return what a target is to get of a batch and has not proven."""
+    return DeliveredStudy.objects.filter(
+        batch=batch, project=project, target=target, proven=None, recall=None
+    )
+
+
+_PARTS = Prepared(
+    lambda batch, project, target: _parts(batch, project, target).order_by(
+        "study_instance_uid", "generation", "supplement"
+    )
+)
+_INSTANCES = Prepared(
+    lambda batch, project, target: (
+        DeliveredInstance.objects.filter(study__in=_parts(batch, project, target), removed=None)
+        .order_by("study", "file")
+        .values_list("study_id", "sop_instance_uid", "file", "sha256", "size")
+    )
+)
 
 
 def targets_of(work: Work) -> dict[str, Target]:
@@ -40,15 +72,9 @@ def require_volume(work: Work, name: str, target: Target) -> None:
         When it is not.
     """
     if isinstance(target, MountedTarget):
-        taken = Delivery.objects.filter(batch__project=work.batch.project, target=name)
-        # A receipt of nothing, since all was there already, does not tell of a volume.
-        newest = (
-            taken.filter(receipt__n_instances__gt=0)
-            .order_by("-pk")
-            .values_list("receipt", flat=True)
-        )
-        if (receipt := newest.first()) is not None:
-            target.require_volume(Receipt.from_json(receipt))
+        newest = _NEWEST.row(project=work.batch.project, target=name)
+        if newest is not None:
+            target.require_volume(Receipt.from_json(newest[0]))
 
 
 def send(work: Work, delivery: Delivery, target: Target) -> Receipt:
@@ -77,14 +103,11 @@ def verify(work: Work, delivery: Delivery, target: Target, receipt: Receipt) -> 
 
 def package_of(work: Work, delivery: Delivery) -> Package:
     """Return what the ledger plans for one target and has no proof of yet."""
-    parts = DeliveredStudy.objects.filter(
-        batch=work.batch_id, project=work.batch.project, target=delivery.target, proven=None
-    ).filter(recall=None)
-    rows = DeliveredInstance.objects.filter(study__in=parts, removed=None)
+    of_target = {"batch": work.batch_id, "project": work.batch.project, "target": delivery.target}
+    parts: list[DeliveredStudy] = _PARTS.objects(**of_target)
     instances: dict[int, list[PackagedInstance]] = {}
-    for row in rows.order_by("study", "file"):
-        one = PackagedInstance(row.sop_instance_uid, row.file, row.sha256, row.size)
-        instances.setdefault(row.study_id, []).append(one)
+    for study, *row in _INSTANCES.rows(**of_target):
+        instances.setdefault(study, []).append(PackagedInstance(*row))
     root = work.workspace.clean(work.batch_id)
     studies = tuple(
         PackagedStudy(
@@ -97,7 +120,7 @@ def package_of(work: Work, delivery: Delivery) -> Package:
             supplement=part.supplement,
             documents=manifests.documents_of(root, part),
         )
-        for part in parts.order_by("study_instance_uid", "generation", "supplement")
+        for part in parts
         if part.pk in instances
     )
     return Package(root, work.batch_id, studies, proven=_proven(delivery, studies))

@@ -12,6 +12,24 @@ from sendit.pipeline import machine
 from sendit.pipeline.stages.originals import OriginalNames
 from sendit.pipeline.work import Work
 from sendit.records.models import Image
+from sendit.records.prepared import Prepared
+
+_IMAGES = Prepared(
+    lambda batch: (
+        Image.objects.accepted()
+        .filter(batch=batch)
+        .exclude(file="")
+        .defer("source", "report")
+        .order_by("nr")
+    )
+)
+_WITH_SOURCES = Prepared(
+    lambda batch: (
+        Image.objects.accepted()
+        .filter(batch=batch, report__has_key="sources")
+        .values_list("sop_instance_uid", "report")
+    )
+)
 
 
 def prepare(work: Work) -> None:
@@ -22,13 +40,7 @@ def prepare(work: Work) -> None:
     sendit.errors.Rejected
         ``IDENTIFIER_LEFT``: an original name would stand in a manifest.
     """
-    images = list(
-        Image.objects.accepted()
-        .filter(batch=work.batch_id)
-        .exclude(file="")
-        .defer("source", "report")
-        .order_by("nr")
-    )
+    images: list[Image] = _IMAGES.objects(batch=work.batch_id)
     sources = _sources(work)
     _check(work, images, sources)
     names = OriginalNames(work)
@@ -47,9 +59,7 @@ def prepare(work: Work) -> None:
 
 def _sources(work: Work) -> dict[str, str]:
     """Return what each result that has sources was derived from, by its SOP Instance UID."""
-    derived = Image.objects.accepted().filter(batch=work.batch_id, report__has_key="sources")
-    rows = derived.values_list("sop_instance_uid", "report")
-    return {uid: report["sources"] for uid, report in rows}
+    return {uid: report["sources"] for uid, report in _WITH_SOURCES.rows(batch=work.batch_id)}
 
 
 def _check(work: Work, images: Collection[Image], sources: Mapping[str, str]) -> None:

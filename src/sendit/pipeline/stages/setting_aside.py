@@ -5,7 +5,7 @@ rest of the batch is sent without them.  What was planned for a target already i
 again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from sendit.pipeline import machine
@@ -19,10 +19,39 @@ from sendit.records.models import (
     Image,
     RecalledStudy,
 )
+from sendit.records.prepared import Prepared
 from sendit.terms import Reason, Stage, Verdict
 
 _HOW = (
     'Look at it, then "sendit release" lets it go on and "sendit resolve --accept" leaves it out.'
+)
+
+_READY = Prepared(
+    lambda batch: (
+        Image.objects.accepted()
+        .filter(batch=batch, status__in=ledger.READY)
+        .exclude(file="")
+        .defer("source", "report")
+        .order_by("study_instance_uid", "nr")
+    )
+)
+_PLANNED = Prepared(
+    lambda batch, project: DeliveredInstance.objects.filter(
+        study__batch=batch, study__project=project
+    ).values_list("sop_instance_uid")
+)
+_RECALLED = Prepared(
+    lambda namespace: RecalledStudy.objects.filter(namespace=namespace).values_list(
+        "patient_id", "study_instance_uid"
+    )
+)
+_ASIDE = Prepared(
+    lambda batch: (
+        Image.objects.filter(batch=batch)
+        .exclude(verdict=Verdict.ACCEPTED)
+        .exclude(file="")
+        .values_list("pk", "file")
+    )
 )
 
 
@@ -47,18 +76,14 @@ def set_aside(work: Work) -> None:
 
 def _not_planned(work: Work, ready: list[Image]) -> list[Image]:
     """Return the accepted images that no target was to get yet."""
-    planned = set(
-        DeliveredInstance.objects.filter(
-            study__batch=work.batch_id, study__project=work.batch.project
-        ).values_list("sop_instance_uid", flat=True)
-    )
+    rows = _PLANNED.rows(batch=work.batch_id, project=work.batch.project)
+    planned = {uid for (uid,) in rows}
     return [image for image in ready if image.sop_instance_uid not in planned]
 
 
 def _ready(work: Work) -> list[Image]:
-    images = Image.objects.accepted().filter(batch=work.batch_id, status__in=ledger.READY)
-    ready = images.exclude(file="").defer("source", "report")
-    return list(ready.order_by("study_instance_uid", "nr"))
+    found: list[Image] = _READY.objects(batch=work.batch_id)
+    return found
 
 
 def _hold(
@@ -109,11 +134,7 @@ def _incomplete(work: Work, fresh: list[Image]) -> None:
 
 
 def _is_recalled(work: Work) -> Callable[[Image], bool]:
-    recalled = set(
-        RecalledStudy.objects.filter(namespace=work.project.identity.namespace).values_list(
-            "patient_id", "study_instance_uid"
-        )
-    )
+    recalled = set(_RECALLED.rows(namespace=work.project.identity.namespace))
     return lambda image: (
         (image.patient_id, "") in recalled
         or (image.patient_id, image.study_instance_uid) in recalled
@@ -141,8 +162,7 @@ def _superseding(work: Work) -> Callable[[Image], bool]:
 
 def _remove_results(work: Work) -> None:
     """Remove the results of images that are not to be sent; their originals are kept."""
-    aside = Image.objects.filter(batch=work.batch_id).exclude(verdict=Verdict.ACCEPTED)
-    rows: Sequence[tuple[int, str]] = list(aside.exclude(file="").values_list("pk", "file"))
+    rows = _ASIDE.rows(batch=work.batch_id)
     if not rows:
         return
     clean = work.workspace.clean(work.batch_id)
