@@ -20,7 +20,7 @@ from sendit.ingest.crew import Crew, crew_for
 from sendit.ingest.events import Waiter
 from sendit.ingest.loop_lock import only_loop
 from sendit.ingest.rounds import Rounds
-from sendit.pipeline.admission import admit, obstacle
+from sendit.pipeline.admission import admit, anything_waits, obstacle
 from sendit.pipeline.sweep import orphans, sweep
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import EVERY_SECONDS, WATCHER, beat, forget_old_beats
@@ -185,8 +185,7 @@ class _Loop:
         self._tell_obstacle()
 
     def _tell_obstacle(self) -> None:
-        waiting = Batch.objects.queued().exists()
-        found = obstacle(self._configuration) if waiting else None
+        found = obstacle(self._configuration) if anything_waits() else None
         if found is not None and found != self._obstacle:
             logger.warning("%s", found)
         self._obstacle = found

@@ -16,7 +16,9 @@ from sendit.pipeline.pausing import paused
 from sendit.pipeline.room import Need, Room, need_of, need_of_admitted, room_in
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch
+from sendit.records.prepared import Prepared
 
+_LOOKED_AT = ("inbox", "expected_bytes", "expected_files")
 LOOKED_AT = 200
 """So many waiting batches are looked at in one turn."""
 
@@ -32,6 +34,8 @@ def admit(configuration: Configuration, *, now: datetime, limit: int | None = No
 
     ``limit`` bounds how many; None: as many as ``batches_at_once`` allows.
     """
+    if not anything_waits():
+        return []
     if limit is None:
         places = configuration.settings.limits.batches_at_once - Batch.objects.admitted().count()
     else:
@@ -40,6 +44,14 @@ def admit(configuration: Configuration, *, now: datetime, limit: int | None = No
         return []
     chosen = _decide(configuration, places=places).batches
     return [batch_id for batch_id in chosen if machine.admit(batch_id, now=now)]
+
+
+def anything_waits() -> bool:
+    """Say whether a batch waits to be let in."""
+    return _QUEUED.row() is not None
+
+
+_QUEUED = Prepared(lambda: Batch.objects.queued().values_list("pk")[:1])
 
 
 def obstacle(configuration: Configuration) -> str | None:
@@ -66,7 +78,7 @@ def _decide(configuration: Configuration, *, places: int) -> _Decision:
     planned = need_of_admitted(workspace)
     chosen: list[int] = []
     too_large: int | None = None
-    for batch in Batch.objects.may_be_let_in().defer("uid", "folder", "errors")[:LOOKED_AT]:
+    for batch in Batch.objects.may_be_let_in().only(*_LOOKED_AT)[:LOOKED_AT]:
         if len(chosen) >= places:
             break
         need = need_of(batch, workspace)

@@ -5,6 +5,7 @@ A few at a time: written, synced together, then given their names; see ``durable
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +31,8 @@ from sendit.storage.durable import (
     write_part,
 )
 
-_CHUNK = 32
+_CHUNK, _CHUNK_BYTES = 128, 256 * 1024 * 1024
+"""So much is written before it is synced: a sync costs more than writing a few files."""
 
 
 def store_files(root: Path, entries: Sequence[Entry], *, progress: Progress) -> None:
@@ -44,9 +46,11 @@ def store_files(root: Path, entries: Sequence[Entry], *, progress: Progress) -> 
     require_folder(root)
     finals = [inside(root, entry.name) for entry in entries]
     with target_errors(root, doing="Writing"):
-        for start in range(0, len(entries), _CHUNK):
-            end = start + _CHUNK
+        start = 0
+        while start < len(entries):
+            end = start + _fitting(entries[start : start + _CHUNK])
             _store(root, entries[start:end], finals[start:end], progress)
+            start = end
         sync_folders({final.parent for final in finals})
         remove_stale_parts(finals)
 
@@ -131,6 +135,12 @@ def _store(
         for part, _, _ in parts:
             part.unlink(missing_ok=True)
         raise
+
+
+def _fitting(entries: Sequence[Entry]) -> int:
+    """Return how many of some files, at least one, are written before a sync."""
+    sizes = accumulate(entry.size for entry in entries)
+    return max(1, sum(size <= _CHUNK_BYTES for size in sizes))
 
 
 def _copier(entry: Entry, progress: Progress) -> Callable[[BinaryIO], None]:
