@@ -350,6 +350,21 @@ def test_a_job_that_fails_loads_nothing_and_is_told(
     target.verify(package, target.send(package))
 
 
+@pytest.mark.parametrize("reason", ["backendError", "internalError", "jobInternalError"])
+def test_a_job_that_breaks_off_at_the_service_is_tried_again(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package, reason: str
+) -> None:
+    target = make_target(fake_gcs, stub.url)
+    stub.breaks = [reason]
+
+    with pytest.raises(TargetUnavailable, match=f"{reason}.*no row.*tried again"):
+        target.send(package)
+
+    assert stub.rows["dicom"] == []
+    target.verify(package, target.send(package))
+    assert len(stub.rows["dicom"]) == 1
+
+
 def test_a_job_that_never_ends_is_not_waited_for_for_ever(
     fake_gcs: GcsServer, stub: BigQueryStub, package: Package
 ) -> None:

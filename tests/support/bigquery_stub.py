@@ -31,6 +31,8 @@ class BigQueryStub:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.running = 0
         """How often a job is said to be running before it is done."""
+        self.breaks: list[str] = []
+        """Reasons for which the next jobs end although their rows are good."""
         self.asked: list[str] = []
         self.errors: dict[str, list[Answer]] = {}
         """Answers to be given first, by a part of ``METHOD path``."""
@@ -104,7 +106,9 @@ class BigQueryStub:
             return error(404, "notFound")
         rows = [json.loads(line) for line in content.splitlines()]
         status: dict[str, Any] = {"state": "DONE"}
-        if self._are_good(table, rows):
+        if self.breaks:
+            status["errorResult"] = {"reason": self.breaks.pop(), "message": "Retry the job"}
+        elif self._are_good(table, rows):
             self.rows[table] += rows
         else:
             status["errorResult"] = {"reason": "invalid", "message": "Error while reading data"}

@@ -24,7 +24,7 @@ from sendit.storage.base import Progress
 from sendit.storage.bigquery_rows import Row, encode_rows
 from sendit.storage.bigquery_schema import SCHEMAS, SchemaName, missing_columns
 from sendit.storage.cloud_http import CloudHttp, Told
-from sendit.storage.google_answers import explain, first_reason, read_json
+from sendit.storage.google_answers import LATER, explain, first_reason, read_json
 from sendit.storage.google_login import GoogleLogin
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.together import Traffic
@@ -35,7 +35,8 @@ _MISSING = "make the dataset, or set bigquery_project and bigquery_dataset anew"
 _KEYS_AT_ONCE = 5000
 _MOST_JOBS = 20
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
-_LATER = ("backendError", "internalError", "rateLimitExceeded", "quotaExceeded", "stopped")
+_LATER = (*LATER, "stopped")
+"""Reasons for which a job that broke off is started again."""
 
 
 @dataclass(frozen=True, slots=True)

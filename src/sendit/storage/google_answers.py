@@ -10,12 +10,17 @@ from typing import Any
 from sendit.errors import TargetError, TargetRefused, TargetUnavailable
 from sendit.storage.cloud_http import BUSY, Told
 
-_LATER: Mapping[str, str] = {
+LATER: Mapping[str, str] = {
     "rateLimitExceeded": "it is asked too much; it is tried again",
     "userRateLimitExceeded": "it is asked too much; it is tried again",
     "quotaExceeded": "a quota of the project is used up; raise it, or wait until it is renewed",
     "backendError": "it is tried again",
+    "internalError": "it is tried again",
+    "jobBackendError": "it is tried again",
+    "jobInternalError": "it is tried again",
+    "jobRateLimitExceeded": "it is asked too much; it is tried again",
 }
+"""Reasons that pass, of an answer or of a job (BigQuery's page on error messages)."""
 _NEVER: Mapping[str, str] = {
     "accountDisabled": "the account is disabled; see its billing",
     "accessNotConfigured": "its interface is not enabled for the project; enable it there",
@@ -66,8 +71,8 @@ def explain(told: Told, *, location: str, rights: str, missing: str) -> TargetEr
     """
     reason = reason_of(told)
     shown = f"{told.status} {reason}".strip()
-    if reason in _LATER:
-        return TargetUnavailable(f"{location} answers {shown}: {_LATER[reason]}.")
+    if reason in LATER:
+        return TargetUnavailable(f"{location} answers {shown}: {LATER[reason]}.")
     if reason in _NEVER:
         return TargetRefused(f"{location} answers {shown}: {_NEVER[reason]}.")
     if told.status == 401:
