@@ -65,6 +65,7 @@ COMPUTED: Mapping[tuple[str, ...], str] = {
     ("workers", "processes"): "number of CPUs",
     ("keys", "site_file"): '`"<work_dir>/keys/site.key"`',
     ("keys", "field_file"): '`"<work_dir>/keys/field.key"`',
+    ("audit", "folder"): '`"<work_dir>/keys"`',
     ("title",): "the name",
     ("identity", "namespace"): "the project's name",
     ("targets", "name"): "the kind",

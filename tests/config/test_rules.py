@@ -268,3 +268,15 @@ def test_paths_in_a_message_help_to_find_the_file(installation: Installation) ->
 
     assert problem.startswith("sendit.toml: mode: ")
     assert not Path(problem.split(":")[0]).is_absolute()
+
+
+def test_projects_of_one_namespace_agree_about_its_own_key(installation: Installation) -> None:
+    identity = '[deid]\ndefacing = "off"\n[identity]\nnamespace = "trial"\n'
+    installation.write("sendit.toml", INBOX)
+    installation.write("projects/irb-1.toml", identity)
+    installation.write("projects/irb-2.toml", identity + "own_key = true\n")
+
+    [problem] = installation.problems()
+
+    assert "irb-2.toml: identity.own_key: " in problem
+    assert "project irb-1 of the same namespace" in problem

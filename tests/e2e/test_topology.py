@@ -86,7 +86,7 @@ def test_zones_have_the_mounts_networks_and_secrets_of_their_part() -> None:
 
     assert mounts("worker-phi") == {"/srv/sendit": "work", "/srv/inbox": "/srv/in"}
     assert mounts("worker-out") == {"/srv/sendit/clean": "clean", "/srv/out": "/srv/out"}
-    assert mounts("web") == {"/srv/sendit/previews": "previews"}
+    assert mounts("web") == {"/srv/sendit/previews": "previews", "/srv/sendit/audit": "audit"}
     assert secrets("worker-out") == {"database_url", "broker_url"}
     assert secrets("web") == {"database_url", "broker_url", "field_key", "web_secret_key"}
     assert "outside" not in services["worker-phi"]["networks"]
@@ -94,6 +94,20 @@ def test_zones_have_the_mounts_networks_and_secrets_of_their_part() -> None:
     assert resolved("all")["networks"]["inside"]["internal"] is True
     published = [name for name in services if services[name].get("ports")]
     assert published == ["nginx"]
+
+
+@pytest.mark.parametrize("name", ["web", "watcher", "worker-phi"])
+def test_who_writes_into_the_audit_log_can_remember_its_end(name: str) -> None:
+    service = resolved("all")["services"][name]
+    folder = Path(service["environment"]["SENDIT_AUDIT_FOLDER"])
+
+    writable = [
+        Path(volume["target"])
+        for volume in service["volumes"]
+        if volume["source"] == "work" and not volume.get("read_only")
+    ]
+
+    assert any(folder.is_relative_to(place) for place in writable)
 
 
 def test_no_service_has_a_secret_in_its_environment_or_a_default_for_one() -> None:

@@ -8,15 +8,18 @@ from cryptography.fernet import Fernet
 from django.db import connection, transaction
 from pytest_django.fixtures import Settings
 
+from sendit.config import Configuration
 from sendit.errors import AuditBroken
-from sendit.records.audit import HEAD_FILE, Act, append, verify
+from sendit.records.audit import HEAD_FILE, Act, append, begin, verify
 from sendit.records.audit_tables import AuditEntry, AuditHead
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("in_this_process"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 5, 4, 10, 15, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _begun(in_this_process: Configuration) -> None:
+    begin()
 
 
 def write(folder: Path, number: int = 1) -> None:
@@ -95,6 +98,24 @@ def test_a_log_that_lost_everything_but_the_file_is_noticed(tmp_path: Path) -> N
         verify(head_folder=tmp_path)
 
 
+@pytest.mark.parametrize("entries", [0, 3])
+def test_a_log_that_is_gone_with_its_file_is_not_an_empty_one(tmp_path: Path, entries: int) -> None:
+    write(tmp_path, entries)
+    AuditEntry.objects.all().delete()
+    AuditHead.objects.all().delete()
+    (tmp_path / HEAD_FILE).unlink(missing_ok=True)
+
+    with pytest.raises(AuditBroken, match=r"has 0 entries\. .* is gone from the database"):
+        verify(head_folder=tmp_path)
+    with pytest.raises(AuditBroken, match="Nothing that has to be in it is done"):
+        write(tmp_path, 1)
+
+    assert not AuditEntry.objects.exists()
+    AuditHead.objects.create(pk=1)
+    with pytest.raises(AuditBroken, match="proof does not fit"):
+        verify(head_folder=tmp_path)
+
+
 @pytest.mark.parametrize("harm", [AuditHead.objects.all().delete, None], ids=["gone", "moved"])
 def test_a_head_that_was_removed_or_taken_from_another_day_is_noticed(
     tmp_path: Path, harm: Callable[[], object] | None
@@ -107,7 +128,7 @@ def test_a_head_that_was_removed_or_taken_from_another_day_is_noticed(
     else:
         harm()
 
-    with pytest.raises(AuditBroken, match="head was changed or removed"):
+    with pytest.raises(AuditBroken, match=r"head was changed|where the audit log ends is gone"):
         verify(head_folder=tmp_path)
 
 

@@ -173,7 +173,7 @@ def _allocator(**options: Any) -> Allocator:
     return Allocator(
         DatabaseLedger(),
         namespace="irb-1",
-        digests=Digests.of(SITE_KEY, namespace="irb-1", matching=Matching()),
+        digests=Digests.of(SITE_KEY, namespace="irb-1", matching=Matching(), own_key=None),
         options=AllocationOptions(**options),
     )
 

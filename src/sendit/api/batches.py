@@ -173,7 +173,7 @@ def _decided(
         decision,
         version=_version(request),
         now=datetime.now(UTC),
-        head_folder=settings.SENDIT.settings.keys.site_file.parent,
+        head_folder=settings.SENDIT.settings.audit.folder,
     )
     batch.refresh_from_db()
     return _answer(batch, who)

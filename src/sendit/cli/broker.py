@@ -15,6 +15,7 @@ from sendit.records import credentials
 from sendit.records.ledger import refuse_closed
 from sendit.records.ledger_csv import Place
 from sendit.records.ledger_tables import LedgerNamespace
+from sendit.records.own_keys import asked_for, key_for_naming, key_of_names
 
 
 def add_namespace(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +37,21 @@ def add_credential(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def place_of(configuration: Configuration, named: str | None, *, site_key: bytes) -> Place:
+def place_of(
+    configuration: Configuration, named: str | None, *, site_key: bytes, naming: bool = False
+) -> Place:
     """Return the namespace that is meant, as the project that uses it says.
+
+    Parameters
+    ----------
+    configuration
+        Says which project that is.
+    named
+        The namespace; None: the only one.
+    site_key
+        The installation's key.
+    naming
+        Whether somebody is about to be named there.
 
     Raises
     ------
@@ -56,11 +70,31 @@ def place_of(configuration: Configuration, named: str | None, *, site_key: bytes
             options = project.identity.options
     return Place(
         namespace=namespace,
-        digests=Digests.of(site_key, namespace=namespace, matching=matching),
+        digests=Digests.of(
+            site_key,
+            namespace=namespace,
+            matching=matching,
+            own_key=own_key_of(configuration, namespace, naming=naming),
+        ),
         entity_source=options.entity_source,
         item_source=options.item_source,
         shifts=options.shifts(),
     )
+
+
+def own_key_of(configuration: Configuration, namespace: str, *, naming: bool) -> bytes | None:
+    """Return the own key of a namespace, as far as it has one.
+
+    Raises
+    ------
+    sendit.errors.IdentityError
+        When its project says otherwise than its names.
+    sendit.errors.KeyProblem
+        When the key is missing or another one.
+    """
+    look = key_for_naming if naming else key_of_names
+    own = asked_for(configuration.projects.values(), namespace)
+    return look(configuration.settings, namespace, own=own)
 
 
 def ledger_projects(configuration: Configuration) -> Mapping[str, Project]:

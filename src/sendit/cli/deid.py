@@ -15,8 +15,9 @@ from pathlib import Path
 
 from sendit.cli.arguments import add_common
 from sendit.cli.deid_folder import Entry, Job, deidentify_folder
-from sendit.config.keys import require_open, site_key
+from sendit.config.keys import site_key
 from sendit.config.load import DEFAULT_PROJECT, load, load_project
+from sendit.config.own_keys import own_key_without_database, require_open
 from sendit.deid import Accept, Recipe, Totals
 from sendit.deid.files import part_path
 from sendit.identity.base import IdentityContext
@@ -138,7 +139,9 @@ def _job(words: argparse.Namespace) -> Job:
     return Job(
         recipe=project.recipe(),
         accept=project.accept.rules(),
-        service=project.identity_service(key),
+        service=project.identity_service(
+            key, own_key=own_key_without_database(configuration.settings, project.identity)
+        ),
         entity_field=project.identity.entity_field,
         item_field=project.identity.item_field,
         on_missing=project.identity.on_missing,

@@ -26,6 +26,7 @@ from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import WATCHER, last_beat, workers_alive
 from sendit.records.installation import load_keys
 from sendit.records.models import Batch
+from sendit.records.own_keys import require_own_keys
 from sendit.records.schema import require_same_schema
 from sendit.terms import Zone
 from sendit.workers.nudge import nudger
@@ -50,6 +51,7 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
     yield database
     if database.problem is None:
         yield _try("keys", lambda: load_keys(configuration, history=True))
+        yield _try("own keys", lambda: require_own_keys(configuration.settings))
         yield Finding("clock of the database", _clock_of_database())
     yield _try("working volumes", Workspace(configuration.settings.work_dir).check)
     yield Finding("clock of the working volume", _clock_of_volume(configuration))

@@ -44,7 +44,7 @@ class Call:
     @property
     def head_folder(self) -> Path:
         """Where the end of the audit log is kept."""
-        return self.configuration.settings.keys.site_file.parent
+        return self.configuration.settings.audit.folder
 
 
 def token_issue(call: Call) -> Sequence[str]:
@@ -118,7 +118,9 @@ def credential_revoke(call: Call) -> Sequence[str]:
 
 def import_ledger(call: Call) -> Sequence[str]:
     """Bring the names of a file into the ledger."""
-    place = broker.place_of(call.configuration, call.options.namespace, site_key=call.site_key)
+    place = broker.place_of(
+        call.configuration, call.options.namespace, site_key=call.site_key, naming=True
+    )
     done = import_file(call.options.file, place)
     call.write_down(
         "ledger import", subject=place.namespace, patients=done.patients, studies=done.studies
@@ -156,6 +158,8 @@ def merge_ids(call: Call) -> Sequence[str]:
     source = options.source or place.entity_source
     first, second = (Asked(one, source, options.issuer or "") for one in (options.a, options.b))
     done = merge(first, second, namespace=place.namespace, digests=place.digests)
+    if done.before:
+        return (f"Both ids are {done.kept} already; nothing was done.",)
     call.write_down(
         "ledger merge", subject=done.kept, given_up=done.given_up, namespace=place.namespace
     )

@@ -16,6 +16,7 @@ from sendit.pipeline.preparation import prepare
 from sendit.records import provider
 from sendit.records.installation import Keys
 from sendit.records.ledger import DatabaseLedger
+from sendit.records.own_keys import key_of_names
 
 REAL_TIME = (
     "studies are sent on as they come. Who sees when one arrives, and guesses that it was taken "
@@ -46,7 +47,7 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
     for project in configuration.projects.values():
         yield _try(f"project {project.name}: recipe", project.recipe)
         if keys:
-            yield _try_identity(project, keys[0])
+            yield _try_identity(configuration, project, keys[0])
             yield from _warn_of_identity(project)
         for target in project.targets:
             yield _try(
@@ -76,10 +77,15 @@ def gives_the_shift_away(project: Project) -> bool:
     return project.anonymize and bool(project.targets) and shifted and at_once
 
 
-def _try_identity(project: Project, keys: Keys) -> Trial:
+def _try_identity(configuration: Configuration, project: Project, keys: Keys) -> Trial:
     def ask() -> None:
         provider.require_same(project)
-        service = project.identity_service(keys.site, ledger=DatabaseLedger())
+        identity, settings = project.identity, configuration.settings
+        service = project.identity_service(
+            keys.site,
+            own_key=key_of_names(settings, identity.namespace, own=identity.own_key),
+            ledger=DatabaseLedger(),
+        )
         probe = getattr(service, "probe", None)  # only a service that may fail has one
         if probe is not None:
             probe()

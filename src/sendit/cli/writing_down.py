@@ -32,5 +32,5 @@ def write_down(
         Counts, codes and new names.
     """
     act = audit.Act(actor or broker.user(), action, subject, reason, details)
-    head_folder = configuration.settings.keys.site_file.parent
+    head_folder = configuration.settings.audit.folder
     audit.append(act, now=datetime.now(UTC), head_folder=head_folder)

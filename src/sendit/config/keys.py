@@ -7,25 +7,13 @@ fingerprints are kept by whoever keeps the history; the keys themselves are neve
 """
 
 import hashlib
-import os
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
-from cryptography.fernet import Fernet
-
+from sendit.config import key_files
 from sendit.config.settings import Settings
 from sendit.errors import KeyProblem
-
-_SITE_BYTES = 32
-
-_Kind = Literal["site", "field"]
-_WITHOUT: dict[_Kind, str] = {
-    "site": "every patient would get a second identity",
-    "field": "what the database keeps about patients could not be read",
-}
 
 
 def site_key(settings: Settings, *, history: bool, fingerprint: str | None) -> bytes:
@@ -46,7 +34,7 @@ def site_key(settings: Settings, *, history: bool, fingerprint: str | None) -> b
         When the key is missing, unreadable by us, readable by others, or another one.
     """
     path = settings.keys.site_file
-    return _keys("site", path, history=history, known=fingerprint)[0]
+    return keys_in(path, "site", history=history, known=fingerprint)[0]
 
 
 def field_keys(settings: Settings, *, history: bool, fingerprint: str | None) -> Sequence[bytes]:
@@ -55,7 +43,7 @@ def field_keys(settings: Settings, *, history: bool, fingerprint: str | None) ->
     As ``site_key``; the kept fingerprint may be that of any of the keys.
     """
     path = settings.keys.field_file
-    return _keys("field", path, history=history, known=fingerprint)
+    return keys_in(path, "field", history=history, known=fingerprint)
 
 
 def fingerprint(key: bytes) -> str:
@@ -72,8 +60,8 @@ def backup(settings: Settings, folder: Path) -> Sequence[Path]:
         When a key cannot be read, or the folder holds another one; nothing is overwritten.
     """
     return [
-        _copy("site", settings.keys.site_file, folder),
-        _copy("field", settings.keys.field_file, folder),
+        key_files.copy("site", settings.keys.site_file, folder),
+        key_files.copy("field", settings.keys.field_file, folder),
     ]
 
 
@@ -89,164 +77,26 @@ def add_field_key(settings: Settings) -> None:
         When the file cannot be read or written.
     """
     path = settings.keys.field_file
-    old = _read("field", path)
-    _parse("field", path, old)
+    old = key_files.read("field", path)
+    key_files.parse("field", path, old)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    _make(part, _new("field") + old)
+    key_files.make(part, key_files.new("field") + old)
     try:
         part.replace(path)
-        _sync_folder(path.parent)
+        key_files.sync_folder(path.parent)
     except OSError as error:
         raise KeyProblem(
             f"The key {path} cannot be written ({error.strerror}). Make its folder writable."
         ) from None
 
 
-def require_open(settings: Settings, namespace: str) -> None:
-    """Return if keys may be derived for a namespace.
-
-    Raises
-    ------
-    sendit.errors.KeyProblem
-        When its project was closed: the mark lies beside the site key, since that key would
-        make the same names again whatever becomes of the database.
-    """
-    if _is_closed(_marks(settings), namespace):
-        raise KeyProblem(
-            f'Namespace "{namespace}" was closed with its project; nobody is named in it again. '
-            "Use another namespace."
-        )
-
-
-def mark_closed(settings: Settings, namespace: str) -> None:
-    """Let no key be derived for a namespace again.
-
-    Raises
-    ------
-    sendit.errors.KeyProblem
-        When the mark cannot be written.
-    """
-    path = _marks(settings)
-    if _is_closed(path, namespace):
-        return
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(f"{namespace}\n")
-            stream.flush()
-            os.fsync(descriptor)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise KeyProblem(
-            f"{path} cannot be written ({error.strerror}). Make its folder writable."
-        ) from None
-
-
-def _marks(settings: Settings) -> Path:
-    return settings.keys.site_file.with_name("closed.namespaces")
-
-
-def _is_closed(path: Path, namespace: str) -> bool:
-    try:
-        return namespace in path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise KeyProblem(f"{path} cannot be read ({error.strerror}).") from None
-
-
-def _keys(kind: _Kind, path: Path, *, history: bool, known: str | None) -> Sequence[bytes]:
+def keys_in(
+    path: Path, kind: key_files.Kind, *, history: bool, known: str | None
+) -> Sequence[bytes]:
+    """Return the keys in a file, made now if nothing was done with one and none is there."""
     if not history and known is None and not path.exists():
-        _make(path, _new(kind))
-    keys = _parse(kind, path, _read(kind, path))
+        key_files.make(path, key_files.new(kind))
+    keys = key_files.parse(kind, path, key_files.read(kind, path))
     if known is not None and known not in map(fingerprint, keys):
-        raise KeyProblem(
-            f"The {kind} key in {path} is not the one that was used here so far; with it, "
-            f"{_WITHOUT[kind]}. Put the right file back from your backup."
-        )
+        raise key_files.another(kind, path)
     return keys
-
-
-def _new(kind: _Kind) -> str:
-    if kind == "site":
-        return secrets.token_hex(_SITE_BYTES) + "\n"
-    return Fernet.generate_key().decode() + "\n"
-
-
-def _parse(kind: _Kind, path: Path, text: str) -> Sequence[bytes]:
-    """Return the keys in a file, or say that they are none without showing them."""
-    lines = text.split()
-    try:
-        if kind == "site":
-            keys = [bytes.fromhex(line) for line in lines]
-            right = len(keys) == 1 and len(keys[0]) == _SITE_BYTES
-        else:
-            keys = [line.encode() for line in lines]
-            right = all(map(Fernet, keys)) and bool(keys)
-    except ValueError:
-        right = False
-    if not right:
-        raise KeyProblem(
-            f"{path} does not hold a {kind} key, or was damaged. "
-            "Put the right file back from your backup."
-        )
-    return keys
-
-
-def _read(kind: _Kind, path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            text = stream.read().decode("ascii", errors="replace")
-    except FileNotFoundError:
-        raise KeyProblem(
-            f"The {kind} key {path} is missing, but work was done here before; without it, "
-            f"{_WITHOUT[kind]}. Put the file back from your backup."
-        ) from None
-    except OSError as error:
-        raise KeyProblem(
-            f"The {kind} key {path} cannot be read ({error.strerror}). "
-            "It must belong to the user that runs sendit."
-        ) from None
-    if mode & 0o077:
-        raise KeyProblem(f"The {kind} key {path} can be read by other users. Run: chmod 600 {path}")
-    return text
-
-
-def _make(path: Path, text: str) -> None:
-    """Write a file that only we can read, whole or not at all; one that is there stays."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(descriptor)
-        # Of several processes that start at once, one makes the key and the others read it.
-        with suppress(FileExistsError):
-            path.hardlink_to(part)
-        part.unlink()
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise KeyProblem(
-            f"The key {path} cannot be written ({error.strerror}). Make its folder writable."
-        ) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _copy(kind: _Kind, path: Path, folder: Path) -> Path:
-    text = _read(kind, path)
-    _parse(kind, path, text)
-    copy = folder / path.name
-    _make(copy, text)
-    if _read(kind, copy) != text:
-        raise KeyProblem(f"{copy} is another {kind} key; it was left alone. Name another folder.")
-    return copy

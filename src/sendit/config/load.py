@@ -22,6 +22,7 @@ from sendit.config.problems import Key, Problem, faulty_keys, problems_of, read_
 from sendit.config.project import Project, Secrets, read_project
 from sendit.config.rules import (
     inbox_problems,
+    namespace_problems,
     place_problems,
     project_problems,
     settings_problems,
@@ -100,6 +101,7 @@ def load(
     problems += more
     projects = _read_projects(sources, given, problems)
     files = {name: source.file for name, source in sources.items()}
+    problems += namespace_problems(projects, files=files)
     settings, faulty = _read_settings(main, given, problems)
     problems += settings_problems(settings, faulty=faulty, file=main.file, mounts=mounts)
     if not faulty & {"inboxes", "work_dir"}:

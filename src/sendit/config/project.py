@@ -81,6 +81,7 @@ class Project(Section):
         self,
         site_key: bytes,
         *,
+        own_key: bytes | None,
         ledger: LedgerStore | None = None,
         progress: Callable[[], None] = no_progress,
     ) -> IdentityService:
@@ -90,6 +91,8 @@ class Project(Section):
         ----------
         site_key
             The installation's key.
+        own_key
+            The namespace's own key; None when it has none.
         ledger
             Where allocated names are kept; None where there is no database.
         progress
@@ -99,6 +102,7 @@ class Project(Section):
             site_key=site_key,
             namespace=self.identity.namespace,
             project=self.name,
+            own_key=own_key,
             entity_field=self.identity.entity_field,
             matching=self.identity.matching(),
             ledger=ledger,

@@ -127,6 +127,8 @@ class IdentitySettings(Section):
     """Which service answers."""
     namespace: Text
     """Same namespace, same site key: same pseudonyms, UIDs and shift."""
+    own_key: Flag = False
+    """Derive these from a random key of the namespace, too, which `project close` destroys."""
     entity_field: Keyword = "PatientID"
     """Attribute that tells patients apart."""
     item_field: Keyword = "AccessionNumber"

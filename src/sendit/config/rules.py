@@ -54,6 +54,22 @@ def project_problems(project: Project, *, file: str) -> Iterator[Problem]:
     yield from _deid_problems(project, file)
 
 
+def namespace_problems(
+    projects: Mapping[str, Project], *, files: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Find projects that share a namespace and do not agree about its key."""
+    first: dict[str, Project] = {}
+    for name, project in projects.items():
+        other = first.setdefault(project.identity.namespace, project)
+        if other.identity.own_key != project.identity.own_key:
+            yield Problem(
+                files[name],
+                "identity.own_key",
+                f"is another than in project {other.name} of the same namespace; its patients "
+                "would get two names. Say the same in both",
+            )
+
+
 def inbox_problems(
     settings: Settings, *, projects: Iterable[str], must_exist: bool, file: str
 ) -> Iterator[Problem]:

@@ -167,6 +167,13 @@ class Keys(Section):
     """Encrypts what identifies in the database."""
 
 
+class Audit(Section):
+    """The audit log."""
+
+    folder: LocalPath = Path("keys")
+    """Where its end is remembered, outside the database."""
+
+
 class Web(Section):
     """The status pages."""
 
@@ -221,6 +228,7 @@ class Settings(Section):
     ingest: Ingest = Field(default_factory=Ingest)
     inboxes: tuple[Inbox, ...] = ()
     keys: Keys = Field(default_factory=Keys)
+    audit: Audit = Field(default_factory=Audit)
     web: Web = Field(default_factory=Web)
     oidc: Oidc = Field(default_factory=Oidc)
     identity_service: IdentityServer = Field(default_factory=IdentityServer)
@@ -248,6 +256,7 @@ class Settings(Section):
                 },
                 data.get("keys"),
             ),
+            "audit": _with({"folder": f"{work_dir}/keys"}, data.get("audit")),
         }
 
     def ingest_of(self, inbox: Inbox) -> Ingest:

@@ -78,9 +78,12 @@ class Digests:
     matching: Matching
 
     @classmethod
-    def of(cls, site_key: bytes, *, namespace: str, matching: Matching) -> "Digests":
+    def of(
+        cls, site_key: bytes, *, namespace: str, matching: Matching, own_key: bytes | None
+    ) -> "Digests":
         """Return those of a namespace; they do not change when the field key does."""
-        return cls(derive(site_key, namespace=namespace, purpose="ledger"), matching)
+        key = derive(site_key, namespace=namespace, purpose="ledger", own_key=own_key)
+        return cls(key, matching)
 
     def patient(self, patient: Asked) -> str:
         """Return the digest of a patient."""

@@ -68,6 +68,8 @@ class IdentityContext:
     namespace: str
     """Projects that share it give a patient the same names, UIDs and shift."""
     project: str
+    own_key: bytes | None = field(default=None, repr=False)
+    """The namespace's own key; None when its names hang on the site key alone."""
     entity_field: str = "PatientID"
     """Keyword of the attribute that holds the patient's id; told to the engine."""
     matching: Matching = field(default_factory=Matching)

@@ -49,8 +49,7 @@ class DerivedNames:
     def __init__(self, options: ShiftOptions, context: IdentityContext) -> None:
         self._shifts = options.shifts()
         self._patient_key, self._study_key, self._shift_key = (
-            derive(context.site_key, namespace=context.namespace, purpose=purpose)
-            for purpose in ("patient", "study", "shift")
+            _key(context, purpose) for purpose in ("patient", "study", "shift")
         )
 
     def of(self, patient: str, study: StudyRequest) -> Identity:
@@ -72,4 +71,13 @@ class DerivedNames:
 
 def uid_key(context: IdentityContext) -> bytes:
     """Return the key that makes new UIDs, the same for every kind of service."""
-    return derive(context.site_key, namespace=context.namespace, purpose="uid")
+    return _key(context, "uid")
+
+
+def _key(context: IdentityContext, purpose: str) -> bytes:
+    return derive(
+        context.site_key,
+        namespace=context.namespace,
+        purpose=purpose,
+        own_key=context.own_key,
+    )

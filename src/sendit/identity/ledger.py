@@ -85,7 +85,12 @@ class Ledger:
 
     def _digests(self) -> Digests:
         context = self._context
-        return Digests.of(context.site_key, namespace=context.namespace, matching=context.matching)
+        return Digests.of(
+            context.site_key,
+            namespace=context.namespace,
+            matching=context.matching,
+            own_key=context.own_key,
+        )
 
     def _allocator(self) -> Allocator:
         return Allocator(

@@ -25,6 +25,7 @@ from sendit.pipeline.sweep import orphans, sweep
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import EVERY_SECONDS, WATCHER, beat, forget_old_beats
 from sendit.records.models import Batch
+from sendit.records.own_keys import require_own_keys
 from sendit.records.provider import require_all_same
 from sendit.terms import Status
 
@@ -79,7 +80,9 @@ def run(
         When a project names another identity service than the one that named its patients.
     """
     began = _utc_now()
-    require_all_same(configuration.projects.values())
+    projects = configuration.projects.values()
+    require_all_same(projects)
+    require_own_keys(configuration.settings, projects)
     with only_loop(configuration.settings.work_dir):
         crew = crew_for(configuration, site_key=site_key, workers=workers, stop=stop)
         crew.start()

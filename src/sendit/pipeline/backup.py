@@ -21,6 +21,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from sendit import __version__
 from sendit.config import Configuration
 from sendit.config import keys as key_files
+from sendit.config.own_keys import backup_own_keys
 from sendit.errors import UsageError
 from sendit.storage.durable import sync_folders, sync_volume
 
@@ -73,8 +74,10 @@ def back_up(configuration: Configuration, folder: Path, *, now: datetime) -> Man
     if part.exists():
         raise UsageError(f"{part} is left of a backup that was broken off; remove it first.")
     part.mkdir(mode=0o700, parents=True)
-    key_files.backup(configuration.settings, part / "keys")
     tables = _copy_tables(part) if connection.vendor == "postgresql" else _copy_file(part)
+    # After the tables: a key that was made meanwhile does no harm, one that is lacking would.
+    key_files.backup(configuration.settings, part / "keys")
+    backup_own_keys(configuration.settings, part / "keys")
     manifest = Manifest(
         version=__version__,
         created=now.isoformat().replace("+00:00", "Z"),

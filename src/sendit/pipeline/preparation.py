@@ -1,9 +1,10 @@
 """Make ready to work: the folders, the tables, the keys and the targets of this installation."""
 
 import logging
+from pathlib import Path
 
 from sendit.config import Configuration
-from sendit.errors import SchemaMismatch, TargetUnavailable
+from sendit.errors import AuditBroken, SchemaMismatch, TargetUnavailable
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import Keys, load_keys, one_at_a_time
 from sendit.records.models import Delivery, Installation
@@ -32,6 +33,7 @@ def prepare(configuration: Configuration) -> Keys:
             workspace.check()
         else:
             workspace.create()
+        _make_audit_folder(configuration.settings.audit.folder)
         _make_new_targets_ready(configuration)
         return load_keys(configuration, history=workspace.was_worked_in())
 
@@ -55,6 +57,16 @@ def prepare_worker(configuration: Configuration, *, zone: Zone) -> bytes:
     if not Installation.objects.exists():
         raise SchemaMismatch("The installation is not set up yet: start the watcher first.")
     return b"" if zone is Zone.OUT else load_keys(configuration, history=True).site
+
+
+def _make_audit_folder(folder: Path) -> None:
+    """Make the folder of the log's end; the pages, elsewhere, are given it and cannot make it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuditBroken(
+            f"audit.folder, {folder}, cannot be made ({error.strerror}). Make it, or name another."
+        ) from None
 
 
 def _make_new_targets_ready(configuration: Configuration) -> None:

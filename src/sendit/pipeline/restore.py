@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from sendit.config import Configuration
+from sendit.config.own_keys import restore_own_keys
 from sendit.errors import KeyProblem, SchemaMismatch, UsageError
 from sendit.pipeline.backup import MANIFEST, SQLITE_FILE, Manifest, digest_of
 from sendit.pipeline.preparation import prepare
@@ -98,6 +99,7 @@ def _put_keys(configuration: Configuration, folder: Path) -> None:
                 os.fsync(descriptor)
         elif place.read_bytes().split() != kept.read_bytes().split():
             raise KeyProblem(f"Another key is in {place}; move it away first, it was left alone.")
+    restore_own_keys(configuration.settings, folder / "keys")
 
 
 def _fill_tables(folder: Path, manifest: Manifest) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from sendit.config import Project, Settings
 from sendit.errors import BatchStopped
+from sendit.identity import derive
 from sendit.pipeline.asking import Asking
 from sendit.pipeline.machine import Claim, Event, NewFinding
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch
+from sendit.records.own_keys import key_of_named
 from sendit.terms import Zone
 
 
@@ -44,6 +46,16 @@ class Work:
     def batch_id(self) -> int:
         """The number of the batch."""
         return self.batch.pk
+
+    def key(self, purpose: str) -> bytes:
+        """Return the key of one purpose in the project's namespace, once somebody was named."""
+        identity = self.project.identity
+        return derive(
+            self.site_key,
+            namespace=identity.namespace,
+            purpose=purpose,
+            own_key=key_of_named(self.settings, identity),
+        )
 
     def folder(self) -> Path | None:
         """Return the batch's own folder in its inbox, or None when it is gone.

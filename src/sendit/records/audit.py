@@ -3,8 +3,9 @@
 A seal is a keyed digest of the row and of the seal before it, so a row that was changed or is
 missing breaks the chain where it stood.  The end is kept twice more: in a row of the
 database, and in a file beside the keys, so that a log whose last rows were cut off, or a
-database that was put back to an earlier day, is noticed, too.  The key is in the field key
-file: whoever has only the database cannot make a seal.
+database that was put back to an earlier day, is noticed, too.  That row is made with the
+installation and never again: a log that is gone altogether is not one that has no entry yet.
+The key is in the field key file: whoever has only the database cannot make a seal.
 
 ``append`` is called before what it tells of happens; what cannot be logged is not done.
 """
@@ -24,6 +25,10 @@ from sendit.records.audit_tables import AuditEntry, AuditHead
 from sendit.records.encrypted import keyed_digest
 
 HEAD_FILE = "audit.head"
+GONE = (
+    "The row that says where the audit log ends is gone from the database, and was not removed by "
+    "sendit. Put the database back from your backup."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Act:
     """Counts, codes and new names only."""
 
 
+def begin() -> None:
+    """Begin the log of a new installation; it has no entry yet."""
+    AuditHead.objects.create(pk=1, proof=_proof(0, ""))
+
+
 def append(act: Act, *, now: datetime, head_folder: Path) -> int:
     """Add to the log, durably unless within a transaction of the caller; return the number.
 
@@ -51,10 +61,16 @@ def append(act: Act, *, now: datetime, head_folder: Path) -> int:
         When.
     head_folder
         Where the file with the end of the log is kept: the folder of the keys.
+
+    Raises
+    ------
+    sendit.errors.AuditBroken
+        When the log is gone, or its end cannot be kept.
     """
     with transaction.atomic():
-        AuditHead.objects.get_or_create(pk=1)
-        head = AuditHead.objects.select_for_update().get(pk=1)
+        head = AuditHead.objects.select_for_update().filter(pk=1).first()
+        if head is None:
+            raise AuditBroken(f"{GONE} Nothing that has to be in it is done until then.")
         number = head.last + 1
         entry = AuditEntry(
             number=number,
@@ -109,7 +125,7 @@ def verify(*, head_folder: Path) -> int:
 def _verify_end(number: int, seal: str, kept: tuple[int, str] | None, head_folder: Path) -> None:
     head = AuditHead.objects.filter(pk=1).first()
     last = head.last if head is not None else 0
-    if head is not None and head.last and head.proof != _proof(head.last, head.seal):
+    if head is not None and head.proof != _proof(head.last, head.seal):
         raise AuditBroken(
             "The end of the audit log was moved by hand: its proof does not fit. Entries after "
             f"{number} may be missing."
@@ -121,7 +137,9 @@ def _verify_end(number: int, seal: str, kept: tuple[int, str] | None, head_folde
             "cut off, or the database is an older copy. After a restore, write down who did it "
             f"and why, then remove {head_folder / HEAD_FILE}."
         )
-    if number > (head.last if head is not None else 0) or (head and head.seal != seal):
+    if head is None:
+        raise AuditBroken(f"The audit log has {number} entries. {GONE} Entries may be missing.")
+    if number > head.last or head.seal != seal:
         raise AuditBroken(
             f"The audit log has {number} entries, but its end was written down elsewhere; the "
             "row of its head was changed or removed."

@@ -11,8 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from django.db import transaction
+
 from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
+from sendit.records import audit
+from sendit.records.audit_tables import AuditHead
 from sendit.records.models import Batch, Installation
 
 
@@ -63,9 +67,13 @@ def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:
         settings, history=in_database, fingerprint=known.field_key_fingerprint if known else None
     )
     if known is None:
-        Installation.objects.create(
-            pk=1,
-            site_key_fingerprint=fingerprint(site),
-            field_key_fingerprint=fingerprint(fields[0]),
-        )
+        with transaction.atomic():
+            Installation.objects.create(
+                pk=1,
+                site_key_fingerprint=fingerprint(site),
+                field_key_fingerprint=fingerprint(fields[0]),
+            )
+            # Beside older batches a log was begun before; one that is gone is not made anew.
+            if not in_database and not AuditHead.objects.exists():
+                audit.begin()
     return Keys(site)

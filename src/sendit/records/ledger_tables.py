@@ -115,6 +115,17 @@ class IdentityHistory(models.Model):
         return f"{self.project}: {self.kind}"
 
 
+class NamespaceKey(models.Model):
+    """What the names of a namespace hang on; decided before the first of them is made."""
+
+    namespace = models.CharField(max_length=255, primary_key=True)
+    fingerprint = models.CharField(max_length=80, blank=True, default="")
+    """Of its own key; empty: the site key alone."""
+
+    def __str__(self) -> str:
+        return f"key of {self.namespace}"
+
+
 class ClientToken(models.Model):
     """What a client of the identity service may do; the tokens themselves are nowhere."""
 

@@ -21,6 +21,8 @@ class Merged:
     kept: str
     given_up: str
     """The name that the second patient had; empty when there was none yet."""
+    before: bool = False
+    """Both were one patient already, and nothing was done."""
 
 
 def merge(first: Asked, second: Asked, *, namespace: str, digests: Digests) -> Merged:
@@ -29,7 +31,7 @@ def merge(first: Asked, second: Asked, *, namespace: str, digests: Digests) -> M
     Raises
     ------
     sendit.errors.UsageError
-        When the first id is not known, or both are one patient already.
+        When the first id is not known.
     """
     with transaction.atomic():
         row = locked_namespace(namespace)
@@ -50,7 +52,7 @@ def merge(first: Asked, second: Asked, *, namespace: str, digests: Digests) -> M
             )
             return Merged(one.patient.suid, "")
         if other.patient_id == one.patient_id:
-            raise UsageError("Both ids are one patient already.")
+            return Merged(one.patient.suid, "", before=True)
         LedgerId.objects.filter(patient=other.patient_id).update(patient=one.patient)
         LedgerPatient.objects.filter(pk=other.patient_id).update(merged_into=one.patient)
         _take_over(other.patient, one.patient)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sendit.config import Project
 from sendit.errors import ConfigurationInvalid, IdentityError
+from sendit.records import own_keys
 from sendit.records.ledger import refuse_closed
 from sendit.records.ledger_tables import IdentityHistory, LedgerId
 
@@ -21,8 +22,8 @@ def require_same(project: Project) -> None:
     Raises
     ------
     sendit.errors.IdentityError
-        When another one has named patients of this project, or of its namespace; or when the
-        namespace was closed.
+        When another one has named patients of this project, or of its namespace, or with
+        another key; or when the namespace was closed.
     """
     refuse_closed(project.identity.namespace)
     _refuse_another(project)
@@ -53,6 +54,7 @@ def earlier_namespace(project: Project) -> str | None:
 
 
 def _refuse_another(project: Project) -> None:
+    own_keys.refuse_another(project)
     kind, namespace = project.identity.kind, project.identity.namespace
     earlier = IdentityHistory.objects.filter(project=project.name).first()
     if earlier is not None and earlier.kind != kind:

@@ -29,6 +29,7 @@ from sendit.records import tokens
 from sendit.records.installation import load_keys
 from sendit.records.ledger import DatabaseLedger, refuse_closed
 from sendit.records.ledger_tables import ClientToken
+from sendit.records.own_keys import asked_for, key_for_naming, key_of_names
 from sendit.server.rate import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Desk:
     site_key: bytes = field(repr=False)
     rate: RateLimit
 
-    def study(self, name: str) -> Study:
+    def study(self, name: str, *, create: bool) -> Study:
         """Return a study: as the project of that namespace says, or by the defaults."""
         namespace, matching, options = name, Matching(), AllocationOptions()
         for project in self.configuration.projects.values():
@@ -65,8 +66,30 @@ class Desk:
             ):
                 namespace, matching = identity.namespace, identity.matching()
                 options = identity.options
-        digests = Digests.of(self.site_key, namespace=namespace, matching=matching)
+        digests = Digests.of(
+            self.site_key,
+            namespace=namespace,
+            matching=matching,
+            own_key=None if name == TEST else self._own_key(namespace, create=create),
+        )
         return Study(namespace, digests, options)
+
+    def _own_key(self, namespace: str, *, create: bool) -> bytes | None:
+        if create:
+            return _key_for_naming(namespace)
+        own = asked_for(self.configuration.projects.values(), namespace)
+        return key_of_names(self.configuration.settings, namespace, own=own)
+
+
+@cache
+def _key_for_naming(namespace: str) -> bytes | None:
+    """Return the own key of a namespace, read once: what is decided never changes.
+
+    One that was closed meanwhile is refused by the ledger.
+    """
+    configuration = desk().configuration
+    own = asked_for(configuration.projects.values(), namespace)
+    return key_for_naming(configuration.settings, namespace, own=own)
 
 
 @cache
@@ -140,13 +163,13 @@ def _identifiers(request: HttpRequest, name: str, *, create: bool) -> JsonRespon
     if name not in (TEST, client.study.lower()):
         raise RequestRefused(HTTPStatus.NOT_FOUND, "This client knows no such study.")
     here = desk()
-    study = here.study(name)
+    study = here.study(name, create=create)
     asked = read_request(_document(request), digests=study.digests)
     known: Sequence[KnownPatient | None]
     if name != TEST:
         known = _from_ledger(study, asked, create=create)
     elif create:
-        key = derive(here.site_key, namespace=TEST, purpose="test")
+        key = derive(here.site_key, namespace=TEST, purpose="test", own_key=None)
         known = TestNames(key, study.digests).of(asked)
     else:
         known = [None] * len(asked)

@@ -49,7 +49,7 @@ def image_or_404(request: HttpRequest, number: int, right: Right = Right.VIEW) -
 
 def audit_head() -> Path:
     """Return where the end of the audit log is kept: beside the keys."""
-    folder: Path = settings.SENDIT.settings.keys.site_file.parent
+    folder: Path = settings.SENDIT.settings.audit.folder
     return folder
 
 

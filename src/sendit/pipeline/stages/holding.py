@@ -8,7 +8,6 @@ of its dates by a subtraction.  The wait of each batch is drawn evenly from noth
 import hmac
 from datetime import datetime
 
-from sendit.identity import derive
 from sendit.pipeline.work import Work
 
 _STEPS = 1 << 64
@@ -19,9 +18,8 @@ def held_until(work: Work) -> datetime | None:
     longest = work.project.hold_releases
     if longest is None:
         return None
-    key = derive(work.site_key, namespace=work.project.identity.namespace, purpose="release")
     # The moment stands beside the number: a database made anew counts from 1 again.
     message = f"{work.batch_id} {work.batch.created.isoformat()}".encode()
-    drawn = int.from_bytes(hmac.digest(key, message, "sha256")[:8], "big")
+    drawn = int.from_bytes(hmac.digest(work.key("release"), message, "sha256")[:8], "big")
     until = work.batch.created + longest * (drawn / _STEPS)
     return until if until > work.now() else None

@@ -10,11 +10,11 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from sendit.config.keys import require_open
+from sendit.config.own_keys import require_open
 from sendit.deid import Identities, Identity, read_header
 from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
-from sendit.identity import complete_request, derive
+from sendit.identity import complete_request
 from sendit.pipeline import machine
 from sendit.pipeline.asking import Asking, fields_of
 from sendit.pipeline.machine import ACCEPTED, Event, NewFinding
@@ -22,6 +22,7 @@ from sendit.pipeline.work import Outcome, Work
 from sendit.records import provider
 from sendit.records.ledger import DatabaseLedger, keep_uids
 from sendit.records.models import BatchIdentifiers, Finding, Image
+from sendit.records.own_keys import key_for_naming
 from sendit.records.prepared import Prepared
 from sendit.terms import Reason, Stage, Verdict
 
@@ -58,7 +59,10 @@ def run(work: Work) -> Outcome:
     require_open(work.settings, identity.namespace)
     provider.require_same(work.project)
     service = work.project.identity_service(
-        work.site_key, ledger=DatabaseLedger(), progress=work.progress
+        work.site_key,
+        own_key=key_for_naming(work.settings, identity.namespace, own=identity.own_key),
+        ledger=DatabaseLedger(),
+        progress=work.progress,
     )
     answers = service.identify(request).answers if request.patients else {}
     uids = _new_uids(work) if identity.keep_uids else {}
@@ -83,7 +87,7 @@ def identities_of(work: Work) -> Identities:
     kept = BatchIdentifiers.objects.get(batch=work.batch_id)
     return Identities(
         answers={(row[0], row[1]): Identity(*row[2:]) for row in kept.answers},
-        uid_key=_uid_key(work),
+        uid_key=work.key("uid"),
         entity_field=work.project.identity.entity_field,
         known=frozenset((tag, vr, text) for tag, vr, text in kept.names),
     )
@@ -91,7 +95,7 @@ def identities_of(work: Work) -> Identities:
 
 def _new_uids(work: Work) -> dict[str, str]:
     """Return the original UIDs of studies, series and instances by the new ones (identifying)."""
-    new = NewUids(_uid_key(work))
+    new = NewUids(work.key("uid"))
     uids: dict[str, str] = {}
     for (nr,) in _NUMBERS.rows(batch=work.batch_id):
         header = read_header(work.workspace.original(work.batch_id, nr), fields=())
@@ -103,10 +107,6 @@ def _new_uids(work: Work) -> dict[str, str]:
             uids[new.of(uid.encode()).decode()] = uid
         work.progress()
     return uids
-
-
-def _uid_key(work: Work) -> bytes:
-    return derive(work.site_key, namespace=work.project.identity.namespace, purpose="uid")
 
 
 def _accepted_without(work: Work) -> bool:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
-from sendit.records.audit import verify
+from sendit.records.audit import HEAD_FILE, verify
 
 
 class Command(SenditCommand):
@@ -24,6 +24,12 @@ Names the first one that was."""
     def act(self, configuration: Configuration, _options: argparse.Namespace) -> int:
         """Verify; a broken chain refuses."""
         self.prepare_to_read(configuration)
-        count = verify(head_folder=configuration.settings.keys.site_file.parent)
+        folder = configuration.settings.audit.folder
+        count = verify(head_folder=folder)
         self.say(f"The audit log is whole: {count} {'entry' if count == 1 else 'entries'}.")
+        if count and not (folder / HEAD_FILE).exists():
+            self.say(
+                f"{folder / HEAD_FILE} is missing: that the database was put back to an earlier "
+                "day would not be noticed now. The next entry writes it anew."
+            )
         return 0

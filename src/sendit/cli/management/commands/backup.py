@@ -14,7 +14,7 @@ from sendit.pipeline.backup import back_up
 class Command(SenditCommand):
     """Backs up."""
 
-    help = """Copy the database and both keys into a new folder, as they are at one moment.
+    help = """Copy the database and all keys into a new folder, as they are at one moment.
 Nobody has to stop. Keep the folder where keys may be kept."""
     example = "sendit backup /mnt/safe/2026-05-04"
 
@@ -27,5 +27,5 @@ Nobody has to stop. Keep the folder where keys may be kept."""
         self.prepare(configuration)
         folder = options.folder.absolute()
         manifest = back_up(configuration, folder, now=datetime.now(UTC))
-        self.say(f"Copied the database ({manifest.vendor}) and both keys to {folder}.")
+        self.say(f"Copied the database ({manifest.vendor}) and all keys to {folder}.")
         return 0

@@ -10,8 +10,10 @@ from sendit.cli.broker import user
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
 from sendit.config.keys import add_field_key, backup
+from sendit.config.own_keys import backup_own_keys
 from sendit.records.audit import Act, append
 from sendit.records.encrypted import forget_keys
+from sendit.records.own_keys import require_own_keys
 from sendit.records.rotation import encrypt_anew
 
 
@@ -27,9 +29,9 @@ Without the site key every patient would get a second identity."""
         actions = parser.add_subparsers(
             dest="action", required=True, metavar="backup|verify|rotate"
         )
-        copying = actions.add_parser("backup", help="Copy both keys into a folder.")
+        copying = actions.add_parser("backup", help="Copy all keys into a folder.")
         copying.add_argument("folder", type=Path, metavar="DIR", help="Made if it is missing.")
-        actions.add_parser("verify", help="See that both keys are the ones used so far.")
+        actions.add_parser("verify", help="See that all keys are the ones used so far.")
         rotating = actions.add_parser("rotate", help="Put a new field key in force.")
         rotating.add_argument(
             "--no-new-key",
@@ -41,18 +43,24 @@ Without the site key every patient would get a second identity."""
         """Copy or verify; a key that is missing or another one refuses."""
         self.prepare(configuration)  # reads both keys and compares their fingerprints
         if options.action == "backup":
-            for copy in backup(configuration.settings, options.folder):
+            settings = configuration.settings
+            for copy in (
+                *backup(settings, options.folder),
+                *backup_own_keys(settings, options.folder),
+            ):
                 self.say(f"Copied to {copy}")
         elif options.action == "rotate":
             self._rotate(configuration, new=not options.no_new_key)
         else:
-            self.say("Both keys are there, private, and the ones used so far.")
+            own = require_own_keys(configuration.settings)
+            more = f", and so are the own keys of {own} namespaces" if own else ""
+            self.say(f"Both keys are there, private, and the ones used so far{more}.")
         return 0
 
     def _rotate(self, configuration: Configuration, *, new: bool) -> None:
         settings = configuration.settings
         act = Act(user(), "key rotate", details={"new": new})
-        append(act, now=datetime.now(UTC), head_folder=settings.keys.site_file.parent)
+        append(act, now=datetime.now(UTC), head_folder=settings.audit.folder)
         if new:
             add_field_key(settings)
         forget_keys()

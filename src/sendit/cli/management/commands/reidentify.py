@@ -35,7 +35,7 @@ The question is in the audit log before it is answered. A credential is a file t
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Ask for the credential, write down the question, answer."""
         self.prepare_to_read(configuration)
-        head_folder = configuration.settings.keys.site_file.parent
+        head_folder = configuration.settings.audit.folder
         now = datetime.now(UTC)
         try:
             actor = broker.holder(options.credential)
