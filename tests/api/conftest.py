@@ -2,9 +2,11 @@ import pytest
 
 from sendit.config import Configuration
 from sendit.pipeline.workspace import Workspace
+from sendit.records.audit import begin
 
 
 @pytest.fixture(autouse=True)
-def configuration(in_this_process: Configuration) -> Configuration:
+def configuration(in_this_process: Configuration, db: None) -> Configuration:
     Workspace(in_this_process.settings.work_dir).create()
+    begin()
     return in_this_process

@@ -209,17 +209,17 @@ def test_a_file_that_contradicts_itself_is_not_imported(sendit: Sendit, tmp_path
     assert not LedgerPatient.objects.exists()
 
 
-def test_a_map_that_everybody_can_read_is_imported_with_a_warning(
-    sendit: Sendit, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_map_that_everybody_can_read_is_not_imported(sendit: Sendit, tmp_path: Path) -> None:
     file = tmp_path / "map.csv"
     file.write_text(HEADER + "A-1,SUBJ-001,-35,,\n")
     file.chmod(0o644)
 
-    text = sendit("identity", "import", str(file))
+    with pytest.raises(IdentityError, match="Run: chmod o= "):
+        sendit("identity", "import", str(file))
 
-    assert "1 new patients" in text
-    assert "everybody can read the file" in caplog.text
+    assert not LedgerPatient.objects.exists()
+    file.chmod(0o640)
+    assert "1 new patients" in sendit("identity", "import", str(file))
 
 
 def test_a_namespace_that_is_none_is_not_exported(sendit: Sendit, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from sendit.config import Configuration
 from sendit.pipeline.workspace import Workspace
+from sendit.records.audit import begin
 from sendit.records.models import Batch, Image
 from sendit.records.people import Grant
 from sendit.records.roles import Role
@@ -85,8 +86,9 @@ RULES: dict[str, Rule] = {
 
 
 @pytest.fixture(autouse=True)
-def configuration(in_this_process: Configuration) -> Configuration:
+def configuration(in_this_process: Configuration, db: None) -> Configuration:
     Workspace(in_this_process.settings.work_dir).create()
+    begin()
     return in_this_process
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from sendit.config import Configuration
 from sendit.pipeline.workspace import Workspace
+from sendit.records.audit import begin
 from sendit.records.audit_tables import AuditEntry
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Image, Treatment
@@ -24,7 +25,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
-def workspace(in_this_process: Configuration) -> Workspace:
+def workspace(in_this_process: Configuration, db: None) -> Workspace:
+    begin()
     workspace = Workspace(in_this_process.settings.work_dir)
     workspace.create()
     return workspace

@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from sendit.config import Configuration
+from sendit.records import audit
 from sendit.records.audit import verify
 from sendit.records.audit_tables import AuditEntry
 from sendit.records.people import Grant, ProviderAccount
@@ -61,7 +62,9 @@ def configuration(
     installation: Installation,
     in_this_process: Configuration,
     settings: Settings,
+    db: None,
 ) -> Configuration:
+    audit.begin()
     section = SECTION.format(issuer=provider.issuer, client=CLIENT, secret=SECRET)
     installation.write_config(INSTALLATION + section)
     settings.SENDIT = installation.configuration()

@@ -11,6 +11,7 @@ from sendit.config import Configuration
 from sendit.metrics.standing import standing
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.pipeline.workspace import Workspace
+from sendit.records.audit import begin
 from sendit.records.models import TargetHealth
 from sendit.terms import Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
@@ -21,8 +22,9 @@ UID = "ACC-CANARY-771"
 
 
 @pytest.fixture
-def configuration(in_this_process: Configuration) -> Configuration:
+def configuration(in_this_process: Configuration, db: None) -> Configuration:
     Workspace(in_this_process.settings.work_dir).create()
+    begin()
     return in_this_process
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,9 @@ from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.identity.allocation import Asked
-from sendit.identity.broker_file import is_public
 from sendit.records import credentials, tokens
 from sendit.records.ledger_csv import export_text, import_file
 from sendit.records.merging import merge
-
-logger = logging.getLogger(__name__)
 
 _STUDY = re.compile(r"[a-z0-9_-]{1,63}")
 
@@ -125,8 +121,6 @@ def import_ledger(call: Call) -> Sequence[str]:
     call.write_down(
         "ledger import", subject=place.namespace, patients=done.patients, studies=done.studies
     )
-    if is_public(call.options.file.stat()):
-        logger.warning("everybody can read the file that was imported: remove it, or chmod o= it")
     return (
         f"{done.patients} new patients and {done.studies} new studies in namespace "
         f"{place.namespace}; {done.known} patients were there already.",

@@ -74,7 +74,7 @@ class Entry:
     """Further ids of the patient, each with its issuer."""
 
 
-def read_broker_file(path: Path, *, matching: Matching, private: bool) -> Mapping[str, Entry]:
+def read_broker_file(path: Path, *, matching: Matching) -> Mapping[str, Entry]:
     """Return what the file says, by the form in which two spellings of a patient are the same.
 
     Parameters
@@ -83,31 +83,23 @@ def read_broker_file(path: Path, *, matching: Matching, private: bool) -> Mappin
         The file.
     matching
         Which spellings of an id are the same patient.
-    private
-        Whether a file that everybody can read is refused.
 
     Raises
     ------
     sendit.errors.IdentityUnavailable
         When it cannot be read now.
     sendit.errors.IdentityError
-        When everybody can read it but should not, or it contradicts itself; names the first
-        line that does.
+        When everybody can read it, or it contradicts itself; names the first line that does.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            if private and is_public(os.fstat(stream.fileno())):
+            if os.fstat(stream.fileno()).st_mode & 0o007:
                 raise IdentityError(f"{path} can be read by everybody. Run: chmod o= {path}")
             return _read(stream, path, matching)
     except OSError as error:
         raise IdentityUnavailable(f"{path} cannot be read ({error.strerror}).") from error
     except (UnicodeDecodeError, csv.Error):
         raise IdentityError(f"{path} is not a CSV file in UTF-8. Save it as one.") from None
-
-
-def is_public(status: os.stat_result) -> bool:
-    """Say whether everybody on the machine can read or change a file."""
-    return bool(status.st_mode & 0o007)
 
 
 def _read(stream: TextIO, path: Path, matching: Matching) -> Mapping[str, Entry]:

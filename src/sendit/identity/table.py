@@ -79,7 +79,7 @@ class Table:
         self._read()
 
     def _read(self) -> Mapping[str, Entry]:
-        return read_broker_file(self._path, matching=self._context.matching, private=True)
+        return read_broker_file(self._path, matching=self._context.matching)
 
     def _identity(self, entry: Entry, patient: str, study: StudyRequest) -> Identity:
         said = entry.studies.get(self._context.matching.item(study.item))

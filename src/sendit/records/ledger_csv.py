@@ -55,9 +55,10 @@ def import_file(path: Path, place: Place) -> Imported:
     sendit.errors.UsageError
         With the lines that contradict the ledger.
     sendit.errors.IdentityError
-        When the file contradicts itself or is none; names the first line that does.
+        When everybody can read the file, or it contradicts itself or is none; names the first
+        line that does.
     """
-    entries = read_broker_file(path, matching=place.digests.matching, private=False)
+    entries = read_broker_file(path, matching=place.digests.matching)
     unique = list({id(entry): entry for entry in entries.values()}.values())
     with transaction.atomic():
         row = locked_namespace(place.namespace)
