@@ -270,13 +270,27 @@ def test_paths_in_a_message_help_to_find_the_file(installation: Installation) ->
     assert not Path(problem.split(":")[0]).is_absolute()
 
 
-def test_projects_of_one_namespace_agree_about_its_own_key(installation: Installation) -> None:
+@pytest.mark.parametrize(
+    ("one", "other", "key"),
+    [
+        ("", "own_key = true", "identity.own_key"),
+        ("", "shift_days = [-30, -1]", "identity"),
+        ("", "by_issuer = true", "identity"),
+        ('same_patient = ["case", "spaces"]', 'same_patient = ["spaces"]', "identity"),
+        ('kind = "ledger"', 'kind = "ledger"\nentity_source = "MRN"', "identity"),
+        ('same_patient = ["case", "spaces"]', 'same_patient = ["spaces", "case"]', None),
+        ('kind = "ledger"', 'kind = "ledger"\nshift_days = [-30, -1]', None),
+    ],
+)
+def test_projects_of_one_namespace_name_its_patients_alike(
+    installation: Installation, one: str, other: str, key: str | None
+) -> None:
     identity = '[deid]\ndefacing = "off"\n[identity]\nnamespace = "trial"\n'
     installation.write("sendit.toml", INBOX)
-    installation.write("projects/irb-1.toml", identity)
-    installation.write("projects/irb-2.toml", identity + "own_key = true\n")
+    installation.write("projects/irb-1.toml", identity + one)
+    installation.write("projects/irb-2.toml", identity + other)
 
-    [problem] = installation.problems()
+    problems = installation.problems()
 
-    assert "irb-2.toml: identity.own_key: " in problem
-    assert "project irb-1 of the same namespace" in problem
+    assert [f"irb-2.toml: {key}: " in problem for problem in problems] == [True] * bool(key)
+    assert all("project irb-1 of the same namespace" in problem for problem in problems)

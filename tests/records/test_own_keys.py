@@ -8,15 +8,20 @@ from django.db import connection
 
 from sendit.config import Configuration
 from sendit.config.own_keys import own_key_file
+from sendit.config.project_sections import IdentitySettings
 from sendit.deid import Identities
 from sendit.errors import IdentityError, KeyProblem
-from sendit.identity import IdentityContext
+from sendit.identity import IdentityContext, registry
 from sendit.identity.registry import build
 from sendit.pipeline.preparation import prepare
 from sendit.records.ledger import DatabaseLedger
 from sendit.records.ledger_tables import LedgerNamespace, NamespaceKey
 from sendit.records.own_keys import key_for_naming, key_of_names, require_own_keys
 from tests.contracts.identity_services import ask
+
+KEYED = registry.options_model("keyed")()
+SITE = IdentitySettings(namespace="a", options=KEYED)
+OWN = IdentitySettings(namespace="a", own_key=True, options=KEYED)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,26 +33,26 @@ def settings_of(in_this_process: Configuration) -> Any:
 
 
 def test_the_first_to_name_somebody_decides(settings_of: Any) -> None:
-    assert key_of_names(settings_of, "a", own=True) is None
+    assert key_of_names(settings_of, "a", OWN) is None
     assert not NamespaceKey.objects.exists()
 
-    key = key_for_naming(settings_of, "a", own=True)
-    none = key_for_naming(settings_of, "b", own=False)
+    key = key_for_naming(settings_of, "a", OWN)
+    none = key_for_naming(settings_of, "b", SITE)
 
     assert key is not None
     assert none is None
-    assert key_for_naming(settings_of, "a", own=True) == key
-    assert key_of_names(settings_of, "a", own=None) == key
-    for namespace, own in (("a", False), ("b", True)):
+    assert key_for_naming(settings_of, "a", OWN) == key
+    assert key_of_names(settings_of, "a", None) == key
+    for namespace, own in (("a", SITE), ("b", OWN)):
         for look in (key_for_naming, key_of_names):
             with pytest.raises(IdentityError, match="own_key = "):
-                look(settings_of, namespace, own=own)
+                look(settings_of, namespace, own)
 
 
 def test_many_who_begin_at_once_agree(settings_of: Any) -> None:
     def begin(_: int) -> bytes | None:
         try:
-            return key_for_naming(settings_of, "a", own=True)
+            return key_for_naming(settings_of, "a", OWN)
         finally:
             connection.close()
 
@@ -57,14 +62,14 @@ def test_many_who_begin_at_once_agree(settings_of: Any) -> None:
 
 
 def test_a_key_that_is_gone_or_another_one_is_missed(settings_of: Any) -> None:
-    key_for_naming(settings_of, "a", own=True)
+    key_for_naming(settings_of, "a", OWN)
     assert require_own_keys(settings_of) == 1
     path = own_key_file(settings_of, "a")
     path.unlink()
 
     for look in (key_for_naming, key_of_names):
         with pytest.raises(KeyProblem, match="is missing"):
-            look(settings_of, "a", own=True)
+            look(settings_of, "a", OWN)
     with pytest.raises(KeyProblem, match="is missing"):
         require_own_keys(settings_of)
 
@@ -75,14 +80,14 @@ def test_a_key_that_is_gone_or_another_one_is_missed(settings_of: Any) -> None:
 
 
 def test_a_closed_namespace_gets_no_key(settings_of: Any) -> None:
-    key_for_naming(settings_of, "a", own=True)
+    key_for_naming(settings_of, "a", OWN)
     for name in ("a", "new"):
         LedgerNamespace.objects.create(name=name, closed="2026-05-04T10:15:00Z")
     own_key_file(settings_of, "a").unlink()
 
     for name in ("a", "new"):
         with pytest.raises(IdentityError, match="were destroyed"):
-            key_for_naming(settings_of, name, own=True)
+            key_for_naming(settings_of, name, OWN)
 
     assert not own_key_file(settings_of, "new").exists()
     assert require_own_keys(settings_of) == 0

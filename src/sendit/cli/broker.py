@@ -15,7 +15,7 @@ from sendit.records import credentials
 from sendit.records.ledger import refuse_closed
 from sendit.records.ledger_csv import Place
 from sendit.records.ledger_tables import LedgerNamespace
-from sendit.records.own_keys import asked_for, key_for_naming, key_of_names
+from sendit.records.own_keys import identity_of, key_for_naming, key_of_names
 
 
 def add_namespace(parser: argparse.ArgumentParser) -> None:
@@ -93,8 +93,8 @@ def own_key_of(configuration: Configuration, namespace: str, *, naming: bool) ->
         When the key is missing or another one.
     """
     look = key_for_naming if naming else key_of_names
-    own = asked_for(configuration.projects.values(), namespace)
-    return look(configuration.settings, namespace, own=own)
+    identity = identity_of(configuration.projects.values(), namespace)
+    return look(configuration.settings, namespace, identity)
 
 
 def ledger_projects(configuration: Configuration) -> Mapping[str, Project]:

@@ -83,7 +83,7 @@ def _try_identity(configuration: Configuration, project: Project, keys: Keys) ->
         identity, settings = project.identity, configuration.settings
         service = project.identity_service(
             keys.site,
-            own_key=key_of_names(settings, identity.namespace, own=identity.own_key),
+            own_key=key_of_names(settings, identity.namespace, identity),
             ledger=DatabaseLedger(),
         )
         probe = getattr(service, "probe", None)  # only a service that may fail has one

@@ -3,6 +3,7 @@
 What they mean together is in ``rules``; the project that they make up is in ``project``.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -24,6 +25,8 @@ from pydicom.datadict import keyword_dict
 from sendit import deid
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
+from sendit.identity.derived import ShiftOptions
+from sendit.identity.ledger import LedgerOptions
 from sendit.identity.matching import Ignored, Matching
 from sendit.storage import Target
 from sendit.storage import registry as storage_registry
@@ -146,6 +149,21 @@ class IdentitySettings(Section):
     def matching(self) -> Matching:
         """Return when two spellings are one patient."""
         return Matching(frozenset(self.same_patient), self.by_issuer)
+
+    def rules(self) -> str:
+        """Return what a patient's names and days depend on besides keys, as the file says it.
+
+        Empty where a service elsewhere decides.  A ledger draws days once, so its range is free.
+        """
+        options = self.options
+        if not isinstance(options, ShiftOptions):
+            return ""
+        rules = {"same_patient": sorted(self.same_patient), "by_issuer": self.by_issuer}
+        if isinstance(options, LedgerOptions):
+            rules |= {"entity_source": options.entity_source, "item_source": options.item_source}
+        else:
+            rules |= {"shift_days": options.shift_days, "whole_weeks": options.whole_weeks}
+        return ", ".join(f"{key} = {json.dumps(value)}" for key, value in rules.items())
 
 
 class RecipeFile(Section):

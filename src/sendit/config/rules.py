@@ -15,6 +15,11 @@ from sendit.config.settings import Inbox, Settings
 from sendit.errors import ConfigurationInvalid
 from sendit.storage import registry as storage_registry
 
+_TWO_NAMES = (
+    "is another than in project {} of the same namespace, so its patients would get two names or "
+    "shifts; allowed: the same in both"
+)
+
 
 def settings_problems(
     settings: Settings, *, faulty: Set[str], file: str, mounts: Path
@@ -57,16 +62,18 @@ def project_problems(project: Project, *, file: str) -> Iterator[Problem]:
 def namespace_problems(
     projects: Mapping[str, Project], *, files: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Find projects that share a namespace and do not agree about its key."""
-    first: dict[str, Project] = {}
-    for name, project in projects.items():
-        other = first.setdefault(project.identity.namespace, project)
-        if other.identity.own_key != project.identity.own_key:
+    """Find projects that share a namespace and would name its patients differently."""
+    for (other, before), (name, project) in combinations(projects.items(), 2):
+        one, two = project.identity, before.identity
+        if one.namespace != two.namespace:
+            continue
+        if one.own_key != two.own_key:
+            yield Problem(files[name], "identity.own_key", _TWO_NAMES.format(other))
+        if one.kind == two.kind and one.rules() != two.rules():
             yield Problem(
                 files[name],
-                "identity.own_key",
-                f"is another than in project {other.name} of the same namespace; its patients "
-                "would get two names. Say the same in both",
+                "identity",
+                f"({one.rules()}) {_TWO_NAMES.format(other)}: {two.rules()}",
             )
 
 

@@ -116,11 +116,13 @@ class IdentityHistory(models.Model):
 
 
 class NamespaceKey(models.Model):
-    """What the names of a namespace hang on; decided before the first of them is made."""
+    """What names and days of a namespace hang on; decided before the first of them is made."""
 
     namespace = models.CharField(max_length=255, primary_key=True)
     fingerprint = models.CharField(max_length=80, blank=True, default="")
     """Of its own key; empty: the site key alone."""
+    rules = models.TextField(blank=True, default="")
+    """What else decides, as the project says it; empty: nobody has said yet."""
 
     def __str__(self) -> str:
         return f"key of {self.namespace}"

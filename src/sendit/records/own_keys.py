@@ -1,8 +1,8 @@
-"""Which namespaces have a key of their own, and that each finds its own key in place.
+"""What names and days of a namespace hang on: a key of its own or none, and the project's rules.
 
-It is decided once, before anybody is named: a key that came or went later would give every
-patient a second name.  So the first to name somebody writes down what the names hang on, and
-everybody else is held to it.
+It is decided once, before anybody is named: a key that came or went later, or another range of
+days, would give patients a second name or shift.  So the first to name somebody writes it down,
+and everybody else is held to it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,15 @@ from sendit.records.ledger import refuse_closed
 from sendit.records.ledger_tables import LedgerNamespace, NamespaceKey
 
 
-def asked_for(projects: Iterable[Project], namespace: str) -> bool | None:
-    """Return whether the projects of a namespace ask for an own key; None when it has none."""
-    asking = (one.identity.own_key for one in projects if one.identity.namespace == namespace)
-    return next(asking, None)
+def identity_of(projects: Iterable[Project], namespace: str) -> IdentitySettings | None:
+    """Return how the projects of a namespace have it named; None when it has none."""
+    found = (one.identity for one in projects if one.identity.namespace == namespace)
+    return next(found, None)
 
 
-def key_for_naming(settings: Settings, namespace: str, *, own: bool | None) -> bytes | None:
+def key_for_naming(
+    settings: Settings, namespace: str, identity: IdentitySettings | None
+) -> bytes | None:
     """Return the own key of a namespace in which somebody is about to be named.
 
     Parameters
@@ -31,8 +33,8 @@ def key_for_naming(settings: Settings, namespace: str, *, own: bool | None) -> b
         Say where keys are.
     namespace
         Its name.
-    own
-        Whether its project asks for an own key; None: no project has the namespace.
+    identity
+        What its projects say; None: no project has the namespace.
 
     Raises
     ------
@@ -41,14 +43,20 @@ def key_for_naming(settings: Settings, namespace: str, *, own: bool | None) -> b
     sendit.errors.KeyProblem
         When its key is missing or another one.
     """
-    if not NamespaceKey.objects.filter(namespace=namespace).exists():
+    rules = identity.rules() if identity else ""
+    rows = NamespaceKey.objects.filter(namespace=namespace)
+    if not rows.exists():
         refuse_closed(namespace)
-        made = fingerprint(_new(settings, namespace)) if own else ""
-        NamespaceKey.objects.get_or_create(namespace=namespace, defaults={"fingerprint": made})
-    return key_of_names(settings, namespace, own=own)
+        made = fingerprint(_new(settings, namespace)) if identity and identity.own_key else ""
+        rows.get_or_create(namespace=namespace, defaults={"fingerprint": made, "rules": rules})
+    if rules:
+        rows.filter(rules="").update(rules=rules)
+    return key_of_names(settings, namespace, identity)
 
 
-def key_of_names(settings: Settings, namespace: str, *, own: bool | None) -> bytes | None:
+def key_of_names(
+    settings: Settings, namespace: str, identity: IdentitySettings | None
+) -> bytes | None:
     """Return the own key of a namespace; None when it has none, or nobody was named in it.
 
     As ``key_for_naming``, but nothing is written.
@@ -56,7 +64,7 @@ def key_of_names(settings: Settings, namespace: str, *, own: bool | None) -> byt
     row = NamespaceKey.objects.filter(namespace=namespace).first()
     if row is None:
         return None
-    _refuse_another(row, own=own)
+    _refuse_another(row, identity)
     if not row.fingerprint:
         return None
     refuse_closed(namespace)
@@ -71,7 +79,7 @@ def key_of_named(settings: Settings, identity: IdentitySettings) -> bytes | None
     sendit.errors.KeyProblem
         When it is missing or another one.
     """
-    return key_of_names(settings, identity.namespace, own=True) if identity.own_key else None
+    return key_of_names(settings, identity.namespace, identity) if identity.own_key else None
 
 
 def refuse_another(project: Project) -> None:
@@ -84,7 +92,7 @@ def refuse_another(project: Project) -> None:
     """
     row = NamespaceKey.objects.filter(namespace=project.identity.namespace).first()
     if row is not None:
-        _refuse_another(row, own=project.identity.own_key)
+        _refuse_another(row, project.identity)
 
 
 def require_own_keys(settings: Settings, projects: Iterable[Project] | None = None) -> int:
@@ -119,10 +127,19 @@ def _closed() -> Sequence[str]:
     return list(closed.values_list("name", flat=True))
 
 
-def _refuse_another(row: NamespaceKey, *, own: bool | None) -> None:
-    if own is None or own == bool(row.fingerprint):
+def _refuse_another(row: NamespaceKey, identity: IdentitySettings | None) -> None:
+    if identity is None:
         return
-    if own:
+    rules = identity.rules()
+    if row.rules and rules and row.rules != rules:
+        raise IdentityError(
+            f'Patients of namespace "{row.namespace}" have been named under {row.rules}; '
+            f"now {rules} would give some of them second names or shifts. Put the project's "
+            "identity back as it was, or make a new project of another name and namespace."
+        )
+    if identity.own_key == bool(row.fingerprint):
+        return
+    if identity.own_key:
         raise IdentityError(
             f'Patients of namespace "{row.namespace}" have been named without a key of its own; '
             "identity.own_key = true would give each of them a second name, and the names that "

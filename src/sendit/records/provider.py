@@ -54,7 +54,6 @@ def earlier_namespace(project: Project) -> str | None:
 
 
 def _refuse_another(project: Project) -> None:
-    own_keys.refuse_another(project)
     kind, namespace = project.identity.kind, project.identity.namespace
     earlier = IdentityHistory.objects.filter(project=project.name).first()
     if earlier is not None and earlier.kind != kind:
@@ -78,6 +77,7 @@ def _refuse_another(project: Project) -> None:
             f'Namespace "{namespace}" has names in the ledger, so "{kind}" would give its patients '
             f'second ones. Set kind = "ledger" in project {project.name}, or use another namespace.'
         )
+    own_keys.refuse_another(project)
 
 
 def remember(project: Project) -> None:

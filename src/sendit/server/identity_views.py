@@ -29,7 +29,7 @@ from sendit.records import tokens
 from sendit.records.installation import load_keys
 from sendit.records.ledger import DatabaseLedger, refuse_closed
 from sendit.records.ledger_tables import ClientToken
-from sendit.records.own_keys import asked_for, key_for_naming, key_of_names
+from sendit.records.own_keys import identity_of, key_for_naming, key_of_names
 from sendit.server.rate import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ class Desk:
     def _own_key(self, namespace: str, *, create: bool) -> bytes | None:
         if create:
             return _key_for_naming(namespace)
-        own = asked_for(self.configuration.projects.values(), namespace)
-        return key_of_names(self.configuration.settings, namespace, own=own)
+        identity = identity_of(self.configuration.projects.values(), namespace)
+        return key_of_names(self.configuration.settings, namespace, identity)
 
 
 @cache
@@ -88,8 +88,8 @@ def _key_for_naming(namespace: str) -> bytes | None:
     One that was closed meanwhile is refused by the ledger.
     """
     configuration = desk().configuration
-    own = asked_for(configuration.projects.values(), namespace)
-    return key_for_naming(configuration.settings, namespace, own=own)
+    identity = identity_of(configuration.projects.values(), namespace)
+    return key_for_naming(configuration.settings, namespace, identity)
 
 
 @cache

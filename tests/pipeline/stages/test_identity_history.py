@@ -76,6 +76,43 @@ def test_a_study_that_comes_years_later_moves_by_the_same_days(line: Line) -> No
     assert first != date(2010, 6, 1)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "shift_days = [-900, -800]",
+        "whole_weeks = true",
+        "by_issuer = true",
+        'same_patient = ["case", "leading-zeros"]',
+    ],
+)
+def test_what_would_move_or_name_a_known_patient_otherwise_is_refused(
+    line: Line, other: str
+) -> None:
+    line.installation.add_study("ACC1", n_series=1)
+    assert line.run("ACC1").status == Status.DONE
+
+    line.set_project(PROJECT.replace("[identity]", f"[identity]\n{other}"))
+    line.installation.add_study("ACC2", n_series=1, StudyDate="20190601")
+    batch = line.run("ACC2")
+
+    assert (batch.status, batch.stage) == (Status.ERROR, "identify")
+    assert "second names or shifts" in batch.errors[-1]["message"]
+    with pytest.raises(ConfigurationInvalid, match="second names or shifts"):
+        require_all_same(line.configuration.projects.values())
+
+
+def test_a_ledger_draws_days_once_so_that_its_range_is_free(line: Line) -> None:
+    line.set_project(LEDGER)
+    line.installation.add_study("ACC1", n_series=1, StudyDate="20100601")
+    assert line.run("ACC1").status == Status.DONE
+
+    line.set_project(LEDGER.replace("[identity]", "[identity]\nshift_days = [800, 900]"))
+    line.installation.add_study("ACC2", n_series=1, StudyDate="20100601")
+
+    assert line.run("ACC2").status == Status.DONE
+    assert len(set(Image.objects.values_list("study_date", flat=True))) == 1
+
+
 def test_uids_are_kept_where_the_project_says_so(line: Line) -> None:
     line.installation.add_study("ACC1", n_series=1, n_images=2)
     line.run("ACC1")

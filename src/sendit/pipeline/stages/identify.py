@@ -60,7 +60,7 @@ def run(work: Work) -> Outcome:
     provider.require_same(work.project)
     service = work.project.identity_service(
         work.site_key,
-        own_key=key_for_naming(work.settings, identity.namespace, own=identity.own_key),
+        own_key=key_for_naming(work.settings, identity.namespace, identity),
         ledger=DatabaseLedger(),
         progress=work.progress,
     )

@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('namespace', models.CharField(max_length=255, primary_key=True, serialize=False)),
                 ('fingerprint', models.CharField(blank=True, default='', max_length=80)),
+                ('rules', models.TextField(blank=True, default='')),
             ],
         ),
         migrations.RunPython(write_down_what_names_hang_on, migrations.RunPython.noop),
