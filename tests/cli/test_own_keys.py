@@ -124,7 +124,7 @@ def test_the_option_is_not_changed_on_a_project_with_history(
 @pytest.mark.parametrize("harm", ["missing", "another"])
 def test_without_its_own_key_nothing_starts(own: Installation, harm: str) -> None:
     deliver(own, "ACC1")
-    assert "own keys of 1 namespaces" in own.run("key", "verify").stdout
+    assert "Own keys of namespaces, likewise: 1." in own.run("key", "verify").stdout
     key_file(own).unlink()
     if harm == "another":
         key_file(own).touch(mode=0o600)

@@ -5,8 +5,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from sendit.config import Configuration
-from sendit.errors import KeyProblem
+from sendit.errors import AuditBroken, KeyProblem
 from sendit.pipeline.preparation import prepare
+from sendit.records import audit
+from sendit.records.audit_tables import AuditHead
+from sendit.records.ledger_tables import LedgerNamespace
 from sendit.records.models import Installation
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +63,21 @@ def test_keys_that_are_lost_with_the_database_are_not_made_anew_where_work_was_d
         prepare(in_this_process)
 
     assert not in_this_process.settings.keys.site_file.exists()
+
+
+def test_the_audit_log_begins_with_the_installation_and_is_never_begun_again(
+    in_this_process: Configuration,
+) -> None:
+    prepare(in_this_process)
+    folder = in_this_process.settings.audit.folder
+    assert audit.verify(head_folder=folder) == 0
+    # Whoever would hide it removes what made the installation, too.
+    LedgerNamespace.objects.create(name="demo")
+    AuditHead.objects.all().delete()
+    Installation.objects.all().delete()
+
+    prepare(in_this_process)
+
+    assert Installation.objects.count() == 1
+    with pytest.raises(AuditBroken, match="has 0 entries"):
+        audit.verify(head_folder=folder)

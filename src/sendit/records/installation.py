@@ -17,6 +17,7 @@ from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
 from sendit.records import audit
 from sendit.records.audit_tables import AuditHead
+from sendit.records.ledger_tables import Credential, IdentityHistory, LedgerNamespace
 from sendit.records.models import Batch, Installation
 
 
@@ -56,7 +57,9 @@ def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:
         When a key is missing or another one than this database knows.
     """
     known = Installation.objects.filter(pk=1).first()
-    in_database = known is not None or Batch.objects.exists()
+    in_database = known is not None or any(
+        table.objects.exists() for table in (Batch, Credential, IdentityHistory, LedgerNamespace)
+    )
     settings = configuration.settings
     site = site_key(
         settings,
@@ -73,7 +76,7 @@ def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:
                 site_key_fingerprint=fingerprint(site),
                 field_key_fingerprint=fingerprint(fields[0]),
             )
-            # Beside older batches a log was begun before; one that is gone is not made anew.
+            # Beside history a log was begun before; one that is gone is not made anew.
             if not in_database and not AuditHead.objects.exists():
                 audit.begin()
     return Keys(site)

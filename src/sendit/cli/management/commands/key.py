@@ -53,8 +53,8 @@ Without the site key every patient would get a second identity."""
             self._rotate(configuration, new=not options.no_new_key)
         else:
             own = require_own_keys(configuration.settings)
-            more = f", and so are the own keys of {own} namespaces" if own else ""
-            self.say(f"Both keys are there, private, and the ones used so far{more}.")
+            more = f" Own keys of namespaces, likewise: {own}." if own else ""
+            self.say(f"Both keys are there, private, and the ones used so far.{more}")
         return 0
 
     def _rotate(self, configuration: Configuration, *, new: bool) -> None:
