@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from pytest_django import DjangoDbBlocker
 
+from sendit.config import Configuration
+from sendit.pipeline.preparation import prepare
+from sendit.records.audit import verify
+from sendit.records.ledger_tables import NamespaceKey
 from sendit.records.schema import migrate
 from tests.pipeline.machine.conftest import as_default
 
@@ -70,3 +75,24 @@ def test_tables_made_at_once_are_those_of_the_migrations(
     assert at_once.keys() == stepwise.keys()
     for name, expected in stepwise.items():
         assert at_once[name] == expected, name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_older_installation_has_no_own_keys_and_a_whole_log(
+    in_this_process: Configuration,
+) -> None:
+    prepare(in_this_process)
+    executor = MigrationExecutor(connection)
+    executor.migrate([("records", "0010_open_batches")])
+    older = executor.loader.project_state([("records", "0010_open_batches")]).apps
+    older.get_model("records", "AuditHead").objects.all().delete()
+    older.get_model("records", "IdentityHistory").objects.create(
+        project="demo", namespace="shared", kind="keyed"
+    )
+
+    MigrationExecutor(connection).migrate([("records", "0011_own_keys")])
+
+    assert list(NamespaceKey.objects.values_list("namespace", "fingerprint", "rules")) == [
+        ("shared", "", "")
+    ]
+    assert verify(head_folder=in_this_process.settings.audit.folder) == 0
