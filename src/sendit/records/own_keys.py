@@ -44,14 +44,18 @@ def key_for_naming(
         When its key is missing or another one.
     """
     rules = identity.rules() if identity else ""
-    rows = NamespaceKey.objects.filter(namespace=namespace)
-    if not rows.exists():
+    row = _row(namespace)
+    if row is None:
         refuse_closed(namespace)
         made = fingerprint(_new(settings, namespace)) if identity and identity.own_key else ""
-        rows.get_or_create(namespace=namespace, defaults={"fingerprint": made, "rules": rules})
-    if rules:
-        rows.filter(rules="").update(rules=rules)
-    return key_of_names(settings, namespace, identity)
+        # Whoever else begins at the same moment may have won.
+        row, _ = NamespaceKey.objects.get_or_create(
+            namespace=namespace, defaults={"fingerprint": made, "rules": rules}
+        )
+    if rules and not row.rules:
+        NamespaceKey.objects.filter(namespace=namespace, rules="").update(rules=rules)
+        row = NamespaceKey.objects.get(namespace=namespace)
+    return _key(settings, row, identity)
 
 
 def key_of_names(
@@ -61,14 +65,8 @@ def key_of_names(
 
     As ``key_for_naming``, but nothing is written.
     """
-    row = NamespaceKey.objects.filter(namespace=namespace).first()
-    if row is None:
-        return None
-    _refuse_another(row, identity)
-    if not row.fingerprint:
-        return None
-    refuse_closed(namespace)
-    return own_key(settings, namespace, history=True, fingerprint=row.fingerprint)
+    row = _row(namespace)
+    return None if row is None else _key(settings, row, identity)
 
 
 def key_of_named(settings: Settings, identity: IdentitySettings) -> bytes | None:
@@ -90,7 +88,7 @@ def refuse_another(project: Project) -> None:
     sendit.errors.IdentityError
         When they hang on something else.
     """
-    row = NamespaceKey.objects.filter(namespace=project.identity.namespace).first()
+    row = _row(project.identity.namespace)
     if row is not None:
         _refuse_another(row, project.identity)
 
@@ -116,6 +114,19 @@ def require_own_keys(settings: Settings, projects: Iterable[Project] | None = No
     for row in rows.order_by("namespace"):
         own_key(settings, row.namespace, history=True, fingerprint=row.fingerprint)
     return len(rows)
+
+
+def _row(namespace: str) -> NamespaceKey | None:
+    found: NamespaceKey | None = NamespaceKey.objects.filter(namespace=namespace).first()
+    return found
+
+
+def _key(settings: Settings, row: NamespaceKey, identity: IdentitySettings | None) -> bytes | None:
+    _refuse_another(row, identity)
+    if not row.fingerprint:
+        return None
+    refuse_closed(row.namespace)
+    return own_key(settings, row.namespace, history=True, fingerprint=row.fingerprint)
 
 
 def _new(settings: Settings, namespace: str) -> bytes:

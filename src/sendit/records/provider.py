@@ -41,6 +41,7 @@ def require_all_same(projects: Iterable[Project]) -> None:
     for project in projects:
         try:
             _refuse_another(project)
+            own_keys.refuse_another(project)
         except IdentityError as error:
             problems.append(str(error))
     if problems:
@@ -77,7 +78,6 @@ def _refuse_another(project: Project) -> None:
             f'Namespace "{namespace}" has names in the ledger, so "{kind}" would give its patients '
             f'second ones. Set kind = "ledger" in project {project.name}, or use another namespace.'
         )
-    own_keys.refuse_another(project)
 
 
 def remember(project: Project) -> None:
