@@ -372,3 +372,29 @@ def test_a_batch_is_named_over_http_end_to_end(running: Running, tmp_path: Path)
     token = json.loads(secrets.read_text())["accessToken"]
     answer = running.post(MRN, asked(entity("8001", "E2E1")), token=token).document["results"][0]
     assert {path.relative_to(other.out).parts[0] for path in other.delivered()} == {answer["suid"]}
+
+
+def test_a_namespace_with_its_own_key_is_served_until_it_is_closed(tmp_path: Path) -> None:
+    installation = write_installation(tmp_path)
+    text = (installation.projects / "demo.toml").read_text()
+    installation.write_project(text.replace("[identity]", "[identity]\nown_key = true"))
+    key = installation.work_dir / "keys/namespaces/demo.key"
+    with identity_service(installation) as service:
+        token = json.loads(service.issue().read_text())["accessToken"]
+        nobody = service.post(MRN, asked(entity("8001", "E2E1")), token=token).document
+        assert not key.exists()
+        named = service.post(UID, asked(entity("8001", "E2E1")), token=token).document
+        assert key.exists()
+        installation.add_study("ACC1", n_series=1, PatientID="8001", AccessionNumber="E2E1")
+        assert installation.run("run", "--once").returncode == 0
+        known = service.post(MRN, asked(entity("8001", "E2E1")), token=token).document
+        closed = installation.run("project", "close", "demo")
+        late = [service.post(UID, asked(entity(one, "E2E1")), token=token) for one in ("8001", "9")]
+
+    assert "suid" not in nobody["results"][0]
+    assert known["results"][0]["suid"] == named["results"][0]["suid"]
+    folders = {path.relative_to(installation.out).parts[0] for path in installation.delivered()}
+    assert folders == {named["results"][0]["suid"]}
+    assert closed.returncode == 0, closed.stderr
+    assert not key.exists()
+    assert {reply.status for reply in late} <= {401, 404}  # its clients' tokens end, too
