@@ -2,23 +2,27 @@
 
 ::
 
-    python -m benchmarks.cloud [--megabytes 400]
+    python -m benchmarks.cloud [--megabytes 100] [--rounds 3]
 
-Each way stores the same files in the same server (SeaweedFS for S3, fake-gcs-server for Google's
-store), one after the other: the library with one stream, sendit with one and with several, and
-sendit as an archive, which is packed on the way.  Bytes are noise, so packing gains nothing.
+All ways store the same files in the same server (SeaweedFS for S3, fake-gcs-server for Google's
+store), in turns, each time under keys of their own; the figures are medians of the rounds.  The
+library sends the files one by one, and the packed archive as one object; sendit sends the files
+with one stream and with several, and the archive packed on the way.  Bytes are noise, so packing
+gains nothing.
 """
 
 import argparse
 import hashlib
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.ways import PEER_PYTHON
@@ -31,43 +35,60 @@ _SIZE = 512 * 1024
 _BOTO = """
 import boto3, pathlib, sys, time
 from botocore.config import Config
-url, bucket, key, secret, folder = sys.argv[1:]
+url, bucket, key, secret, prefix, *files = sys.argv[1:]
 path_style = Config(s3={"addressing_style": "path"})
 client = boto3.client("s3", endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=secret,
                       region_name="us-east-1", config=path_style)
-files = sorted(pathlib.Path(folder).rglob("*.dcm"))
 began = time.perf_counter()
 for file in files:
-    client.upload_file(str(file), bucket, "boto3/" + file.name)
+    client.upload_file(file, bucket, prefix + "/" + pathlib.Path(file).name)
 print(time.perf_counter() - began)
 """
 _GOOGLE = """
 import pathlib, sys, time
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
-url, bucket, folder = sys.argv[1:]
+url, bucket, prefix, *files = sys.argv[1:]
 client = storage.Client(project="test", credentials=AnonymousCredentials(),
                         client_options={"api_endpoint": url})
-files = sorted(pathlib.Path(folder).rglob("*.dcm"))
 began = time.perf_counter()
 for file in files:
-    blob = client.bucket(bucket).blob("google/" + file.name)
-    blob.upload_from_filename(str(file), if_generation_match=0, checksum="crc32c")
+    blob = client.bucket(bucket).blob(prefix + "/" + pathlib.Path(file).name)
+    blob.upload_from_filename(file, if_generation_match=0, checksum="crc32c")
 print(time.perf_counter() - began)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of sending; ``send`` gets a prefix and returns seconds and CPU seconds of ours."""
+
+    name: str
+    send: Callable[[str], tuple[float, float | None]]
+    beside: str = ""
+    """Which way of the library it is compared with."""
 
 
 def main() -> int:
     """Measure every way whose server and library are there."""
     parser = argparse.ArgumentParser(description="Measure sending to object stores.")
-    parser.add_argument("--megabytes", type=int, default=400, help="How much each way sends.")
-    parser.add_argument("--quick", action="store_true", help="Send 20 MB.")
+    parser.add_argument("--megabytes", type=int, default=100, help="How much each way sends.")
+    parser.add_argument("--rounds", type=int, default=3, help="How often (3).")
+    parser.add_argument("--quick", action="store_true", help="Send 20 MB, once.")
     arguments = parser.parse_args()
     size = 20 if arguments.quick else arguments.megabytes
+    rounds = 1 if arguments.quick else arguments.rounds
     with tempfile.TemporaryDirectory() as name:
-        package = make_package(Path(name) / "clean", size * 1_000_000 // _SIZE)
-        for store in (_s3, _gcs):
-            store(package, Path(name))
+        folder = Path(name)
+        package = make_package(folder / "clean", size * 1_000_000 // _SIZE)
+        packed = _packed(package, folder / "packed")
+        for store, program in ((_s3, "weed"), (_gcs, "fake-gcs-server-linux-amd64")):
+            found = find_emulator(program)
+            if found is None:
+                print(f"{program} is not there (make test brings it)", file=sys.stderr)
+                continue
+            with store(found, package, packed, folder) as ways:
+                _compare(ways, len(package.instances), rounds)
     return 0
 
 
@@ -86,75 +107,94 @@ def make_package(root: Path, n_instances: int) -> Package:
     return Package(root, 1, (study,))
 
 
-def _s3(package: Package, folder: Path) -> None:
-    program = find_emulator("weed")
-    if program is None:
-        print("s3: SeaweedFS is not there (make test brings it)", file=sys.stderr)
-        return
-    with _folder(folder / "weed") as data, running_seaweedfs(program, data) as server:
-        words = (server.url, server.bucket, KEY, SECRET, str(package.root))
-        _library("boto3", _BOTO, words, package)
-        own = {"endpoint": server.url, "bucket": server.bucket}
-        keys = {"access_key_id": KEY, "secret_access_key": SECRET}
-        for name, options in _manners("prefix").items():
-            _sendit("s3", name, {**own, **keys, **options}, package)
-
-
-def _gcs(package: Package, folder: Path) -> None:
-    program = find_emulator("fake-gcs-server-linux-amd64")
-    if program is None:
-        print("gcs: fake-gcs-server is not there (make test brings it)", file=sys.stderr)
-        return
-    with _folder(folder / "gcs") as data, running_fake_gcs(program, data) as server:
-        words = (server.url, server.bucket, str(package.root))
-        _library("google-cloud-storage", _GOOGLE, words, package)
-        own = {"endpoint": server.url, "bucket": server.bucket, "anonymous": True}
-        for name, options in _manners("collection").items():
-            _sendit("gcs", name, {**own, **options}, package)
-
-
-def _manners(place: str) -> Mapping[str, Mapping[str, object]]:
-    return {
-        "one stream": {place: "one", "layout": "tree", "connections": 1},
-        "four streams": {place: "four", "layout": "tree", "connections": 4},
-        "archive": {place: "archive", "layout": "archive"},
-    }
+def _packed(package: Package, folder: Path) -> Path:
+    """Return the package's archive as a file, for the library to send."""
+    folder.mkdir()
+    build("folder", {"path": str(folder), "layout": "archive"}, base=Path("/")).send(package)
+    return next(path for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    path.mkdir()
-    yield path
+def _s3(program: Path, package: Package, packed: Path, folder: Path) -> Iterator[list[Way]]:
+    (folder / "weed").mkdir()
+    with running_seaweedfs(program, folder / "weed") as server:
+        words = (server.url, server.bucket, KEY, SECRET)
+        own = {"endpoint": server.url, "bucket": server.bucket}
+        own |= {"access_key_id": KEY, "secret_access_key": SECRET}
+        yield _ways("s3", "boto3", _BOTO, words, own, "prefix", package, packed)
 
 
-def _library(name: str, code: str, words: tuple[str, ...], package: Package) -> None:
+@contextmanager
+def _gcs(program: Path, package: Package, packed: Path, folder: Path) -> Iterator[list[Way]]:
+    (folder / "gcs").mkdir()
+    with running_fake_gcs(program, folder / "gcs") as server:
+        own = {"endpoint": server.url, "bucket": server.bucket, "anonymous": True}
+        words = (server.url, server.bucket)
+        google = "google-cloud-storage"
+        yield _ways("gcs", google, _GOOGLE, words, own, "collection", package, packed)
+
+
+def _ways(
+    kind: str,
+    library: str,
+    code: str,
+    words: tuple[str, ...],
+    own: Mapping[str, object],
+    place: str,
+    package: Package,
+    packed: Path,
+) -> list[Way]:
+    """Return the library's ways and ours."""
+    files = [str(package.root / one.file) for one in package.instances]
+
+    def of_library(what: list[str]) -> Callable[[str], tuple[float, None]]:
+        return lambda prefix: (_library(code, (*words, prefix, *what)), None)
+
+    def of_sendit(**options: object) -> Callable[[str], tuple[float, float]]:
+        return lambda prefix: _sendit(kind, {**own, place: prefix, **options}, package)
+
+    return [
+        Way(library, of_library(files)),
+        Way(f"{library}, archive", of_library([str(packed)])),
+        Way(f"sendit {kind}, one stream", of_sendit(layout="tree", connections=1), library),
+        Way(f"sendit {kind}, four streams", of_sendit(layout="tree", connections=4), library),
+        Way(f"sendit {kind}, archive", of_sendit(layout="archive"), f"{library}, archive"),
+    ]
+
+
+def _library(code: str, words: tuple[str, ...]) -> float:
     done = subprocess.run(
-        [str(PEER_PYTHON), "-c", code, *words], capture_output=True, text=True, check=False
+        [str(PEER_PYTHON), "-c", code, *words], capture_output=True, text=True, check=True
     )
-    if done.returncode:
-        print(f"{name}: cannot be measured (make bench brings it)", file=sys.stderr)
-        return
-    _tell(name, float(done.stdout), package)
+    return float(done.stdout)
 
 
-def _sendit(kind: str, name: str, options: Mapping[str, object], package: Package) -> None:
+def _sendit(kind: str, options: Mapping[str, object], package: Package) -> tuple[float, float]:
     target = build(kind, options, base=Path("/"))
     began, used = time.perf_counter(), time.process_time()
     receipt = target.send(package)
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
-    _tell(f"sendit {kind}, {name}", seconds, package, cpu)
-    began = time.perf_counter()
     target.verify(package, receipt)
-    _tell(f"sendit {kind}, {name}, reading back", time.perf_counter() - began, package)
+    return seconds, cpu
 
 
-def _tell(name: str, seconds: float, package: Package, cpu: float | None = None) -> None:
-    count = len(package.instances)
-    line = f"{name:40} {count * _SIZE / seconds / 1e6:7.0f} MB/s {count / seconds:7.0f} images/s"
-    if cpu is not None:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        line += f" {1000 * cpu / count:6.2f} CPU-ms an image, at most {most:.0f} MiB"
-    print(line, flush=True)
+def _compare(ways: list[Way], n_images: int, rounds: int) -> None:
+    took: dict[str, list[tuple[float, float | None]]] = {way.name: [] for way in ways}
+    for number in range(rounds):
+        for place, way in enumerate(ways):
+            took[way.name].append(way.send(f"round{number}way{place}"))
+    median = {
+        name: statistics.median(seconds for seconds, _ in runs) for name, runs in took.items()
+    }
+    for way in ways:
+        seconds = median[way.name]
+        line = f"{way.name:32}{n_images * _SIZE / seconds / 1e6:7.0f} MB/s"
+        used = [cpu for _, cpu in took[way.name] if cpu is not None]
+        if used:
+            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            line += f"{1000 * statistics.median(used) / n_images:7.2f} CPU-ms an image"
+            line += f"{median[way.beside] / seconds:7.2f} x the library, at most {most:.0f} MiB"
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,32 @@
 """Pack the Studies of a package, each into one ``.tar.gz`` that is the same bytes every time.
 
 Entries are sorted and carry no time and no owner, the gzip header neither name nor time, so
-packing twice with the same zlib gives the same file.  Whether an archive holds what it should
-is decided by what is *in* it, since another zlib may pack the same content into other bytes.
+packing twice gives the same file.  Whether an archive holds what it should is decided by what is
+*in* it, since another version of ISA-L, or another kind of processor, may pack the same content
+into other bytes.
 
 ``archive_blocks`` packs while it is read from, so a target that takes a stream needs no second
 copy on disk.  Manifests lie beside an archive, so that it can be judged before it is unpacked.
 """
 
-import gzip
 import hashlib
 import re
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from sendit.storage.base import Package, PackagedStudy
 from sendit.storage.durable import changed_meanwhile, open_source
 
 _BUFFER = 1024 * 1024
 LEVEL = 1
-"""Of gzip: pictures become 2 % larger than at level 9, in a fifth of the time."""
+"""Of ISA-L: pictures become a little smaller than at zlib's level 1, in a sixth of its time."""
+_DAMAGED = cast("tuple[type[Exception], ...]", (EOFError, igzip.BadGzipFile, IsalError))
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -128,7 +131,7 @@ def archive_blocks(archive: Archive, *, progress: Callable[[], None]) -> Iterato
         When a file cannot be read, or was changed since it was written.
     """
     sink = _Sink()
-    with gzip.GzipFile("", "wb", compresslevel=LEVEL, fileobj=sink, mtime=0) as packed:
+    with igzip.GzipFile("", "wb", compresslevel=LEVEL, fileobj=sink, mtime=0) as packed:
         for entry in archive.entries:
             member = tarfile.TarInfo(entry.name)
             member.size = entry.size
@@ -174,7 +177,7 @@ def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[s
     digests: dict[str, str] = {}
     try:
         with (
-            gzip.GzipFile(mode="rb", fileobj=stream) as packed,
+            igzip.GzipFile(mode="rb", fileobj=stream) as packed,
             tarfile.open(mode="r|", fileobj=packed) as tar,
         ):
             for member in tar:
@@ -188,7 +191,7 @@ def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[s
                 digests[member.name] = digest.hexdigest()
             while packed.read(_BUFFER):  # to the end, where gzip keeps its checksum
                 pass
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise tarfile.ReadError("the archive is cut off or damaged") from error
     return digests
 

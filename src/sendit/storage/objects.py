@@ -5,15 +5,19 @@ already is told so and compares.  What an answer of a store means is the store's
 may be sent, and what counts as proof, is ``object_target``'s.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sendit.errors import TargetUnavailable
 from sendit.storage.archive import Entry
 from sendit.storage.base import Progress
 from sendit.storage.together import Traffic
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer as WriteableBuffer
 
 DICOM = "application/dicom"
 GZIP = "application/gzip"
@@ -93,32 +97,39 @@ class ObjectStore(Protocol):
         """Return what is kept of a key that is gone (older versions), if anything is."""
 
 
-class WholeReading:
+class WholeReading(io.RawIOBase):
     """Reads an answer, tells of the traffic, and notices when it ends too early."""
 
     def __init__(self, stream: "_Stream", held: Held, traffic: Traffic, *, location: str) -> None:
+        super().__init__()
         self.held = held
         self._stream = stream
         self._traffic = traffic
         self._left = held.size
         self._location = location
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Return the next bytes.
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """Put the next bytes into a buffer; return how many.
 
         Raises
         ------
         sendit.errors.TargetUnavailable
             When the connection ends before the object does.
         """
-        block = self._stream.read(size if size >= 0 else None)
+        place = memoryview(buffer).cast("B")
+        block = self._stream.read(len(place))
         self._left -= len(block)
-        if not block and self._left > 0 and size:
+        if not block and self._left > 0 and place:
             raise TargetUnavailable(
                 f"{self._location} ended the connection before an object's end."
             )
         self._traffic.tell(len(block))
-        return block
+        place[: len(block)] = block
+        return len(block)
 
 
 def regroup(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -9,7 +9,6 @@ An Orthanc that changes what it stores (``IngestTranscoding``, a script that mod
 other bytes than were sent and is never proven by this plug-in.
 """
 
-import gzip
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, ClassVar, Literal
 
+from isal import igzip
 from pydantic import BaseModel, Strict
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -256,7 +256,7 @@ def _gzipped(item: Outgoing) -> Iterator[FilePart]:
     """Return a file as gzip, on disk, so that its length is known before."""
     with TemporaryDirectory(prefix="sendit-") as folder:
         path = Path(folder, "packed")
-        with item.file.open("rb") as plain, gzip.open(path, "wb", compresslevel=1) as packed:
+        with item.file.open("rb") as plain, igzip.open(path, "wb", compresslevel=1) as packed:
             shutil.copyfileobj(plain, packed, _BLOCK)
         yield FilePart(path, path.stat().st_size)
 
