@@ -118,6 +118,19 @@ def test_images_are_filtered(admin: Client) -> None:
         assert found["count"] == 2
 
 
+@pytest.mark.parametrize("ordering", ["id", "created", "modified", "status"])
+def test_images_are_ordered(admin: Client, ordering: str) -> None:
+    for name in "ab":
+        make_batch(name, status=Status.DONE)
+
+    up = [row[ordering] for row in get(admin, f"/api/images?ordering={ordering}")["results"]]
+    down = [row[ordering] for row in get(admin, f"/api/images?ordering=-{ordering}")["results"]]
+
+    assert len(up) == 4
+    assert up == sorted(up)
+    assert down == up[::-1]
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
