@@ -27,11 +27,11 @@ def test_every_database_test_passes_on_postgresql(postgresql_url: str) -> None:
 
 
 def test_study_is_delivered_with_postgresql(
-    installation: Installation, postgresql_url: str
+    installation: Installation, postgresql_database: str
 ) -> None:
     installation.add_study("ACC1", n_series=1, n_images=2)
 
-    done = installation.run("run", "--once", SENDIT_DATABASE_URL=postgresql_url)
+    done = installation.run("run", "--once", SENDIT_DATABASE_URL=postgresql_database)
 
     assert done.returncode == 0, done.stderr
     assert len(installation.delivered()) == 2

@@ -61,9 +61,13 @@ def failed(project: str, target: str, error: TargetError, *, now: datetime) -> N
 
 def answered(project: str, target: str, *, now: datetime) -> None:
     """Close the circuit: the target took something, or gave a proof."""
-    whole = {"failures": 0, "open_until": None, "error": None, "answered": now}
-    if not _HEALTH.update(whole, project=project, target=target):
-        TargetHealth.objects.update_or_create(project=project, target=target, defaults=whole)
+    if not _HEALTH.rows(project=project, target=target):
+        TargetHealth.objects.get_or_create(project=project, target=target)
+    _HEALTH.update(
+        {"failures": 0, "open_until": None, "error": None, "answered": now},
+        project=project,
+        target=target,
+    )
 
 
 def let_try(project: str, targets: list[str], *, now: datetime) -> None:

@@ -180,13 +180,15 @@ def keep_receipt(work: Work, name: str, receipt: Receipt) -> None:
             for (uid,) in _INSTANCES.rows(part=part.pk)
             if (one := receipt.stored.get(uid)) is not None
         }
-        said = {
-            "location": receipt.location,
-            "volume": receipt.volume,
-            "stored": stored,
-            "documents": dict(receipt.documents),
-        }
-        _PART.update(said, part=part.pk)
+        _PART.update(
+            {
+                "location": receipt.location,
+                "volume": receipt.volume,
+                "stored": stored,
+                "documents": dict(receipt.documents),
+            },
+            part=part.pk,
+        )
 
 
 def unproven(work: Work, name: str) -> list[DeliveredStudy]:
@@ -218,8 +220,9 @@ def require_not_recalled(work: Work) -> None:
 
 def mark_proven(work: Work, name: str) -> None:
     """Write down that the target has proven what it was sent."""
-    of_target = {"batch": work.batch_id, "project": work.batch.project, "target": name}
-    _UNPROVEN.update({"proven": work.now()}, **of_target)
+    _UNPROVEN.update(
+        {"proven": work.now()}, batch=work.batch_id, project=work.batch.project, target=name
+    )
 
 
 _UNPROVEN = Prepared(
