@@ -32,6 +32,7 @@
         ├── TargetRefused        it does not take it: credentials, rights, a SOP Class
         ├── TargetConflict       other content stands under the name
         ├── VerificationFailed   it does not hold what was sent
+        │   └── InstancesMissing it lost some of it, and holds the rest     (retryable)
         └── NotYetProven         it cannot say yet                      (retryable)
 
 ``retryable`` answers the only question the runner asks: can trying again later help?
@@ -259,6 +260,16 @@ class VerificationFailed(TargetError):
     """The target does not hold what was sent."""
 
     code = "VERIFICATION_FAILED"
+
+
+class InstancesMissing(VerificationFailed):
+    """The target took what it does not hold; nothing that it holds is wrong.
+
+    ``failures`` names what is missing; that is sent again.
+    """
+
+    retryable = True
+    code = "INSTANCES_MISSING"
 
 
 class NotYetProven(TargetError):

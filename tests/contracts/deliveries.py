@@ -16,6 +16,7 @@ They need the fixture ``line`` of ``tests/pipeline/conftest.py``.
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
@@ -75,6 +76,27 @@ class DeliveryContract:
         assert second.status == Status.DONE
         assert digests(receiver) == sent(first)
 
+    def test_what_is_lost_before_it_is_proven_is_sent_again_and_there_once(
+        self, line: Line, project: str, receiver: Receiver
+    ) -> None:
+        line.set_project(project)
+        batch_id = hand_in(line, "ACC1")
+        work_until(line, batch_id, Stage.VERIFY)
+        victim = min(sent(line.batch(batch_id)))
+        receiver.lose(victim)
+
+        line.work()
+
+        delivery = Delivery.objects.get(batch=batch_id)
+        assert (delivery.state, delivery.error["code"]) == ("pending", "INSTANCES_MISSING")
+        assert victim in delivery.failures
+        line.work(later=timedelta(minutes=1))
+        batch = line.batch(batch_id)
+        assert (batch.status, batch.errors) == (Status.DONE, [])
+        assert digests(receiver) == sent(batch)
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.attempts, delivery.error) == ("verified", 2, None)
+
     def test_corrected_content_is_held_and_the_older_stays(
         self, line: Line, project: str, receiver: Receiver
     ) -> None:
@@ -126,9 +148,7 @@ class DeliveryContract:
             pytest.xfail("it only says that it has a UID; the ledger sees to what is under it")
         line.set_project(project)
         batch_id = hand_in(line, "ACC1")
-        runner = line.runner()
-        while line.batch(batch_id).stage != Stage.VERIFY:
-            runner.advance(batch_id)
+        work_until(line, batch_id, Stage.VERIFY)
         receiver.spoil(min(sent(line.batch(batch_id))))
 
         line.work()
@@ -185,6 +205,13 @@ def hand_in(line: Line, name: str, **attributes: object) -> int:
         write_instance(arriving / f"{number}.dcm", ds)
     arriving.rename(line.installation.inbox / name)
     return line.hand_in(name)
+
+
+def work_until(line: Line, batch_id: int, stage: Stage) -> None:
+    """Advance a batch until it stands before a stage."""
+    runner = line.runner()
+    while line.batch(batch_id).stage != stage:
+        runner.advance(batch_id)
 
 
 def deliver(line: Line, name: str, **attributes: object) -> Batch:

@@ -27,6 +27,7 @@ from typing import ClassVar, Literal, Protocol
 import pytest
 
 from sendit.errors import (
+    InstancesMissing,
     TargetConflict,
     TargetError,
     TargetFull,
@@ -248,7 +249,7 @@ class TargetContract:
 
         receiver.lose(victim)
 
-        with pytest.raises(VerificationFailed) as refusal:
+        with pytest.raises(InstancesMissing) as refusal:
             target.verify(package, receipt)
         assert victim in refusal.value.failures
         target.verify(package, target.send(package))

@@ -19,7 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from sendit.errors import TargetError, TargetRefused, TargetUnavailable, VerificationFailed
+from sendit.errors import InstancesMissing, TargetError, TargetRefused, TargetUnavailable
 from sendit.storage import Package, PackagedInstance, PackagedStudy, Target
 from sendit.storage.outgoing import data_start
 from sendit.storage.registry import accepts_identified, build
@@ -102,7 +102,7 @@ def test_dcmtks_archive_without_an_instance_proves_nothing(
     receipt = target.send(package)
     dcmqrscp.clear()
 
-    with pytest.raises(VerificationFailed, match=r"2\.25\.300 is not there"):
+    with pytest.raises(InstancesMissing, match=r"2\.25\.300 was taken there, and is not"):
         target.verify(package, receipt)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sendit.errors import VerificationFailed
+from sendit.errors import InstancesMissing
 from sendit.storage import Package, RemovableTarget, Target
 from sendit.storage.registry import accepts_identified, build
 from tests.contracts.targets import Receiver, TargetContract, make_package
@@ -73,7 +73,7 @@ def test_a_server_that_says_stored_and_did_not_is_noticed(
     with orthanc.refusing("CT"):
         receipt = target.send(package)
 
-    with pytest.raises(VerificationFailed, match=r"2\.25\.300 is not there") as failure:
+    with pytest.raises(InstancesMissing, match=r"2\.25\.300 was taken there") as failure:
         target.verify(package, receipt)
     assert failure.value.failures.keys() == receipt.digests.keys()
 

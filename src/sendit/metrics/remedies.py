@@ -87,6 +87,8 @@ REMEDIES: Mapping[str, str] = {
     "it away, then retry.",
     "VERIFICATION_FAILED": "The target does not hold what was sent: see what changed it, then "
     "retry.",
+    "INSTANCES_MISSING": "The target took images and lost them, each time they were sent: see why, "
+    "then retry.",
     "TARGET_REFUSED": "The target refused the study: read its message, mend the cause, then retry.",
     "TARGET": "The target refused the study: read its message, mend the cause, then retry.",
     "IDENTITY": "The identity service's answer cannot be used: mend it there, then retry.",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sendit.errors import (
+    InstancesMissing,
     TargetConflict,
     TargetError,
     TargetRefused,
@@ -132,17 +133,21 @@ class BigQueryTable:
 
         Raises
         ------
+        sendit.errors.InstancesMissing
+            When some are not there.
         sendit.errors.VerificationFailed
-            When it is not.
+            When others are.
         """
         found = Counter(self._find(rows, progress))
         wanted = Counter(self._line(row) for row in rows)
-        wrong = ((found - wanted) + (wanted - found)).total()
-        if wrong:
+        missing, other = (wanted - found).total(), (found - wanted).total()
+        if other:
             raise VerificationFailed(
-                f"{self.title} does not hold {wrong} of the rows once, as they were loaded. Remove "
-                "those that do not belong there, then retry the batch."
+                f"{self.title} does not hold {missing + other} of the rows once, as they were "
+                "loaded. Remove those that do not belong there, then retry the batch."
             )
+        if missing:
+            raise InstancesMissing(f"{self.title} does not hold {missing} of the rows any more.")
 
     def remove(self, places: Sequence[str], *, progress: Progress) -> int:
         """Remove the rows of some objects; return how many are left."""

@@ -27,12 +27,19 @@ from sendit.storage.base import (
 )
 from sendit.storage.dicom_association import Peer
 from sendit.storage.dicom_commands import IMPLICIT
-from sendit.storage.dicom_commitment import PUSH_MODEL, Listener, commit, offers_commitment
+from sendit.storage.dicom_commitment import (
+    NO_SUCH_INSTANCE,
+    PUSH_MODEL,
+    Listener,
+    commit,
+    offers_commitment,
+)
 from sendit.storage.dicom_items import Item, Series, by_series, items_of, items_of_identified
 from sendit.storage.dicom_options import DicomOptions, listener_context, peer_of
 from sendit.storage.dicom_query import FIND, GET, Came, echo, find, retrieve
 from sendit.storage.dicom_store import store
 from sendit.storage.outgoing import (
+    MISSING,
     Failure,
     digests_of,
     own_head,
@@ -203,12 +210,7 @@ class Dicom:
             progress=progress,
         )  # fmt: skip
         return {
-            key: Failure(
-                VerificationFailed,
-                f"is not committed to there ({reason:04X}h). Retry the batch to send it again.",
-            )
-            if reason
-            else Stored(peer.called_ae)
+            key: _uncommitted(reason) if reason else Stored(peer.called_ae)
             for key, reason in told.items()
         }
 
@@ -237,9 +239,18 @@ class Dicom:
         return outcomes
 
 
+def _uncommitted(reason: int) -> Failure:
+    if reason == NO_SUCH_INSTANCE:
+        return MISSING
+    return Failure(
+        VerificationFailed,
+        f"is not committed to there ({reason:04X}h). Retry the batch to send it again.",
+    )
+
+
 def _missing(times: int) -> Failure | None:
     if times == 1:
         return None
     if not times:
-        return Failure(VerificationFailed, "is not there. Retry the batch to send it again.")
+        return MISSING
     return Failure(VerificationFailed, f"is there {times} times. Remove those that do not belong.")

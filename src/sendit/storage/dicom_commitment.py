@@ -51,6 +51,8 @@ from sendit.storage.together import Traffic
 
 PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
 _INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+NO_SUCH_INSTANCE: Final = 0x0112
+"""Failure Reason (PS3.3 C.14): the peer does not hold it."""
 _PER_TRANSACTION = 1000
 _TICK_SECONDS = 0.2
 

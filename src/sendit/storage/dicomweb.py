@@ -50,6 +50,7 @@ from sendit.storage.dicomweb_metadata import MayChange, differences
 from sendit.storage.http_client import Body, FilePart, HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.outgoing import (
+    MISSING,
     Failure,
     Outgoing,
     digests_of,
@@ -251,7 +252,7 @@ class DicomWeb:
         self, item: Outgoing, place: str, there: frozenset[str], traffic: Traffic
     ) -> Stored | Failure:
         if item.key not in there:
-            return Failure(VerificationFailed, "is not there. Retry the batch to send it again.")
+            return MISSING
         if difference := self._difference(item, place, traffic):
             return Failure(
                 VerificationFailed,

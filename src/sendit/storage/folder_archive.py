@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from sendit.errors import TargetConflict, VerificationFailed
+from sendit.errors import TargetConflict
 from sendit.storage.archive import Archive, read_archive, write_archive
 from sendit.storage.base import Progress, Removal
 from sendit.storage.durable import (
@@ -22,6 +22,7 @@ from sendit.storage.durable import (
     target_errors,
     write_part,
 )
+from sendit.storage.outgoing import require_all_there
 
 
 def store_archives(root: Path, archives: Sequence[Archive], *, progress: Progress) -> None:
@@ -46,27 +47,30 @@ def verify_archives(root: Path, archives: Sequence[Archive], *, progress: Progre
 
     Raises
     ------
+    sendit.errors.InstancesMissing
+        When some are not there.
     sendit.errors.VerificationFailed
-        When one is missing, is damaged, or holds anything else.
+        When one is damaged, or holds anything else.
     """
     require_folder(root)
+    missing: dict[str, str] = {}
+    other: dict[str, str] = {}
     for archive in archives:
         final = root / archive.file_name
         with target_errors(root, doing="Reading back"):
             there = is_file(final)
             same = there and _holds(final, archive, progress)
         if not there:
-            raise VerificationFailed(
-                f"{archive.file_name} is not in the target folder {root}. "
-                "Retry the batch to send it again.",
-                failures=_all_of(archive, "Its archive is missing."),
+            missing |= _all_of(
+                archive, f"{archive.file_name} is not in the target folder {root} any more."
             )
-        if not same:
-            raise VerificationFailed(
+        elif not same:
+            other |= _all_of(
+                archive,
                 f"{archive.file_name} in the target folder {root} does not hold what was sent. "
                 "Move it away if it does not belong there, then retry the batch.",
-                failures=_all_of(archive, "Its archive does not hold what was sent."),
             )
+    require_all_there(missing, other)
 
 
 def _all_of(archive: Archive, reason: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
-from sendit.errors import TargetConflict, VerificationFailed
+from sendit.errors import TargetConflict
 from sendit.storage.archive import Entry
 from sendit.storage.base import Progress, Removal
 from sendit.storage.durable import (
@@ -30,6 +30,7 @@ from sendit.storage.durable import (
     target_errors,
     write_part,
 )
+from sendit.storage.outgoing import require_all_there
 
 _CHUNK, _CHUNK_BYTES = 128, 256 * 1024 * 1024
 """So much is written before it is synced: a sync costs more than writing a few files."""
@@ -60,29 +61,27 @@ def verify_files(root: Path, entries: Sequence[Entry], *, progress: Progress) ->
 
     Raises
     ------
+    sendit.errors.InstancesMissing
+        When some are not there; ``failures`` names them all.
     sendit.errors.VerificationFailed
-        When one is missing or has other content; ``failures`` names them all.
+        When one has other content; ``failures`` names them and what is missing.
     """
     require_folder(root)
-    failures: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    other: dict[str, str] = {}
     for entry in entries:
         final = inside(root, entry.name)
         with target_errors(root, doing="Reading back"):
             found = sha256_of(final, progress=progress) if is_file(final) else None
         progress()
         if found is None:
-            failures[entry.key] = (
-                f"{entry.title} is not in the target folder {root}. "
-                "Retry the batch to send it again."
-            )
+            missing[entry.key] = f"{entry.title} is not in the target folder {root} any more."
         elif found != entry.sha256:
-            failures[entry.key] = (
+            other[entry.key] = (
                 f"{entry.title} has other content in the target folder {root} than was "
                 "sent. Move it away if it does not belong there, then retry the batch."
             )
-    if failures:
-        more = f" So with {len(failures) - 1} more." if len(failures) > 1 else ""
-        raise VerificationFailed(next(iter(failures.values())) + more, failures=failures)
+    require_all_there(missing, other)
 
 
 def remove_stored(

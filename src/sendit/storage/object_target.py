@@ -31,7 +31,7 @@ from sendit.storage.archive import (
 from sendit.storage.base import Package, Progress, Receipt, Removal, Stored
 from sendit.storage.durable import changed_meanwhile, sha256_of
 from sendit.storage.objects import DICOM, GZIP, OTHER, Held, ObjectStore, Reading
-from sendit.storage.outgoing import Failure, Outgoing, require_same_package, settle
+from sendit.storage.outgoing import MISSING, Failure, Outgoing, require_same_package, settle
 from sendit.storage.together import Traffic, together
 from sendit.storage.tree import plan_tree, plan_tree_documents
 
@@ -41,7 +41,6 @@ _TAKEN = (
     "is there already with other content, which was left alone. Remove it there if it does not "
     "belong there, then retry the batch."
 )
-_GONE = "is not there. Retry the batch to send it again."
 _OTHER = (
     "has other content there than was sent. Remove it if it does not belong there, then retry the "
     "batch."
@@ -102,8 +101,7 @@ class ObjectTarget:
         with self._store.connected():
             if self._is_tree:
                 self._prove_files(entries, receipt, progress)
-            for archive in archives:
-                self._prove_archive(archive, receipt, progress)
+            self._prove_archives(archives, receipt, progress)
             self._prove_files(self._documents(package), receipt, progress)
 
     def remove(self, receipt: Receipt, *, progress: Progress) -> Removal:
@@ -197,7 +195,7 @@ class ObjectTarget:
         """Say whether what stands under a key is this very file."""
         with self._store.reading(key, traffic) as reading:
             if reading is None:
-                return Failure(VerificationFailed, _GONE)
+                return MISSING
             same = _sha256(reading) == entry.sha256
         return reading.held if same else Failure(TargetConflict, _TAKEN)
 
@@ -227,12 +225,12 @@ class ObjectTarget:
             if not self._reads and told.digest:
                 held = self._store.head(key, traffic)
                 if held is None:
-                    return Failure(VerificationFailed, _GONE)
+                    return MISSING
                 same = held.size == entry.size and held.digest == told.digest
                 return Stored(key) if same else Failure(VerificationFailed, _OTHER)
             with self._store.reading(key, traffic) as reading:
                 if reading is None:
-                    return Failure(VerificationFailed, _GONE)
+                    return MISSING
                 if _sha256(reading) != entry.sha256:
                     return Failure(VerificationFailed, _OTHER)
             return Stored(key)
@@ -240,27 +238,34 @@ class ObjectTarget:
         results = together(entries, prove, at_once=self._at_once, progress=progress)
         settle(_outgoing(entries), results, location=self.location)
 
-    def _prove_archive(self, archive: Archive, receipt: Receipt, progress: Progress) -> None:
+    def _prove_archives(
+        self, archives: Sequence[Archive], receipt: Receipt, progress: Progress
+    ) -> None:
+        results: list[Stored | Failure] = []
+        for archive in archives:
+            result = self._prove_archive(archive, receipt, progress)
+            results += [result] * len(archive.entries)
+        settle(_outgoing(_entries(archives)), results, location=self.location)
+
+    def _prove_archive(
+        self, archive: Archive, receipt: Receipt, progress: Progress
+    ) -> Stored | Failure:
         key = self._prefix + archive.file_name
         told = receipt.stored.get(archive.entries[0].key, Stored())
-        reason = ""
+        other = Failure(VerificationFailed, f"lies in {archive.file_name}, which {_OTHER}")
         if not self._reads and told.digest:
             held = self._store.head(key, Traffic())
             if held is None:
-                reason = _GONE
-            elif (held.size, held.digest) != (told.size, told.digest):
-                reason = _OTHER
+                return MISSING
             for entry in archive.entries:
                 _require_unchanged(entry, progress)
-        elif (found := self._content(key, progress)) is None:
-            reason = _GONE
-        elif found[1] != {entry.name: entry.sha256 for entry in archive.entries}:
-            reason = _OTHER
-        if reason:
-            raise VerificationFailed(
-                f"{self.location}: {archive.file_name} {reason}",
-                failures={entry.key: f"Its archive {reason}" for entry in archive.entries},
-            )
+            same = (held.size, held.digest) == (told.size, told.digest)
+            return Stored(key) if same else other
+        found = self._content(key, progress)
+        if found is None:
+            return MISSING
+        same = found[1] == {entry.name: entry.sha256 for entry in archive.entries}
+        return Stored(key) if same else other
 
     def _content(self, key: str, progress: Progress) -> tuple[Held, Mapping[str, str]] | None:
         """Return the SHA-256 of what is in an archive; of nothing when it is damaged."""

@@ -34,6 +34,7 @@ from sendit.storage.base import (
 from sendit.storage.http_client import FilePart, HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.outgoing import (
+    MISSING,
     Failure,
     Outgoing,
     digests_of,
@@ -188,7 +189,7 @@ class Orthanc:
     def _prove(self, item: Outgoing, traffic: Traffic) -> Stored | Failure:
         there = self._find(read_meta(item).sop_instance_uid)
         if not there:
-            return Failure(VerificationFailed, "is not there. Retry the batch to send it again.")
+            return MISSING
         if len(there) > 1:
             return Failure(
                 VerificationFailed,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sendit.errors import (
+    InstancesMissing,
     NotYetProven,
     TargetConflict,
     TargetError,
@@ -20,7 +21,14 @@ from sendit.storage.base import IdentifiedPackage, Package, Receipt, Stored
 
 _BLOCK = 1 << 20
 _META_BYTES = 1 << 16
-_GRAVITY = (TargetConflict, TargetRefused, VerificationFailed, TargetError, NotYetProven)
+_GRAVITY = (
+    TargetConflict,
+    TargetRefused,
+    VerificationFailed,
+    TargetError,
+    InstancesMissing,
+    NotYetProven,
+)
 _LONG_VRS = (b"OB", b"OW", b"UN", b"UT", b"SQ")
 
 
@@ -55,6 +63,9 @@ class Failure:
     kind: type[TargetError]
     reason: str
     """What the target said of it, and the remedy; continues "instance 2.25.… "."""
+
+
+MISSING = Failure(InstancesMissing, "was taken there, and is not there.")
 
 
 def outgoing(package: Package) -> Sequence[Outgoing]:
@@ -104,6 +115,21 @@ def settle(
             failures={key: one.reason for key, one in failed.items()},
         )
     return stored
+
+
+def require_all_there(missing: Mapping[str, str], other: Mapping[str, str]) -> None:
+    """Return if nothing is missing and nothing has other content; each by key, with its message.
+
+    Raises
+    ------
+    sendit.errors.InstancesMissing, sendit.errors.VerificationFailed
+        When something is.
+    """
+    failures = {**other, **missing}
+    if failures:
+        more = f" So with {len(failures) - 1} more." if len(failures) > 1 else ""
+        kind = VerificationFailed if other else InstancesMissing
+        raise kind(next(iter(failures.values())) + more, failures=failures)
 
 
 def require_same_package(items: Sequence[Outgoing], receipt: Receipt) -> None:

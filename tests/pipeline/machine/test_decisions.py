@@ -196,6 +196,14 @@ class TestRerun:
 
         assert state(batch)[0] == Stage.SEND
 
+    def test_not_when_a_target_took_it_and_is_to_get_it_again(self) -> None:
+        batch = self.ready()
+        Delivery.objects.create(
+            batch=batch, target="out0", kind="folder", receipt={"location": "there"}
+        )
+
+        assert not machine.rerun(batch.images.get(nr=1).pk, now=NOW)
+
     def test_not_of_an_image_that_was_left_out(self) -> None:
         batch = self.ready()
         batch.images.filter(nr=1).update(verdict=Verdict.EXCLUDED)

@@ -1,15 +1,26 @@
 """A real Orthanc as the receiver of the delivery contract, by each way of sending to it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from sendit.records.models import Image
 from sendit.terms import Stage, Status
-from tests.contracts.deliveries import DeliveryContract, deliver, digests
+from tests.contracts.deliveries import (
+    N_IMAGES,
+    DeliveryContract,
+    deliver,
+    digests,
+    hand_in,
+    sent,
+    work_until,
+)
 from tests.pipeline.line import NO_TARGET, Line
 from tests.storage.orthanc_receiver import OrthancReceiver, engine_meta
-from tests.support.dicom_peers import OrthancServer
+from tests.support.dicom_peers import DcmtkServer, OrthancServer, have, running_orthanc
 from tests.support.troubled_http import TroubledHttp
 from tests.support.troubled_tcp import TroubledTcp
 
@@ -64,6 +75,52 @@ class TestByCStoreAndRetrieving(DicomDeliveries):
 
 class TestByCStoreAndFinding(DicomDeliveries):
     proof = "find"
+
+
+def test_what_a_peer_is_known_to_hold_is_not_sent_again_with_what_it_lost(
+    line: Line, tmp_path: Path
+) -> None:
+    if not have("Orthanc", "libOrthancDicomWeb.so"):
+        pytest.skip("Orthanc is not installed")
+    with running_orthanc(tmp_path / "orthanc", OverwriteInstances=True) as orthanc:
+        table = f'host = "127.0.0.1"\nport = {orthanc.dicom_port}\ncalled_ae = "ORTHANC"\n'
+        line.set_project(
+            f'{NO_TARGET}[[targets]]\nname = "pacs"\nkind = "dicom"\n{table}proof = "find"\n'
+        )
+        batch_id = hand_in(line, "ACC1")
+        work_until(line, batch_id, Stage.VERIFY)
+        lost = orthanc.instances()[0][1]
+        orthanc.delete(f"/instances/{lost}")
+        kept = set(orthanc.storage.glob("??/??/*"))
+
+        line.work()
+        line.work(later=timedelta(minutes=1))
+
+        assert line.batch(batch_id).status == Status.DONE
+        assert len(orthanc.instances()) == N_IMAGES
+        # One that is sent again is written under another name.
+        assert kept < set(orthanc.storage.glob("??/??/*"))
+
+
+def test_an_archive_that_forgot_what_it_took_gets_it_again(
+    line: Line, dcmqrscp: DcmtkServer
+) -> None:
+    table = f'host = "127.0.0.1"\nport = {dcmqrscp.port}\ncalled_ae = "ARCHIVE"\n'
+    line.set_project(
+        f'{NO_TARGET}[[targets]]\nname = "pacs"\nkind = "dicom"\n{table}proof = "find"\n'
+        "connections = 1\n"
+    )
+    batch_id = hand_in(line, "ACC1")
+    work_until(line, batch_id, Stage.VERIFY)
+    dcmqrscp.clear()
+
+    line.work()
+    line.work(later=timedelta(minutes=1))
+
+    batch = line.batch(batch_id)
+    assert batch.status == Status.DONE
+    held = [dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in dcmqrscp.files()]
+    assert sorted(held) == sorted(sent(batch))
 
 
 @pytest.mark.parametrize("supersede", ["hold", "replace", "new-generation"])

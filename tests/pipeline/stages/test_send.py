@@ -6,6 +6,7 @@ from pathlib import Path
 from sendit.pipeline import machine
 from sendit.records.models import Delivery, Image
 from sendit.terms import DeliveryState, Stage, Status
+from tests.contracts.deliveries import work_until
 from tests.pipeline.files import tree
 from tests.pipeline.line import Line
 from tests.support.installation import PROJECT
@@ -87,9 +88,7 @@ def test_content_that_changed_at_the_target_is_found_before_anything_is_removed(
 ) -> None:
     line.installation.add_study("ACC1", n_series=1)
     batch_id = line.hand_in("ACC1")
-    runner = line.runner()
-    while line.batch(batch_id).stage != Stage.VERIFY:
-        runner.advance(batch_id)
+    work_until(line, batch_id, Stage.VERIFY)
     damaged = line.installation.delivered()[0]
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-1] + b"\1")
@@ -105,6 +104,67 @@ def test_content_that_changed_at_the_target_is_found_before_anything_is_removed(
     line.work()
     assert line.batch(batch_id).status == Status.DONE
     assert damaged.read_bytes() == whole
+
+
+def test_a_target_that_loses_at_every_try_is_given_up_with_the_reason(line: Line) -> None:
+    line.set_project(PROJECT + SECOND)
+    second = line.installation.root / "second"
+    second.mkdir()
+    line.installation.add_study("ACC1", n_series=1)
+    batch_id = line.hand_in("ACC1")
+
+    for _ in range(3):
+        work_until(line, batch_id, Stage.VERIFY)
+        min(second.rglob("*.dcm")).unlink()
+        line.work()
+        line.clock += timedelta(minutes=1)
+
+    batch = line.batch(batch_id)
+    assert (batch.status, line.codes(batch_id)) == (Status.ERROR, ["INSTANCES_MISSING"])
+    assert "It was sent 3 times" in batch.errors[0]["message"]
+    assert "by itself" not in batch.errors[0]["message"]
+    states = dict(Delivery.objects.values_list("target", "state"))
+    assert states == {"out": DeliveryState.VERIFIED, "second": DeliveryState.FAILED}
+    machine.retry(batch_id, target="second", now=line.clock)
+    line.work()
+    assert line.batch(batch_id).status == Status.DONE
+    assert tree(second) == tree(line.installation.out)
+
+
+def test_what_an_optional_target_lost_is_sent_again_when_the_batch_is_done(line: Line) -> None:
+    line.set_project(PROJECT + SECOND + "required = false\n")
+    second = line.installation.root / "second"
+    second.mkdir()
+    line.installation.add_study("ACC1", n_series=1)
+    batch_id = line.hand_in("ACC1")
+    work_until(line, batch_id, Stage.VERIFY)
+    min(second.rglob("*.dcm")).unlink()
+
+    line.work()
+    done = line.batch(batch_id).status
+    line.work(later=timedelta(minutes=6))
+
+    assert done == Status.DONE
+    assert tree(second) == tree(line.installation.out)
+    assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.VERIFIED}
+
+
+def test_sending_again_waits_neither_for_a_person_nor_for_the_originals(line: Line) -> None:
+    line.set_project(PROJECT.replace('title = "Demo"', 'title = "Demo"\nsend = "manual"'))
+    line.installation.add_study("ACC1", n_series=1)
+    batch_id = line.hand_in("ACC1")
+    line.work()
+    assert machine.upload_finished(batch_id, now=line.clock)
+    work_until(line, batch_id, Stage.VERIFY)
+    line.installation.delivered()[0].unlink()
+
+    line.runner().advance(batch_id)
+
+    batch = line.batch(batch_id)
+    assert (batch.stage, batch.status, batch.held) == (Stage.SEND, Status.DONEPROCESSING, "")
+    assert batch.prepared is not None
+    line.work(later=timedelta(minutes=1))
+    assert line.batch(batch_id).status == Status.DONE
 
 
 def test_volume_that_is_away_is_not_taken_for_the_folder_that_it_is_mounted_on(

@@ -131,7 +131,9 @@ def rerun(image_id: int, *, now: datetime) -> bool:
     move = BY_EVENT[Stage.SEND, Event.RERUN]
     with transaction.atomic():
         batch = locked(Image.objects.values_list("batch", flat=True).get(pk=image_id))
-        delivered = Delivery.objects.filter(batch=batch).exclude(state=DeliveryState.PENDING)
+        delivered = Delivery.objects.filter(batch=batch).exclude(
+            state=DeliveryState.PENDING, receipt=None
+        )
         anonymizes = BatchIdentifiers.objects.filter(batch=batch).exists()
         if batch.stage != move.stage or batch.lease_token or delivered.exists() or not anonymizes:
             return False

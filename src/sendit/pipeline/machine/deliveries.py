@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from sendit.errors import NotYetProven, TargetError
+from sendit.errors import InstancesMissing, NotYetProven, TargetError
 from sendit.pipeline.machine.claims import delay_after, renew
 from sendit.pipeline.machine.steps import Claim
 from sendit.records.models import Batch, Delivery, Image
@@ -16,6 +16,11 @@ from sendit.terms import DeliveryState, Status
 
 MOST_QUESTIONS = 60
 """So often a target is asked for a proof that it cannot give yet; the last ones an hour apart."""
+_AGAIN = " What is missing is sent again by itself."
+_NO_MORE = (
+    " It was sent %d times: find out why the target does not keep what it takes, then run "
+    '"sendit retry".'
+)
 
 _DELIVERY = Prepared(lambda batch, target: Delivery.objects.filter(batch=batch, target=target))
 _ACCEPTED = Prepared(lambda batch: Image.objects.accepted().filter(batch=batch))
@@ -66,7 +71,8 @@ def delivery_failed(
 ) -> None:
     """Put one delivery off, or give it up; the others of the batch go their own way.
 
-    An optional one is never given up because its target is away.
+    An optional one is never given up because its target is away.  What a target has lost is sent
+    again: that is a try of sending, and who loses it at every try is given up.
 
     Parameters
     ----------
@@ -84,16 +90,21 @@ def delivery_failed(
     with transaction.atomic():
         renew(claim, now=now)
         row = Delivery.objects.select_for_update().get(batch=claim.batch_id, target=target)
+        lost = isinstance(error, InstancesMissing)
+        if lost:
+            state = DeliveryState.PENDING
         asked = row.asked + (state == DeliveryState.SENT)
         done = row.attempts if state == DeliveryState.PENDING else asked
         most = MOST_QUESTIONS if isinstance(error, NotYetProven) else tries
-        again = error.retryable and (not row.required or done < most)
+        again = error.retryable and (done < most or not (row.required or lost))
+        told = f"{error}{_AGAIN if again else _NO_MORE % done}" if lost else str(error)
         Delivery.objects.filter(pk=row.pk).update(
             state=state if again else DeliveryState.FAILED,
             asked=asked,
             retry_at=now + _delay(row, done) if again else None,
-            error={"code": error.code, "message": str(error)},
-            failures=dict(error.failures) or None,
+            error={"code": error.code, "message": told},
+            # Not reached again, a target still holds what it had proven.
+            failures=dict(error.failures) or row.failures,
             modified=now,
         )
 

@@ -80,7 +80,7 @@ def make_move(batch_id: int, stage: Stage, event: Event, *, now: datetime, token
         changes["finished"] = now
     if step.to_stage is None:
         changes["cleaned_at"] = now
-    if step.to_stage is Stage.SEND:
+    if step.to_stage is Stage.SEND and event is not Event.LOST:
         changes["prepared"] = None  # there are other results now
     write(batch_id, stage, token, now=now, **changes)
     if step.images is not None:
@@ -195,7 +195,7 @@ def is_open(batch_id: int) -> bool:
 def _hold(batch_id: int, stage: Stage | None, event: Event) -> str:
     if event == Event.WITHHELD:
         return HELD_PERSON
-    if stage == Stage.SEND and event != Event.GIVEN_UP:
+    if stage == Stage.SEND and event not in (Event.GIVEN_UP, Event.LOST):
         project = Batch.objects.values_list("profile__content", flat=True).get(pk=batch_id)
         if not project["targets"]:
             return HELD_STATIC

@@ -22,6 +22,7 @@ class Event(StrEnum):
     DEIDENTIFIED = "the last image is de-identified"
     WITHHELD = "every image that is left is held for a person"
     DELIVERED = "every required target has taken it"
+    LOST = "a target does not hold all that it took: the rest is sent again"
     PROVEN = "proven, no open error and nothing held"
     PROVEN_IN_PART = "proven, with an open error or a held image"
     ACCEPTED = "a person accepts it without its bad files"
@@ -68,6 +69,7 @@ MOVES: tuple[Move, ...] = (
     Move(Stage.SEND, Event.EMPTIED, Stage.CLEAN_UP, Status.EMPTY),
     Move(Stage.SEND, Event.WITHHELD, Stage.SEND, Status.DONEPROCESSING),
     Move(Stage.SEND, Event.DELIVERED, Stage.VERIFY, Status.DONEPROCESSING),
+    Move(Stage.VERIFY, Event.LOST, Stage.SEND, Status.DONEPROCESSING),
     Move(Stage.VERIFY, Event.PROVEN, Stage.CLEAN_UP, Status.DONE, Status.DONE),
     Move(Stage.VERIFY, Event.PROVEN_IN_PART, Stage.CLEAN_UP, Status.DONEPROCESSING, Status.SENT),
     Move(Stage.CLEAN_UP, Event.ACCEPTED, Stage.CLEAN_UP, Status.DONE, Status.DONE),

@@ -52,7 +52,7 @@ def run(work: Work) -> Outcome:
     if outcome is None:
         return Outcome(Event.DELIVERED, tuple(_lagging(work)))
     verify.prove(work, required=True)  # the others need not wait for the one that is away
-    return outcome
+    return standing(work, _TAKEN) or outcome
 
 
 def deliver(work: Work, *, required: bool) -> None:

@@ -1,6 +1,7 @@
 """Verify: each target is asked what it holds, and its answer compared with the package.
 
 ``SENT`` is earned here, and only here: by every required target proving the same content.
+What a target took and does not hold goes back to be sent, and nothing else of it.
 """
 
 from sendit.pipeline import machine
@@ -21,6 +22,9 @@ def run(work: Work) -> Outcome:
         ledger.require_not_recalled(work)
     prove(work, required=True)
     prove(work, required=False)
+    required = Delivery.objects.filter(batch=work.batch_id, required=True)
+    if required.filter(state=DeliveryState.PENDING).exists():
+        return Outcome(Event.LOST)
     outcome = standing(work, (DeliveryState.VERIFIED,))
     if outcome is not None:
         return outcome
