@@ -13,7 +13,7 @@ from sendit.records.models import Batch, Image
 from sendit.records.people import ApiToken
 from sendit.records.roles import Role, Scope
 from sendit.terms import Stage, Status, Verdict
-from tests.support.batches import add_unreadable, make_batch, make_profile
+from tests.support.batches import add_recall, add_unreadable, make_batch, make_profile
 from tests.support.visitors import bearer, make_user, visitor
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +63,16 @@ def test_a_batch_is_told_as_status_tells_it(admin: Client) -> None:
     }  # fmt: skip
     assert told["errors"][0]["file"] == "notes.txt"
     assert {"created", "modified", "deliveries", "alerts", "held", "bytes"} <= told.keys()
+
+
+def test_a_delivery_that_was_recalled_says_so(admin: Client) -> None:
+    batch = make_batch(CANARY, status=Status.DONE)
+    add_recall(batch, instances=3, left=0)
+
+    (delivery,) = get(admin, f"/api/batches/{batch.pk}")["deliveries"]
+
+    assert delivery["state"] == "verified"
+    assert delivery["recalled"] == {"time": "2026-05-04T10:15:00Z", "instances": 3, "left": 0}
 
 
 def test_names_of_files_are_for_those_with_the_right(admin: Client) -> None:

@@ -56,7 +56,9 @@ def test_batch_is_described_as_documented() -> None:
         "rejected": 0,
         "unreadable": 1,
         "alerts": [],
-        "deliveries": [{"target": "out", "state": "verified", "attempts": 1, "error": None}],
+        "deliveries": [
+            {"target": "out", "state": "verified", "attempts": 1, "error": None, "recalled": None}
+        ],
         "held": HELD_PERSON,
         "retry_at": None,
         "started": "2026-05-04T10:13:00Z",
@@ -95,7 +97,7 @@ def test_a_list_costs_a_fixed_number_of_queries(
         batch = make_batch(f"ACC{number}", status=Status.DONE)
         add_unreadable(batch, nr=9, file="x")
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         described = describe(Batch.objects.order_by("pk"))
 
     assert [batch["uid"] for batch in described] == [f"ACC{number}" for number in range(12)]

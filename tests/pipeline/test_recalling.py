@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from sendit.cli.status_text import batch_lines
 from sendit.errors import UsageError
+from sendit.metrics.report import render_page
+from sendit.metrics.report_facts import collect
+from sendit.metrics.standing import standing
+from sendit.metrics.status import describe, iso
 from sendit.pipeline import machine
 from sendit.pipeline.recalling import Copy, Wanted, recall
 from sendit.records.models import Batch, DeliveredInstance, Image, Recall
@@ -46,6 +51,41 @@ def two_targets(line: Line) -> Line:
     (line.installation.root / "second").mkdir()
     line.set_project(PROJECT + SECOND)
     return line
+
+
+def test_what_was_recalled_is_told_wherever_the_delivery_is(line: Line) -> None:
+    batch = deliver(line, "ACC1", PatientID="4711")
+    before = describe([batch])[0]["deliveries"][0]["recalled"]
+
+    take_back(line, Recall.BATCH, str(batch.pk))
+
+    batch = line.batch(batch.pk)
+    told = describe([batch])[0]
+    (delivery,) = told["deliveries"]
+    assert before is None
+    assert delivery["recalled"] == {"time": iso(line.clock), "instances": 2, "left": 0}
+    assert delivery["state"] == "verified"
+    terminal = "\n".join(batch_lines(batch, told, now=line.clock))
+    assert "target    out verified, recalled 20" in terminal
+    assert ": 2 instances, none is left" in terminal
+    assert "stands    Delivered and recalled; what was recalled is gone." in terminal
+    facts = collect([batch], line.workspace)
+    assert "2 instances, none is left" in render_page(facts, now=line.clock)
+
+
+def test_copies_that_a_recall_left_are_told(line: Line) -> None:
+    batch = deliver(line, "ACC1", PatientID="4711")
+    line.installation.delivered()[0].write_bytes(b"somebody else's")
+
+    take_back(line, Recall.BATCH, str(batch.pk))
+
+    told = describe([batch])[0]
+    assert told["deliveries"][0]["recalled"]["left"] == 1
+    stands = standing(batch, now=line.clock, deliveries=told["deliveries"])
+    assert (stands.tone, stands.words) == (
+        "bad",
+        "Delivered and recalled; copies are left at a target.",
+    )
 
 
 def test_nothing_is_taken_back_without_a_reason(line: Line) -> None:

@@ -7,7 +7,16 @@ where the machine is.
 from datetime import UTC, datetime, timedelta
 
 from sendit.pipeline.machine import NewFinding, note
-from sendit.records.models import Batch, Delivery, Image, Profile, StageRun
+from sendit.records.models import (
+    Batch,
+    DeliveredInstance,
+    DeliveredStudy,
+    Delivery,
+    Image,
+    Profile,
+    Recall,
+    StageRun,
+)
 from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
 
 NOW = datetime(2026, 5, 4, 10, 15, tzinfo=UTC)
@@ -119,6 +128,38 @@ def add_unreadable(batch: Batch, *, nr: int, file: str) -> None:
     found = NewFinding(Reason.NOT_DICOM, message, Stage.IMPORT, file=file, nr=nr)
     note(batch.pk, [found], now=NOW)
     batch.refresh_from_db()
+
+
+def add_recall(batch: Batch, *, instances: int, left: int) -> None:
+    """Note what the batch delivered, and that it was recalled; of some no absence is proven."""
+    part = DeliveredStudy.objects.create(
+        namespace="n",
+        receiver="/data/out",
+        project=batch.project,
+        target="out",
+        profile=batch.profile,
+        batch=batch.pk,
+        batch_digest="d",
+        patient_id="irb-1-7QF2",
+        study_instance_uid=f"2.25.{batch.pk}1",
+        study_pseudonym="S",
+        recipe="r",
+        engine="e",
+        planned=NOW,
+        proven=NOW,
+        recall=Recall.objects.create(scope=Recall.BATCH, reason="a mistake", time=NOW),
+    )
+    DeliveredInstance.objects.bulk_create(
+        DeliveredInstance(
+            study=part,
+            sop_instance_uid=f"2.25.{batch.pk}3{nr}",
+            file="f",
+            sha256="ab" * 32,
+            size=1,
+            removed=None if nr <= left else NOW,
+        )
+        for nr in range(1, instances + 1)
+    )
 
 
 def _make_runs(batch: Batch) -> None:

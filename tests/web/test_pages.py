@@ -15,7 +15,7 @@ from sendit.records.audit import begin
 from sendit.records.models import TargetHealth
 from sendit.terms import Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
-from tests.support.batches import NOW, add_unreadable, make_batch
+from tests.support.batches import NOW, add_recall, add_unreadable, make_batch
 
 pytestmark = pytest.mark.django_db
 UID = "ACC-CANARY-771"
@@ -259,3 +259,15 @@ def test_a_target_that_is_away_is_shown_as_such(signed_in: Client) -> None:
     assert "Everything that was sent is proven." in receipt
     assert "2 instances in /data/out" in receipt
     assert "Does not answer; asked again at" in away
+
+
+def test_a_delivery_that_was_recalled_says_so(signed_in: Client) -> None:
+    batch = make_batch(UID, status=Status.DONE)
+    add_recall(batch, instances=3, left=1)
+
+    listed = signed_in.get("/").content.decode()
+    page = signed_in.get(f"/batch/{batch.pk}/").content.decode()
+
+    assert "out: verified, recalled" in listed
+    assert "Delivered and recalled; copies are left at a target." in page
+    assert "Recalled 2026-05-04 10:15:00: 3 instances, 1 left there." in page

@@ -138,6 +138,14 @@ class FailureShape(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class RecalledShape(serializers.Serializer[Any]):
+    """What was taken back of a delivery after it was proven."""
+
+    time = serializers.DateTimeField(help_text="Of the last recall.")
+    instances = serializers.IntegerField(help_text="That were recalled.")
+    left = serializers.IntegerField(help_text="Of these, whose absence is not proven.")
+
+
 class DeliveryShape(serializers.Serializer[Any]):
     """How far a batch is with one target."""
 
@@ -145,6 +153,7 @@ class DeliveryShape(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=[word.value for word in DeliveryState])
     attempts = serializers.IntegerField()
     error = FailureShape(allow_null=True)
+    recalled = RecalledShape(allow_null=True)
 
 
 class CountsShape(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from sendit.cli.table import one_line, table
 from sendit.config import Configuration
 from sendit.ingest.inbox import beside_folders
 from sendit.ingest.intake import printable
+from sendit.metrics.recalls import recalled_text
 from sendit.metrics.said import said_once
 from sendit.metrics.standing import standing
 from sendit.pipeline.admission import obstacle
@@ -53,7 +54,7 @@ def all_lines(
 
 def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) -> Iterator[str]:
     """Yield everything about one batch."""
-    stands = standing(batch, now=now)
+    stands = standing(batch, now=now, deliveries=described["deliveries"])
     yield f"batch     {batch.pk}"
     yield f"uid       {one_line(described['uid'])}"
     yield f"project   {described['project']}"
@@ -71,7 +72,8 @@ def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) ->
     for delivery in described["deliveries"]:
         error = delivery["error"]
         why = f": {error['message']}" if error else ""
-        yield f"target    {delivery['target']} {delivery['state']}{why}"
+        back = f", {recalled_text(delivery['recalled'])}" if delivery["recalled"] else ""
+        yield f"target    {delivery['target']} {delivery['state']}{back}{why}"
     for severity in ("errors", "alerts"):
         for line in entry_lines(described[severity]):
             yield f"{severity[:-1]:9} {line}"
@@ -100,6 +102,7 @@ def _names(what: str, names: Sequence[str]) -> Iterator[str]:
 
 def _row(batch: Batch, described: Mapping[str, Any], now: datetime) -> tuple[object, ...]:
     beside = _beside(described)
+    stands = standing(batch, now=now, deliveries=described["deliveries"])
     return (
         batch.pk,
         described["uid"],
@@ -107,7 +110,7 @@ def _row(batch: Batch, described: Mapping[str, Any], now: datetime) -> tuple[obj
         described["status"],
         sum(described["images"].values()),
         "error" if described["has_error"] else "",
-        " ".join([standing(batch, now=now).words, *([f"({beside})"] if beside else [])]),
+        " ".join([stands.words, *([f"({beside})"] if beside else [])]),
     )
 
 

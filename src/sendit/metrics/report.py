@@ -16,6 +16,7 @@ from django.template import Context, Engine
 from pydicom.datadict import keyword_for_tag
 
 from sendit import __version__
+from sendit.metrics.recalls import Recalled, recalled_text
 from sendit.metrics.report_facts import BatchFacts, collect
 from sendit.metrics.standing import Standing, standing
 from sendit.metrics.wording import count_text, duration_text, moment_text, size_text
@@ -116,7 +117,7 @@ class _BatchPage:
         batch = facts.batch
         return cls(
             batch=batch,
-            standing=standing(batch, now=now),
+            standing=standing(batch, now=now, deliveries=facts.told),
             facts=facts,
             started=moment_text(batch.started),
             finished=moment_text(batch.finished),
@@ -132,7 +133,10 @@ class _BatchPage:
             rules=_counted(facts, lambda key: key[2]),
             elements=_elements(facts),
             findings=[(finding, moment_text(finding.time)) for finding in facts.findings],
-            deliveries=[(delivery, _receipt(delivery)) for delivery in facts.deliveries],
+            deliveries=[
+                (delivery, _receipt(delivery, told["recalled"]))
+                for delivery, told in zip(facts.deliveries, facts.told, strict=True)
+            ],
             pictures=_pictures(facts),
         )
 
@@ -207,13 +211,15 @@ def keyword(path: str) -> str:
         return ""
 
 
-def _receipt(delivery: Delivery) -> str:
+def _receipt(delivery: Delivery, recalled: Recalled | None) -> str:
     receipt = delivery.receipt or {}
     if not receipt:
         return ""
     there = receipt.get("there_already")
     already = f", {there} were there already" if there else ""
-    return f"{count_text(receipt['n_instances'], 'instance')} in {receipt['location']}{already}"
+    back = f"; {recalled_text(recalled)}" if recalled else ""
+    count = count_text(receipt["n_instances"], "instance")
+    return f"{count} in {receipt['location']}{already}{back}"
 
 
 def _pictures(facts: BatchFacts) -> list[_Picture]:

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any  # JSON columns have no narrower type
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 
 from sendit.deid.pixels.preview import render
+from sendit.metrics.status import describe_deliveries
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch, Delivery, Finding, Image, StageRun
 from sendit.terms import Stage, Verdict
@@ -60,6 +61,8 @@ class BatchFacts:
     """(path, action, rule) → how often."""
     findings: tuple[Finding, ...]
     deliveries: tuple[Delivery, ...]
+    told: tuple[Mapping[str, Any], ...]
+    """The same, as ``metrics.status`` describes them."""
     series: tuple[SeriesFacts, ...]
 
     @property
@@ -124,6 +127,7 @@ def _collect(batch: Batch, workspace: Workspace) -> BatchFacts:
         elements=elements_of(batch),
         findings=tuple(Finding.objects.filter(batch=batch).defer("file").order_by("pk")),
         deliveries=tuple(Delivery.objects.filter(batch=batch).order_by("pk")),
+        told=tuple(describe_deliveries(Q(batch=batch.pk))[batch.pk]),
         series=_series(batch, workspace),
     )
 

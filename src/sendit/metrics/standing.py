@@ -1,11 +1,13 @@
 """How a batch stands, for a person: a word, a shape and a tone beside its public state.
 
-The state says where a batch is; this says whether anybody has to care.  Nothing is asked
-of the database that the batch's own row does not hold, and no name is told.
+The state says where a batch is; this says whether anybody has to care.  Nothing is asked of
+the database, and no name is told.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any  # a delivery as ``metrics.status`` describes it
 
 from sendit.metrics.wording import moment_text
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
@@ -42,8 +44,10 @@ class Standing:
     """What a person does about it; empty when nothing."""
 
 
-def standing(batch: Batch, *, now: datetime) -> Standing:
-    """Return how a batch stands."""
+def standing(
+    batch: Batch, *, now: datetime, deliveries: Sequence[Mapping[str, Any]] = ()
+) -> Standing:
+    """Return how a batch stands; ``deliveries`` as ``metrics.status`` describes them."""
     status = Status(batch.status)
     if batch.turned_down:
         return Standing("quiet", "Rejected by a person; its originals went back to the inbox.")
@@ -58,7 +62,7 @@ def standing(batch: Batch, *, now: datetime) -> Standing:
     if batch.held == HELD_STATIC:
         return Standing("good", "De-identified and kept here; the project has no target.")
     if status in (Status.DONE, Status.EMPTY):
-        return _at_rest(batch, status)
+        return _at_rest(batch, status, deliveries)
     if batch.retry_at is not None and batch.retry_at > now:
         again = moment_text(batch.retry_at)
         return Standing("waiting", f"Failed at {batch.stage}; tried again at {again}.")
@@ -69,9 +73,18 @@ def standing(batch: Batch, *, now: datetime) -> Standing:
     return Standing("busy", f"{DOING[batch.stage].capitalize()}.")
 
 
-def _at_rest(batch: Batch, status: Status) -> Standing:
+def _at_rest(batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any]]) -> Standing:
     if status == Status.EMPTY:
         return Standing("quiet", f"Nothing to send: {_why_empty(batch)}.")
+    recalls = [one["recalled"] for one in deliveries if one["recalled"]]
+    if any(one["left"] for one in recalls):
+        return Standing(
+            "bad",
+            "Delivered and recalled; copies are left at a target.",
+            "sendit recall again, or have them removed by the keeper of the target",
+        )
+    if recalls:
+        return Standing("quiet", "Delivered and recalled; what was recalled is gone.")
     if batch.cleaned_at is None:
         return Standing("good", "Delivered and verified.")
     return Standing("good", "Delivered, verified and cleaned up.")

@@ -1,6 +1,6 @@
 """What is known of some batches, as ``status --json`` and the API say it.
 
-Five queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
+Six queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
 identify a patient: they belong on a terminal or behind a login, and ``with_files=False``
 leaves the files out.
 """
@@ -13,6 +13,7 @@ from typing import Any  # a JSON document, whose values are of many types
 
 from django.db.models import Count, Q
 
+from sendit.metrics.recalls import recalled
 from sendit.pipeline.pausing import paused, why_waiting
 from sendit.records.models import Batch, Delivery, Finding, Image
 from sendit.terms import Status, Verdict
@@ -36,7 +37,7 @@ def describe(
     batches = list(batches)
     these = _among([batch.pk for batch in batches], listed_at_once=listed_at_once)
     counts = _image_counts(these)
-    deliveries = _deliveries(these)
+    deliveries = describe_deliveries(these)
     about = _about(these, with_files=with_files)
     pauses = paused()
     now = datetime.now(UTC)
@@ -57,6 +58,24 @@ def describe_to(
         described = describe(some, with_files=with_files) if some else []
         found |= {one["batch"]: one for one in described}
     return [found[batch.pk] for batch in batches]
+
+
+def describe_deliveries(these: Q) -> dict[int, list[dict[str, Any]]]:
+    """Return how far some batches have come with each target, by batch."""
+    deliveries: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    taken_back = recalled(these)
+    for row in Delivery.objects.filter(these).order_by("pk"):
+        back = taken_back.get((row.batch_id, row.target))
+        deliveries[row.batch_id].append(
+            {
+                "target": row.target,
+                "state": row.state,
+                "attempts": row.attempts,
+                "error": row.error,
+                "recalled": back and {**back, "time": iso(back["time"])},
+            }
+        )
+    return deliveries
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -123,20 +142,6 @@ def _image_counts(these: Q) -> dict[int, Counter[tuple[str, str]]]:
     for batch_id, verdict, status, number in rows:
         counts[batch_id][verdict, status] = number
     return counts
-
-
-def _deliveries(these: Q) -> dict[int, list[dict[str, Any]]]:
-    deliveries: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in Delivery.objects.filter(these).order_by("pk"):
-        deliveries[row.batch_id].append(
-            {
-                "target": row.target,
-                "state": row.state,
-                "attempts": row.attempts,
-                "error": row.error,
-            }
-        )
-    return deliveries
 
 
 def _about(these: Q, *, with_files: bool) -> dict[int, dict[str, Any]]:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from sendit.errors import ChangedMeanwhile, UsageError
+from sendit.metrics.recalls import recalled_text
 from sendit.metrics.remedies import remedy
 from sendit.metrics.report import render_page
 from sendit.metrics.report_document import report_document
@@ -142,7 +143,7 @@ def _page(
         "groups": _groups(row.told),
         "settled": _settled(row.told),
         "counts": _counts(row.told),
-        "deliveries": _deliveries(batch),
+        "deliveries": _deliveries(batch, row.told),
         "offered": [str(one) for one in offered],
         "seen": version_of(batch),
         "page": page,
@@ -219,7 +220,8 @@ def _counts(told: Mapping[str, Any]) -> Sequence[tuple[str, int, str]]:
     ]
 
 
-def _deliveries(batch: Batch) -> list[dict[str, object]]:
+def _deliveries(batch: Batch, told: Mapping[str, Any]) -> list[dict[str, object]]:
+    recalls = {one["target"]: one["recalled"] for one in told["deliveries"]}
     return [
         {
             "target": one.target,
@@ -233,6 +235,8 @@ def _deliveries(batch: Batch) -> list[dict[str, object]]:
             "error": one.error,
             "receipt": one.receipt or None,
             "when": moment_text(one.modified),
+            "recalled": recalled_text(back) if (back := recalls.get(one.target)) else "",
+            "left": bool(back and back["left"]),
         }
         for one in Delivery.objects.filter(batch=batch).order_by("pk")
     ]
