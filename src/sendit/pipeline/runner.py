@@ -27,9 +27,10 @@ from sendit.pipeline import machine
 from sendit.pipeline.asking import Asking
 from sendit.pipeline.flow import LONGEST, STAGES
 from sendit.pipeline.log_context import working_on
-from sendit.pipeline.machine import SHARED, Claim
+from sendit.pipeline.machine import SHARED, Claim, Event
 from sendit.pipeline.pausing import wait_until
 from sendit.pipeline.stages import deidentify
+from sendit.pipeline.stages.incomplete import let_whole_series_go_on
 from sendit.pipeline.work import Work
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of
@@ -43,6 +44,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 AWAY = (OperationalError, InterfaceError)
 """The database is away or busy: nothing can be written down, and it is not the batch's fault."""
 STOPPED = "stopped"
+BRINGS = (Event.EMPTIED, Event.WITHHELD, Event.DELIVERED, Event.PROVEN)
+"""After these it may be that a series is whole of which a batch holds a part back."""
 SLOWEST = 10_000_000
 """Bytes a second; a lease is lengthened by what a large image may take at this speed."""
 
@@ -163,6 +166,8 @@ class Runner:
                 machine.put_off(claim, outcome.again_at, now=self._now(), waits=outcome.waits)
             else:
                 machine.move(claim, outcome.event, now=self._now(), findings=outcome.findings)
+        if boundary.ending == "done" and outcome.event in BRINGS:
+            let_whole_series_go_on(batch, now=self._now())
         level = logging.WARNING if boundary.ending.startswith(STOPPED) else logging.INFO
         logger.log(level, "%s of batch %d %s", stage, batch.pk, boundary.ending)
         return Step.MOVED if boundary.ending == "done" else Step.IDLE
@@ -197,6 +202,7 @@ class Runner:
         if boundary.ending != "done":
             return Step.IDLE
         if settled:
+            let_whole_series_go_on(batch, now=self._now())
             return Step.MOVED
         self._at_hand = batch
         return Step.AGAIN

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import shutil
 import tarfile
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from sendit.pipeline import machine
 from sendit.records.models import DeliveredInstance, DeliveredStudy, Delivery, Image
 from sendit.terms import DeliveryState, Stage, Status
+from tests.contracts.deliveries import work_until
 from tests.pipeline.files import tree
 from tests.pipeline.line import Line
 from tests.support.installation import PROJECT
@@ -286,17 +288,79 @@ def test_series_goes_on_when_a_person_has_accepted_the_batch_before(line: Line) 
 def test_series_of_which_fewer_came_than_announced_is_held_until_the_rest_is_there(
     line: Line,
 ) -> None:
-    first = run(line, "ACC1", range(1, 3), NumberOfSeriesRelatedInstances="4")
+    first = run(line, "ACC1", range(1, 3), NumberOfSeriesRelatedInstances="5")
     assert state(line, first) == (Status.DONEPROCESSING, Stage.SEND)
+    second = run(line, "ACC2", range(3, 5), NumberOfSeriesRelatedInstances="5")
+    assert state(line, second) == (Status.DONEPROCESSING, Stage.SEND)
     assert dicom(line.installation.out) == {}
 
-    second = run(line, "ACC2", range(3, 5), NumberOfSeriesRelatedInstances="4")
-    assert line.batch(second).status == Status.DONE
-    machine.release(first, nr=None, reason="the rest is there", now=line.clock)
+    third = run(line, "ACC3", range(5, 6), NumberOfSeriesRelatedInstances="5")
+
+    assert {line.batch(one).status for one in (first, second, third)} == {Status.DONE}
+    assert len(dicom(line.installation.out)) == 5
+    assert [alert["resolved"] for alert in line.batch(first).alerts] == ["whole now"]
+
+
+def test_the_rest_that_comes_while_a_batch_is_at_work_is_seen_at_its_end(line: Line) -> None:
+    first = half_a_series_and_a_whole_one(line)
+    work_until(line, first, Stage.VERIFY)
+    second = hand_in(line, "ACC2", range(2, 3), **LEFT_OUT)
+    work_until(line, second, Stage.CLEAN_UP)
+    assert line.batch(second).status == Status.EMPTY
+    assert Image.objects.get(reason="INCOMPLETE").batch_id == first
+
     line.work()
 
     assert line.batch(first).status == Status.DONE
-    assert len(dicom(line.installation.out)) == 4
+    assert len(dicom(line.installation.out)) == 2
+
+
+def test_what_the_project_does_not_want_is_no_gap_when_it_comes(line: Line) -> None:
+    first = half_a_series_and_a_whole_one(line)
+    line.work()
+    assert state(line, first) == (Status.DONEPROCESSING, Stage.CLEAN_UP)
+
+    second = run(line, "ACC2", range(2, 3), **LEFT_OUT)
+
+    assert [line.batch(one).status for one in (first, second)] == [Status.DONE, Status.EMPTY]
+    assert len(dicom(line.installation.out)) == 2
+
+
+LEFT_OUT = {"NumberOfSeriesRelatedInstances": "2", "BurnedInAnnotation": "YES"}
+
+
+def half_a_series_and_a_whole_one(line: Line) -> int:
+    arriving = line.installation.root / "arriving" / "ACC1"
+    write_instance(arriving / "whole.dcm", make_instance(seed="the study", series=2))
+    return hand_in(line, "ACC1", range(1, 2), NumberOfSeriesRelatedInstances="2")
+
+
+def test_what_was_rejected_and_comes_again_mended_makes_its_series_whole(line: Line) -> None:
+    folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
+    whole = line.installation.root / "whole"
+    shutil.copytree(folder, whole)
+    reject_one(folder)
+    first = line.run("ACC1").pk
+    assert Image.objects.filter(batch=first, reason="INCOMPLETE").count() == 1
+    (whole / "series1" / "image002.dcm").unlink()
+    whole.rename(line.installation.inbox / "ACC2")
+
+    second = line.run("ACC2")
+
+    assert second.status == Status.DONE
+    assert len(dicom(line.installation.out)) == 2
+    assert state(line, first) == (Status.DONEPROCESSING, Stage.CLEAN_UP)
+    assert line.codes(first) == ["UNSUPPORTED"]
+
+
+def test_a_series_that_was_left_out_is_left_out_with_what_comes_later(line: Line) -> None:
+    line.set_project(with_delivery(PROJECT, incomplete_series="drop-series"))
+    run(line, "ACC1", range(1, 3), NumberOfSeriesRelatedInstances="3")
+
+    run(line, "ACC2", range(3, 4), NumberOfSeriesRelatedInstances="3")
+
+    assert Image.objects.filter(verdict="EXCLUDED", reason="INCOMPLETE").count() == 3
+    assert dicom(line.installation.out) == {}
 
 
 def reject_one(folder: Path) -> None:

@@ -35,7 +35,7 @@ from sendit.pipeline.machine.deliveries import (
 )
 from sendit.pipeline.machine.findings import ACCEPTED, NewFinding, note
 from sendit.pipeline.machine.removals import decide_removals, removals_done
-from sendit.pipeline.machine.resolving import accept, release, set_aside, turn_down
+from sendit.pipeline.machine.resolving import accept, go_on, release, set_aside, turn_down
 from sendit.pipeline.machine.shared import (
     ImageResult,
     anything_open,
@@ -44,11 +44,12 @@ from sendit.pipeline.machine.shared import (
     settle,
 )
 from sendit.pipeline.machine.steps import Claim, count_bytes
-from sendit.pipeline.machine.table import BY_EVENT, MOVES, SHARED, Event, Move
+from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, MOVES, SHARED, Event, Move
 
 __all__ = [
     "ACCEPTED",
     "BY_EVENT",
+    "HELD_PERSON",
     "MOVES",
     "SHARED",
     "Claim",
@@ -69,6 +70,7 @@ __all__ = [
     "fail",
     "finish_images",
     "forgive_clock",
+    "go_on",
     "mark_sent",
     "move",
     "note",

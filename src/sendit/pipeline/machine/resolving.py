@@ -17,7 +17,7 @@ from sendit.pipeline.machine.steps import (
     refuse_if_busy,
     restart,
 )
-from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, Event
+from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, Event, Move
 from sendit.records.models import Batch, Delivery, Finding, Image
 from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
 
@@ -94,32 +94,75 @@ def release(batch_id: int, *, nr: int | None, reason: str, now: datetime) -> int
             refuse_if_busy(batch, now=now)
         for image in images:
             Image.objects.filter(pk=image.pk).update(
-                verdict=Verdict.ACCEPTED,
-                status=Status.NEW,
-                released=f"{image.released} {image.reason}".strip(),
-                reason="",
-                detail="",
-                attempts=0,
-                modified=now,
+                released=f"{image.released} {image.reason}".strip()
             )
         Finding.objects.filter(batch=batch_id, image__in=images, resolved="").update(
             resolved="released", decision=reason
         )
-        Delivery.objects.filter(batch=batch_id).update(
-            state=DeliveryState.PENDING, attempts=0, asked=0, retry_at=None, modified=now
-        )
-        Batch.objects.filter(pk=batch_id).update(
-            stage=move.to_stage,
-            status=move.status,
-            held="",
-            attempts=0,
-            retry_at=None,
-            due_at=None,
-            modified=now,
-        )
-        write_errors(batch_id)
-        count_bytes(batch_id)
+        _set_free(batch_id, images, move, now=now)
     return len(images)
+
+
+def go_on(batch_id: int, series: Collection[str], *, now: datetime) -> int:
+    """Let go on what was held because its series was not whole, which it is now.
+
+    Whether it is whole is asked again when the images come to be sent.
+
+    Parameters
+    ----------
+    batch_id
+        The batch; one that does not rest is left alone.
+    series
+        By digest.
+    now
+        The time.
+
+    Returns
+    -------
+    int
+        How many go on.
+    """
+    with transaction.atomic():
+        batch = locked(batch_id)
+        held = Image.objects.filter(batch=batch_id, verdict=Verdict.HELD, reason=Reason.INCOMPLETE)
+        images = list(held.filter(series_digest__in=series))
+        move = BY_EVENT.get((Stage(batch.stage), Event.FREED)) if batch.stage else None
+        rests = batch.held == HELD_PERSON and not batch.turned_down and not batch.lease_token
+        if not images or move is None or not rests:
+            return 0
+        _set_free(batch_id, images, move, now=now)
+        if not held.exists():
+            Finding.objects.filter(batch=batch_id, code=Reason.INCOMPLETE, resolved="").update(
+                resolved="whole now"
+            )
+            write_errors(batch_id)
+    return len(images)
+
+
+def _set_free(batch_id: int, images: Sequence[Image], move: Move, *, now: datetime) -> None:
+    """Send images back to be processed, and their batch with them."""
+    Image.objects.filter(pk__in=[image.pk for image in images]).update(
+        verdict=Verdict.ACCEPTED,
+        status=Status.NEW,
+        reason="",
+        detail="",
+        attempts=0,
+        modified=now,
+    )
+    Delivery.objects.filter(batch=batch_id).update(
+        state=DeliveryState.PENDING, attempts=0, asked=0, retry_at=None, modified=now
+    )
+    Batch.objects.filter(pk=batch_id).update(
+        stage=move.to_stage,
+        status=move.status,
+        held="",
+        attempts=0,
+        retry_at=None,
+        due_at=None,
+        modified=now,
+    )
+    write_errors(batch_id)
+    count_bytes(batch_id)
 
 
 def set_aside(

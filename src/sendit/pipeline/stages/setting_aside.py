@@ -1,8 +1,8 @@
 """Set aside what may not go, or not now: recalled, of a series that is not whole, or changed.
 
-Held images wait for a person, as those that the engine held do, and go on when released; the
-rest of the batch is sent without them.  What was planned for a target already is not looked at
-again.
+Held images wait for a person, as those that the engine held do, and go on when released, or
+when their series is whole; the rest of the batch is sent without them.  What was planned for a
+target already is not looked at again.
 """
 
 from collections.abc import Callable, Iterable
@@ -121,7 +121,7 @@ def _hold(
 
 
 def _incomplete(work: Work, fresh: list[Image]) -> None:
-    incomplete = incomplete_series(work)
+    incomplete = incomplete_series(work.batch)
     drops = work.project.delivery.incomplete_series == "drop-series"
     _hold(
         work,
