@@ -25,7 +25,6 @@ from sendit.storage.base import (
     Stored,
     no_progress,
 )
-from sendit.storage.dicom_association import Peer
 from sendit.storage.dicom_commands import IMPLICIT
 from sendit.storage.dicom_commitment import (
     NO_SUCH_INSTANCE,
@@ -36,6 +35,7 @@ from sendit.storage.dicom_commitment import (
 )
 from sendit.storage.dicom_items import Item, Series, by_series, items_of, items_of_identified
 from sendit.storage.dicom_options import DicomOptions, listener_context, peer_of
+from sendit.storage.dicom_peer import Peer
 from sendit.storage.dicom_query import FIND, GET, Came, echo, find, retrieve
 from sendit.storage.dicom_store import store
 from sendit.storage.outgoing import (

@@ -1,10 +1,10 @@
 """One association with a DICOM peer, asked for by us.
 
-Negotiation is pynetdicom's PDUs; what follows goes over the socket directly, since a file's
-bytes need no Dataset and no thread of their own.  TCP_NODELAY, and TCP_QUICKACK before each
-receive: small answers would else wait 40 ms for a delayed acknowledgement.
+What is agreed on at its begin is ``dicom_negotiation``'s, the connection ``dicom_peer``'s.
+What follows goes over the socket directly, since a file's bytes need no Dataset and no thread
+of their own.
 
-DICOM: PS3.8 9 (Upper Layer protocol), PS3.15 B (Secure Transport Connection).
+DICOM: PS3.8 9 (Upper Layer protocol).
 """
 
 import select
@@ -16,58 +16,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Final
 
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    SCP_SCU_RoleSelectionNegotiation,
-)
-from pynetdicom.presentation import PresentationContext
-
-from sendit import __version__
-from sendit.errors import TargetError, TargetRefused, TargetUnavailable
+from sendit.errors import TargetError, TargetUnavailable
 from sendit.storage.dicom_commands import DATA_TYPE, NO_DATA, decode_command, encode_command, number
+from sendit.storage.dicom_negotiation import MAX_PDU, Syntax, negotiated, request
+from sendit.storage.dicom_peer import Failures, Peer, acknowledge_at_once, connect
 from sendit.storage.together import Traffic
 
-Syntax = tuple[str, str]
-"""An abstract syntax (SOP Class) and one transfer syntax."""
-
-MAX_CONTEXTS: Final = 128
-"""There are 128 odd numbers below 256 (PS3.8 9.3.2.2)."""
-MAX_PDU: Final = 131072
 _MAX_RECEIVED = 1 << 22
 _MAX_DATA = 1 << 26
 _BATCH = 1 << 18
-_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-_IMPLEMENTATION = "2.25.191734382098245071233620841277361208113"
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, NotImplementedError, struct.error)
-
-
-class Busy(TargetUnavailable):
-    """The peer takes no further association just now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Whom to call, and as whom."""
-
-    host: str
-    port: int
-    called_ae: str
-    calling_ae: str
-    timeout_seconds: int
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
-    server_name: str = ""
-    """Name that its certificate carries."""
-
-    @property
-    def location(self) -> str:
-        """Which peer it is, in a line."""
-        return f"{self.called_ae} at {self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +194,7 @@ class Association:
     def _read(self, count: int) -> bytes:
         with self._failures():
             while len(self._received) < count:
-                _acknowledge_at_once(self._sock)
+                acknowledge_at_once(self._sock)
                 block = self._sock.recv(max(65536, count - len(self._received)))
                 if not block:
                     raise ConnectionResetError
@@ -245,8 +203,8 @@ class Association:
         del self._received[:count]
         return data
 
-    def _failures(self) -> "_Failures":
-        return _Failures(self.peer)
+    def _failures(self) -> Failures:
+        return Failures(self.peer)
 
 
 @contextmanager
@@ -290,130 +248,19 @@ def open_association(
     peer: Peer, syntaxes: Sequence[Syntax], *, traffic: Traffic, we_receive: Sequence[str] = ()
 ) -> Association:
     """Open an association; whoever calls this ends it."""
-    with _Failures(peer):
-        sock = _connect(peer)
+    with Failures(peer):
+        sock = connect(peer)
     try:
         waiting = Association(sock, peer, max_pdu=0, accepted={}, traffic=traffic)
         with traffic.using(sock):
-            with _Failures(peer):
-                sock.sendall(_request(peer, syntaxes, we_receive))
+            with Failures(peer):
+                sock.sendall(request(peer, syntaxes, we_receive))
             kind, body = waiting._pdu()
-        max_pdu, accepted = _negotiated(peer, kind, body, syntaxes)
+        max_pdu, accepted = negotiated(peer, kind, body, syntaxes)
     except BaseException:
         sock.close()
         raise
     return Association(sock, peer, max_pdu=max_pdu, accepted=accepted, traffic=traffic)
-
-
-class _Failures:
-    """Tells what goes wrong on a connection as ``TargetError``."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        where = self._peer.location
-        if isinstance(error, ssl.SSLCertVerificationError):
-            raise TargetRefused(
-                f"The certificate of {where} is not to be trusted ({error.verify_message}); set "
-                "the target's ca_file or server_name, or renew the peer's certificate."
-            ) from None
-        if isinstance(error, TimeoutError):
-            raise TargetUnavailable(
-                f"{where} was silent for {self._peer.timeout_seconds} s."
-            ) from None
-        if isinstance(error, OSError):
-            reason = error.strerror or "the connection ended"
-            raise TargetUnavailable(f"{where} did not answer ({reason}).") from None
-
-
-def _connect(peer: Peer) -> socket.socket:
-    sock = socket.create_connection((peer.host, peer.port), timeout=peer.timeout_seconds)
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if peer.tls is not None:
-            sock = peer.tls.wrap_socket(sock, server_hostname=peer.server_name or peer.host)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _request(peer: Peer, syntaxes: Sequence[Syntax], we_receive: Sequence[str]) -> bytes:
-    contexts = []
-    for position, (abstract, transfer) in enumerate(syntaxes):
-        context = PresentationContext()
-        context.context_id = 2 * position + 1
-        context.abstract_syntax, context.transfer_syntax = abstract, [transfer]
-        contexts.append(context)
-    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
-    version = ImplementationVersionNameNotification()
-    length.maximum_length_received = MAX_PDU
-    implementation.implementation_class_uid = _IMPLEMENTATION
-    version.implementation_version_name = f"SENDIT_{__version__}"[:16]
-    asked = A_ASSOCIATE()
-    asked.application_context_name = _APPLICATION_CONTEXT
-    asked.calling_ae_title, asked.called_ae_title = peer.calling_ae, peer.called_ae
-    asked.presentation_context_definition_list = contexts
-    asked.user_information = [length, implementation, version, *map(_role, we_receive)]
-    pdu = A_ASSOCIATE_RQ()
-    pdu.from_primitive(asked)
-    return pdu.encode()
-
-
-def _role(sop_class_uid: str) -> SCP_SCU_RoleSelectionNegotiation:
-    role = SCP_SCU_RoleSelectionNegotiation()
-    role.sop_class_uid, role.scu_role, role.scp_role = sop_class_uid, False, True
-    return role
-
-
-def _negotiated(
-    peer: Peer, kind: int, body: bytes, syntaxes: Sequence[Syntax]
-) -> tuple[int, Mapping[Syntax, int]]:
-    """Return the largest PDU that the peer takes, and the contexts that it accepts."""
-    if kind not in (2, 3):
-        raise TargetUnavailable(f"{peer.location} ended the association before it began.")
-    raw = struct.pack(">BxI", kind, len(body)) + body
-    try:
-        if kind == 3:
-            refusal = A_ASSOCIATE_RJ()
-            refusal.decode(raw)
-            no = refusal.to_primitive()
-            raise _rejected(peer, no.result or 0, no.result_source or 0, no.diagnostic or 0)
-        answer = A_ASSOCIATE_AC()
-        answer.decode(raw)
-        yes = answer.to_primitive()
-        accepted = {
-            syntaxes[(context.context_id - 1) // 2]: context.context_id
-            for context in yes.presentation_context_definition_results_list
-            if context.result == 0 and context.context_id
-        }
-        return yes.maximum_length_received or 0, accepted
-    except _MALFORMED:
-        raise TargetUnavailable(f"{peer.location} does not speak DICOM.") from None
-
-
-def _rejected(peer: Peer, result: int, source: int, diagnostic: int) -> TargetError:
-    """Return what an A-ASSOCIATE-RJ means (PS3.8 table 9-21)."""
-    if result == 2 or source == 3:
-        return Busy(f"{peer.location} takes no association now; it may have too many.")
-    match source, diagnostic:
-        case 1, 3:
-            remedy = f'it does not know our AE title "{peer.calling_ae}"; enter it there'
-        case 1, 7:
-            remedy = f'its AE title is another than "{peer.called_ae}"; set the target\'s called_ae'
-        case _:
-            remedy = f"source {source}, reason {diagnostic}; look into its log"
-    return TargetRefused(f"{peer.location} rejects our association: {remedy}.")
-
-
-def _acknowledge_at_once(sock: socket.socket) -> None:
-    """Ask for an immediate ACK of what is received next; the kernel forgets it each time."""
-    if hasattr(socket, "TCP_QUICKACK"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 @contextmanager

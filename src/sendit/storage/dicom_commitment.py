@@ -25,7 +25,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from sendit.errors import NotYetProven, TargetError, TargetRefused, TargetUnavailable
 from sendit.storage.base import Progress
-from sendit.storage.dicom_association import Association, Message, Peer, associate
+from sendit.storage.dicom_association import Association, Message, associate
 from sendit.storage.dicom_commands import (
     ACTION_TYPE,
     AFFECTED_CLASS,
@@ -47,6 +47,7 @@ from sendit.storage.dicom_commands import (
     number,
 )
 from sendit.storage.dicom_items import Item
+from sendit.storage.dicom_peer import Peer
 from sendit.storage.together import Traffic
 
 PUSH_MODEL: Final = "1.2.840.10008.1.20.1"

@@ -7,7 +7,7 @@ from typing import Final
 
 from sendit.deid import read_header
 from sendit.storage.base import IdentifiedPackage, Package
-from sendit.storage.dicom_association import MAX_CONTEXTS, Syntax
+from sendit.storage.dicom_negotiation import MAX_CONTEXTS, Syntax
 from sendit.storage.outgoing import FileMeta, Outgoing, outgoing, outgoing_identified, read_meta
 
 PLAIN: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from sendit.errors import TargetRefused
 from sendit.storage.base import LocalPath
-from sendit.storage.dicom_association import Peer
+from sendit.storage.dicom_peer import Peer
 from sendit.storage.http_options import tls_context
 
 

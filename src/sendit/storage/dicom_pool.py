@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition
 
-from sendit.storage.dicom_association import Association, Busy
+from sendit.storage.dicom_association import Association
+from sendit.storage.dicom_peer import Busy
 from sendit.storage.together import Traffic
 
 

@@ -13,7 +13,7 @@ from typing import IO, Final
 from pydicom.dataset import Dataset
 
 from sendit.errors import TargetError, TargetRefused, TargetUnavailable
-from sendit.storage.dicom_association import MAX_CONTEXTS, Association, Peer, Syntax, associate
+from sendit.storage.dicom_association import Association, associate
 from sendit.storage.dicom_commands import (
     AFFECTED_CLASS,
     AFFECTED_INSTANCE,
@@ -36,6 +36,8 @@ from sendit.storage.dicom_commands import (
     uid,
 )
 from sendit.storage.dicom_items import Series
+from sendit.storage.dicom_negotiation import MAX_CONTEXTS, Syntax
+from sendit.storage.dicom_peer import Peer
 from sendit.storage.same_content import IN_MEMORY
 from sendit.storage.together import Traffic
 

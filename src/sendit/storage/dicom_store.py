@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from sendit.errors import TargetFull, TargetRefused
 from sendit.storage.base import Progress, Stored
-from sendit.storage.dicom_association import Association, Peer, Syntax, open_association
+from sendit.storage.dicom_association import Association, open_association
 from sendit.storage.dicom_commands import (
     AFFECTED_CLASS,
     AFFECTED_INSTANCE,
@@ -25,6 +25,8 @@ from sendit.storage.dicom_commands import (
 )
 from sendit.storage.dicom_decompress import decompressed
 from sendit.storage.dicom_items import PLAIN, Item, proposals
+from sendit.storage.dicom_negotiation import Syntax
+from sendit.storage.dicom_peer import Peer
 from sendit.storage.dicom_pool import Pool
 from sendit.storage.outgoing import Failure
 from sendit.storage.together import Traffic, together
