@@ -36,16 +36,22 @@ def incomplete_series(batch: Batch) -> set[str]:
 
 def let_whole_series_go_on(batch: Batch, *, now: datetime) -> None:
     """Let go on what this batch, or another that rests, holds back of series that are whole now."""
-    series = Image.objects.filter(batch=batch).exclude(series_digest="")
-    held = Image.objects.filter(verdict=Verdict.HELD, reason=Reason.INCOMPLETE)
-    here = held.filter(
-        batch__project=batch.project,
-        batch__held=HELD_PERSON,
-        series_digest__in=series.values("series_digest"),
-    )
-    for one in Batch.objects.filter(pk__in=here.values("batch")).only("project").order_by("pk"):
-        back = set(held.filter(batch=one).values_list("series_digest", flat=True))
-        machine.go_on(one.pk, back - incomplete_series(one), now=now)
+    resting = Batch.objects.filter(held=HELD_PERSON, project=batch.project).exclude(held="")
+    held_back: dict[int, set[str]] = {}
+    # In steps, each by an index over few rows: most projects hold nothing.
+    if numbers := list(resting.values_list("pk", flat=True)):
+        held = Image.objects.filter(
+            batch__in=numbers, verdict=Verdict.HELD, reason=Reason.INCOMPLETE
+        )
+        for number, digest in held.values_list("batch", "series_digest").distinct():
+            held_back.setdefault(number, set()).add(digest)
+    if not held_back:
+        return
+    brought = set(Image.objects.filter(batch=batch).values_list("series_digest", flat=True))
+    for number, series in sorted(held_back.items()):
+        if series & brought:
+            missing = incomplete_series(Batch(pk=number, project=batch.project))
+            machine.go_on(number, series - missing, now=now)
 
 
 def _came(project: str) -> QuerySet[Image]:

@@ -1,0 +1,54 @@
+"""Send a package, and have it proven if asked, in a process of its own; print its peak of memory.
+
+``python -m tests.storage.sending KIND OPTIONS FOLDER [--prove]``; the folder has the
+``manifest.json`` that ``write_sparse_package`` writes.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.deliver import peak_bytes, read_package
+from sendit.storage.registry import build
+from tests.support.make_study import make_instance, write_instance
+
+BLOCK = bytes(1 << 20)
+
+
+def main() -> None:
+    """Do as the command line says."""
+    kind, options, folder, *prove = sys.argv[1:]
+    package = read_package(Path(folder))
+    target = build(kind, json.loads(options), base=Path.cwd())
+    receipt = target.send(package)
+    if prove:
+        target.verify(package, receipt)
+    print(peak_bytes())
+
+
+def write_sparse_package(folder: Path, *, n_instances: int, size: int) -> Path:
+    """Write instances whose pixels are holes: they are long and need no room on the disk."""
+    rows = []
+    for number in range(1, n_instances + 1):
+        ds = make_instance(seed="large", number=number)
+        name = f"P/{ds.StudyInstanceUID}/{ds.SeriesInstanceUID}/{ds.SOPInstanceUID}.dcm"
+        ds.PixelData = b""
+        path = write_instance(folder / name, ds)
+        head = path.read_bytes()
+        assert head.endswith(b"\xe0\x7f\x10\x00OW\0\0\0\0\0\0")
+        rest = size - len(head)
+        path.write_bytes(head[:-4] + rest.to_bytes(4, "little"))
+        with path.open("r+b") as stream:
+            stream.truncate(size)
+        digest = hashlib.sha256(head[:-4] + rest.to_bytes(4, "little"))
+        for start in range(0, rest, len(BLOCK)):
+            digest.update(BLOCK[: rest - start])
+        uid = str(ds.SOPInstanceUID)
+        rows.append(("P", str(ds.StudyInstanceUID), uid, name, digest.hexdigest(), size))
+    (folder / "manifest.json").write_text(json.dumps(rows))
+    return folder
+
+
+if __name__ == "__main__":
+    main()
