@@ -6,7 +6,7 @@ nothing that is required can go on by itself.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import cache
 
@@ -15,6 +15,7 @@ from django.db.models import Q
 from sendit.errors import TargetError
 from sendit.pipeline import breaker, machine
 from sendit.pipeline.machine import Event, NewFinding
+from sendit.pipeline.stages.side_by_side import Talk, one_after_another, side_by_side
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery
 from sendit.records.prepared import Prepared
@@ -25,23 +26,20 @@ logger = logging.getLogger(__name__)
 SOON = timedelta(seconds=10)
 
 
-def due(work: Work, states: Collection[DeliveryState], *, required: bool) -> list[Delivery]:
-    """Return the deliveries in these states whose time has come."""
-    found: list[Delivery] = _due(frozenset(states)).objects(
-        batch=work.batch_id, required=required, now=work.now()
-    )
+def due(work: Work, states: Collection[DeliveryState], *, optional_alone: bool) -> list[Delivery]:
+    """Return the deliveries in these states whose time has come; required ones first."""
+    asked = _due(frozenset(states), optional_alone=optional_alone)
+    found: list[Delivery] = asked.objects(batch=work.batch_id, now=work.now())
     return found
 
 
 @cache
-def _due(states: frozenset[DeliveryState]) -> Prepared:
+def _due(states: frozenset[DeliveryState], *, optional_alone: bool) -> Prepared:
+    which = Q(state__in=sorted(states)) & (Q(required=False) if optional_alone else Q())
     return Prepared(
-        lambda batch, required, now: Delivery.objects.filter(
-            Q(retry_at=None) | Q(retry_at__lte=now),
-            batch=batch,
-            required=required,
-            state__in=sorted(states),
-        ).order_by("pk")
+        lambda batch, now: Delivery.objects.filter(
+            which, Q(retry_at=None) | Q(retry_at__lte=now), batch=batch
+        ).order_by("-required", "pk")
     )
 
 
@@ -58,8 +56,8 @@ def _behind(reached: frozenset[DeliveryState]) -> Prepared:
 
 
 def attempt(
-    work: Work, delivery: Delivery, act: Callable[[], None], *, state: DeliveryState
-) -> None:
+    work: Work, delivery: Delivery, act: Callable[[], Talk[None]], *, state: DeliveryState
+) -> Talk[None]:
     """Let one delivery have its turn, unless its target is left alone for now.
 
     Parameters
@@ -77,7 +75,7 @@ def attempt(
         machine.delivery_put_off(work.claim, target, until, now=work.now())
         return
     try:
-        act()
+        yield from act()
     except TargetError as error:
         error.target = target
         breaker.failed(project, target, error, now=work.now())
@@ -92,6 +90,18 @@ def attempt(
         logger.warning("delivery to %s did not succeed: %s", target, error.code)
     else:
         breaker.answered(project, target, now=work.now())
+
+
+def serve(work: Work, talks: Iterable[tuple[str, Talk[None]]]) -> None:
+    """Let the deliveries have their turns at once; those to one receiver one after the other.
+
+    Each talk comes with the place of its target.
+    """
+    by_place: dict[str, list[Talk[None]]] = {}
+    for place, talk in talks:
+        by_place.setdefault(place, []).append(talk)
+    lines = [one_after_another(talks_there) for talks_there in by_place.values()]
+    side_by_side(lines, progress=work.progress)
 
 
 def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:

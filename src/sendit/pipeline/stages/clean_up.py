@@ -83,8 +83,8 @@ def _catch_up(work: Work) -> bool:
         return lags(work.batch_id)
     if not lags(work.batch_id):
         return False
-    send.deliver(work, required=False)
-    verify.prove(work, required=False)
+    send.deliver(work, optional_alone=True)
+    verify.prove(work, optional_alone=True)
     return lags(work.batch_id)
 
 

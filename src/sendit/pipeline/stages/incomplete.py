@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from sendit.pipeline import machine
 from sendit.pipeline.machine import HELD_PERSON
 from sendit.records.models import Batch, Image
+from sendit.records.prepared import Prepared
 from sendit.terms import Reason, Verdict
 
 
@@ -36,10 +37,9 @@ def incomplete_series(batch: Batch) -> set[str]:
 
 def let_whole_series_go_on(batch: Batch, *, now: datetime) -> None:
     """Let go on what this batch, or another that rests, holds back of series that are whole now."""
-    resting = Batch.objects.filter(held=HELD_PERSON, project=batch.project).exclude(held="")
     held_back: dict[int, set[str]] = {}
     # In steps, each by an index over few rows: most projects hold nothing.
-    if numbers := list(resting.values_list("pk", flat=True)):
+    if numbers := [number for (number,) in _RESTING.rows(project=batch.project)]:
         held = Image.objects.filter(
             batch__in=numbers, verdict=Verdict.HELD, reason=Reason.INCOMPLETE
         )
@@ -52,6 +52,13 @@ def let_whole_series_go_on(batch: Batch, *, now: datetime) -> None:
         if series & brought:
             missing = incomplete_series(Batch(pk=number, project=batch.project))
             machine.go_on(number, series - missing, now=now)
+
+
+_RESTING = Prepared(
+    lambda project: (
+        Batch.objects.filter(held=HELD_PERSON, project=project).exclude(held="").values_list("pk")
+    )
+)
 
 
 def _came(project: str) -> QuerySet[Image]:

@@ -9,6 +9,7 @@ whatever may be at a receiver stands here; they outlive the batch.
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from django.db import transaction
@@ -19,6 +20,7 @@ from sendit.errors import BatchStopped, NotYetProven, TargetConflict, Verificati
 from sendit.pipeline import machine
 from sendit.pipeline.stages.copies import package_of_copy, receipt_of_copy
 from sendit.pipeline.stages.replacing import replace_copies
+from sendit.pipeline.stages.side_by_side import Talk
 from sendit.pipeline.work import Work
 from sendit.records.models import (
     Batch,
@@ -30,7 +32,15 @@ from sendit.records.models import (
 )
 from sendit.records.prepared import Prepared, insert, insert_all
 from sendit.records.queries import AT_REST
-from sendit.storage import Receipt, Target, keeps_generations, location_of, packs_archives
+from sendit.storage import (
+    Package,
+    Progress,
+    Receipt,
+    Target,
+    keeps_generations,
+    location_of,
+    packs_archives,
+)
 from sendit.terms import DeliveryState, Reason, Status
 
 PATIENCE, PAUSE = 300, 0.2
@@ -139,7 +149,7 @@ def sort_out(images: Sequence[Ready], held: Sequence[DeliveredInstance]) -> Sort
     return found
 
 
-def plan(work: Work, name: str, target: Target) -> int:
+def plan(work: Work, name: str, target: Target) -> Talk[int]:
     """Write down what one target is to get; return how many instances it has already.
 
     Raises
@@ -157,11 +167,13 @@ def plan(work: Work, name: str, target: Target) -> int:
     studies: dict[str, list[Ready]] = {}
     for uid, group in groupby(images, key=lambda image: image.study_instance_uid):
         studies[uid] = list(group)
-        _let_others_end(work, receiver, uid)
+        yield from _let_others_end(work, receiver, uid)
         found = sort_out(studies[uid], copies(work, [receiver], uid))
-        there += len(found.there) - _forget_lost(work, target, found.there)
+        there += len(found.there)
+        there -= yield from _forget_lost(work, target, found.there)
         if found.changed and _policy(work, target, found.changed) == "replace":
-            replace_copies(work, target, found.changed, studies[uid], copies(work, [receiver], uid))
+            held = copies(work, [receiver], uid)
+            yield from replace_copies(work, target, found.changed, studies[uid], held)
     with transaction.atomic():
         machine.renew(work.claim, now=work.now())
         _one_at_a_time(work, name)
@@ -236,17 +248,14 @@ _INSTANCES = Prepared(
 _PART = Prepared(lambda part: DeliveredStudy.objects.filter(pk=part))
 
 
-def _forget_lost(work: Work, target: Target, there: Sequence[DeliveredInstance]) -> int:
+def _forget_lost(work: Work, target: Target, there: Sequence[DeliveredInstance]) -> Talk[int]:
     """Ask the target about what it had; write down what is lost, and return how many that is."""
     lost = 0
     for part in {copy.study_id: copy.study for copy in there}.values():
         needed = {copy.sop_instance_uid for copy in there if copy.study_id == part.pk}
+        package = package_of_copy(part, work.workspace.clean(work.batch_id))
         try:
-            target.verify(
-                package_of_copy(part, work.workspace.clean(work.batch_id)),
-                receipt_of_copy(part),
-                progress=work.progress,
-            )
+            yield partial(_verify, target, package, receipt_of_copy(part))
         except VerificationFailed as error:
             gone = needed & error.failures.keys() if error.failures else needed
             lost += len(gone)
@@ -254,6 +263,10 @@ def _forget_lost(work: Work, target: Target, there: Sequence[DeliveredInstance])
                 lost=work.now()
             )
     return lost
+
+
+def _verify(target: Target, package: Package, receipt: Receipt, progress: Progress) -> None:
+    target.verify(package, receipt, progress=progress)
 
 
 def _policy(work: Work, target: Target, changed: Sequence[Ready]) -> str:
@@ -298,14 +311,18 @@ _LOCKED = Prepared(
 )
 
 
-def _let_others_end(work: Work, receiver: str, study_instance_uid: str) -> None:
+def _let_others_end(work: Work, receiver: str, study_instance_uid: str) -> Talk[None]:
     """Wait a while as long as a worker is on a batch that brings parts of the same Study."""
     for _ in range(PATIENCE):
         others = _others(copies(work, [receiver], study_instance_uid))
         if not others.filter(lease_until__gt=work.now()).exists():
             return
-        time.sleep(PAUSE)
-        work.progress()
+        yield _pause
+
+
+def _pause(progress: Progress) -> None:
+    time.sleep(PAUSE)
+    progress()
 
 
 def _wait_for_others(held: Sequence[DeliveredInstance]) -> None:

@@ -5,12 +5,14 @@ only a target that accepts identified images takes.
 """
 
 import re
+from collections.abc import Callable
 
 from django.db.models import QuerySet
 
 from sendit.deid import read_header
 from sendit.errors import BatchStopped
 from sendit.pipeline.stages import manifests
+from sendit.pipeline.stages.side_by_side import Call
 from sendit.pipeline.work import Work
 from sendit.records.models import DeliveredInstance, DeliveredStudy, Delivery, Image
 from sendit.records.prepared import Prepared
@@ -22,6 +24,7 @@ from sendit.storage import (
     Package,
     PackagedInstance,
     PackagedStudy,
+    Progress,
     Receipt,
     Target,
     location_of,
@@ -77,28 +80,32 @@ def require_volume(work: Work, name: str, target: Target) -> None:
             target.require_volume(Receipt.from_json(newest[0]))
 
 
-def send(work: Work, delivery: Delivery, target: Target) -> Receipt:
-    """Hand one target what the ledger says it is to get."""
+def send(work: Work, delivery: Delivery, target: Target) -> Callable[[Progress], Receipt]:
+    """Return the call that hands one target what the ledger says it is to get."""
     if not work.project.anonymize:
-        return _identified(work, target).send_identified(
-            identified_package_of(work), progress=work.progress
-        )
+        originals = identified_package_of(work)
+        taker = _identified(work, target)
+        return lambda progress: taker.send_identified(originals, progress=progress)
     package = package_of(work, delivery)
     if not package.studies:  # everything was there already
-        return Receipt(location_of(target, name=delivery.target), 0, {})
-    return target.send(package, progress=work.progress)
+        nothing = Receipt(location_of(target, name=delivery.target), 0, {})
+        return lambda _: nothing
+    return lambda progress: target.send(package, progress=progress)
 
 
-def verify(work: Work, delivery: Delivery, target: Target, receipt: Receipt) -> None:
-    """Ask one target whether it holds exactly what it was sent."""
+def verify(work: Work, delivery: Delivery, target: Target, receipt: Receipt) -> Call | None:
+    """Return the call that asks one target whether it holds exactly what it was sent.
+
+    None: it was sent nothing.
+    """
     if not work.project.anonymize:
-        _identified(work, target).verify_identified(
-            identified_package_of(work), receipt, progress=work.progress
-        )
-        return
+        originals = identified_package_of(work)
+        taker = _identified(work, target)
+        return lambda progress: taker.verify_identified(originals, receipt, progress=progress)
     package = package_of(work, delivery)
-    if package.studies:
-        target.verify(package, receipt, progress=work.progress)
+    if not package.studies:
+        return None
+    return lambda progress: target.verify(package, receipt, progress=progress)
 
 
 def package_of(work: Work, delivery: Delivery) -> Package:

@@ -1,13 +1,15 @@
 """Replace: older content is taken back, and its absence proven, before the newer is sent."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from sendit.errors import TargetConflict
 from sendit.pipeline.stages.copies import receipt_of_copy
+from sendit.pipeline.stages.side_by_side import Talk
 from sendit.pipeline.work import Work
 from sendit.records.models import DeliveredInstance
-from sendit.storage import RemovableTarget, Target
+from sendit.storage import Progress, Receipt, RemovableTarget, Removal, Target
 
 
 class Named(Protocol):
@@ -24,7 +26,7 @@ def replace_copies(
     changed: Sequence[Named],
     mine: Sequence[Named],
     held: Sequence[DeliveredInstance],
-) -> None:
+) -> Talk[None]:
     """Take back what has other content than the changed images of a batch.
 
     What lies in one file with it (an archive) goes with it, provided that the batch brings all
@@ -56,7 +58,8 @@ def replace_copies(
                 'nothing was sent. Hand in the whole study, or use supersede = "new-generation".'
             )
         only = None if going == of_part else going
-        removal = target.remove(receipt_of_copy(part, only=only), progress=work.progress)
+        receipt = receipt_of_copy(part, only=only)
+        removal: Removal = yield partial(_remove, target, receipt)
         DeliveredInstance.objects.filter(study=part, sop_instance_uid__in=removal.removed).update(
             removed=work.now()
         )
@@ -66,3 +69,7 @@ def replace_copies(
                 f"Instance {uid} could not be replaced: {reason} Nothing was sent in its place.",
                 failures=removal.left,
             )
+
+
+def _remove(target: RemovableTarget, receipt: Receipt, progress: Progress) -> Removal:
+    return target.remove(receipt, progress=progress)

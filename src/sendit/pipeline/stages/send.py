@@ -5,13 +5,15 @@ already is looked up in the ledger (``ledger``), and only the rest is sent.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from sendit.errors import TargetError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages import ledger, manifests, packages, preparing, setting_aside, verify
-from sendit.pipeline.stages.attempts import attempt, due, standing
+from sendit.pipeline.stages.attempts import attempt, due, serve, standing
 from sendit.pipeline.stages.holding import held_until
+from sendit.pipeline.stages.side_by_side import Talk
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery, Finding, Image
 from sendit.storage import Target
@@ -46,36 +48,42 @@ def run(work: Work) -> Outcome:
         ],
         ignore_conflicts=True,
     )
-    deliver(work, required=True)
-    deliver(work, required=False)
+    deliver(work)
     outcome = standing(work, _TAKEN)
     if outcome is None:
         return Outcome(Event.DELIVERED, tuple(_lagging(work)))
-    verify.prove(work, required=True)  # the others need not wait for the one that is away
+    verify.prove(work)  # the others need not wait for the one that is away
     return standing(work, _TAKEN) or outcome
 
 
-def deliver(work: Work, *, required: bool) -> None:
+def deliver(work: Work, *, optional_alone: bool = False) -> None:
     """Send to the targets whose delivery is open and due."""
     targets = packages.targets_of(work)
-    for delivery in due(work, _OPEN, required=required):
-        target = targets[delivery.target]
-        attempt(
-            work,
-            delivery,
-            lambda delivery=delivery, target=target: _send(work, delivery, target),  # type: ignore[misc]
-            state=DeliveryState.PENDING,
-        )
+    serve(
+        work,
+        (
+            (
+                ledger.receiver_of(work, one.target, targets[one.target]),
+                attempt(
+                    work,
+                    one,
+                    partial(_send, work, one, targets[one.target]),
+                    state=DeliveryState.PENDING,
+                ),
+            )
+            for one in due(work, _OPEN, optional_alone=optional_alone)
+        ),
+    )
 
 
-def _send(work: Work, delivery: Delivery, target: Target) -> None:
+def _send(work: Work, delivery: Delivery, target: Target) -> Talk[None]:
     name = delivery.target
     machine.delivery_moved(work.claim, name, DeliveryState.SENDING, now=work.now())
     packages.require_volume(work, name, target)
-    there = ledger.plan(work, name, target) if work.project.anonymize else 0
+    there = (yield from ledger.plan(work, name, target)) if work.project.anonymize else 0
     if work.project.anonymize:
         manifests.write(work, ledger.unproven(work, name))
-    receipt = packages.send(work, delivery, target)
+    receipt = yield packages.send(work, delivery, target)
     if work.project.anonymize:
         ledger.keep_receipt(work, name, receipt)
     kept = {**receipt.as_json(), "there_already": there}

@@ -1,0 +1,96 @@
+"""Serve several targets at once, so that one that is slow or silent does not hold back the others.
+
+What is done with one target is a generator, a ``Talk``.  It runs in the worker's own thread, where
+rows are read and written and the claim is renewed; whatever waits for the target it yields, and
+gets the answer back, or the error.  That alone runs in a thread.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar  # what a call answers is known to the talk that yields it
+
+from sendit.errors import Interrupted
+from sendit.storage import Progress
+
+Result = TypeVar("Result")
+Call = Callable[[Progress], object]
+"""Asks a target for something, and nothing of the database; calls ``progress`` as it gets on."""
+Talk = Generator[Call, Any, Result]
+
+_TICK_SECONDS = 1.0
+
+
+def side_by_side(talks: Sequence[Talk[None]], *, progress: Progress) -> None:
+    """Carry out every talk; the first that fails with an error of its own ends them all.
+
+    Parameters
+    ----------
+    talks
+        Begun in this order.
+    progress
+        Called in this thread, while any of them gets on.
+    """
+    if len(talks) == 1:
+        _alone(talks[0], progress)
+    elif talks:
+        _at_once(talks, progress)
+
+
+def one_after_another(talks: Sequence[Talk[None]]) -> Talk[None]:
+    """Return one talk that is each of these in turn."""
+    for talk in talks:
+        yield from talk
+
+
+class _Pulse:
+    """What the threads call as they get on; it ends them when they are to stop."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self.stopped = False
+
+    def __call__(self) -> None:
+        self.beats += 1
+        if self.stopped:
+            raise Interrupted("Another target's talk has failed, or the worker was told to stop.")
+
+
+def _alone(talk: Talk[None], progress: Progress) -> None:
+    call = next(talk, None)
+    while call is not None:
+        done: Future[object] = Future()
+        try:
+            done.set_result(call(progress))
+        except Exception as error:  # noqa: BLE001 - the talk's own, which raises what it does not know
+            done.set_exception(error)
+        call = _next(talk, done)
+
+
+def _at_once(talks: Sequence[Talk[None]], progress: Progress) -> None:
+    pulse = _Pulse()
+    waiting: dict[Future[object], Talk[None]] = {}
+    with ThreadPoolExecutor(len(talks), thread_name_prefix="sendit-delivery") as threads:
+        try:
+            for talk in talks:
+                if (call := next(talk, None)) is not None:
+                    waiting[threads.submit(call, pulse)] = talk
+            while waiting:
+                before = pulse.beats
+                done, _ = wait(waiting, _TICK_SECONDS, return_when=FIRST_COMPLETED)
+                if pulse.beats != before:
+                    progress()
+                for future in done:
+                    talk = waiting.pop(future)
+                    if (call := _next(talk, future)) is not None:
+                        waiting[threads.submit(call, pulse)] = talk
+        finally:
+            pulse.stopped = True
+
+
+def _next(talk: Talk[None], done: Future[object]) -> Call | None:
+    """Tell a talk what became of its call, and return what it asks for next."""
+    error = done.exception()
+    try:
+        return talk.send(done.result()) if error is None else talk.throw(error)
+    except StopIteration:
+        return None
