@@ -14,14 +14,14 @@ from sendit.records.prepared import Prepared
 from sendit.terms import Reason, Verdict
 
 
-def incomplete_series(batch: Batch) -> set[str]:
+def incomplete_series(batch_id: int, *, project: str) -> set[str]:
     """Return the series (by digest) of which we miss an instance, or fewer came than announced.
 
     A second file of one UID is no instance that is missing.  What came in other batches of the
     project counts; gaps that were in the source do not.
     """
-    known = Image.objects.filter(batch=batch).exclude(series_digest="")
-    came = _came(batch.project)
+    known = Image.objects.filter(batch=batch_id).exclude(series_digest="")
+    came = _came(project)
     rejected = known.filter(verdict=Verdict.REJECTED).exclude(reason=Reason.SAME_UID)
     incomplete: set[str] = set()
     for uid, series in rejected.values_list("sop_digest", "series_digest"):
@@ -50,7 +50,7 @@ def let_whole_series_go_on(batch: Batch, *, now: datetime) -> None:
     brought = set(Image.objects.filter(batch=batch).values_list("series_digest", flat=True))
     for number, series in sorted(held_back.items()):
         if series & brought:
-            missing = incomplete_series(Batch(pk=number, project=batch.project))
+            missing = incomplete_series(number, project=batch.project)
             machine.go_on(number, series - missing, now=now)
 
 

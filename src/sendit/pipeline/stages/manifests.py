@@ -130,7 +130,7 @@ class _Batch:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._images: list[Image] = _IMAGES.objects(batch=work.batch_id)
-        self._incomplete = incomplete_series(work.batch)
+        self._incomplete = incomplete_series(work.batch_id, project=work.batch.project)
         self._by_uid = {one.sop_instance_uid: one for one in self._images if one.file}
         self._study_of = {
             one.series_digest: (one.study_instance_uid, one.series_instance_uid)

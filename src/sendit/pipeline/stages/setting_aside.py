@@ -121,7 +121,7 @@ def _hold(
 
 
 def _incomplete(work: Work, fresh: list[Image]) -> None:
-    incomplete = incomplete_series(work.batch)
+    incomplete = incomplete_series(work.batch_id, project=work.batch.project)
     drops = work.project.delivery.incomplete_series == "drop-series"
     _hold(
         work,
