@@ -6,7 +6,6 @@ only where the project's ``supersede`` lets it.  Lines are written before anythi
 whatever may be at a receiver stands here; they outlive the batch.
 """
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,22 +15,20 @@ from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
 from sendit import __version__
-from sendit.errors import BatchStopped, NotYetProven, TargetConflict, VerificationFailed
+from sendit.errors import BatchStopped, TargetConflict, VerificationFailed
 from sendit.pipeline import machine
 from sendit.pipeline.stages.copies import package_of_copy, receipt_of_copy
+from sendit.pipeline.stages.others import let_others_end, require_others_ended
 from sendit.pipeline.stages.replacing import replace_copies
 from sendit.pipeline.stages.side_by_side import Talk
 from sendit.pipeline.work import Work
 from sendit.records.models import (
-    Batch,
     DeliveredInstance,
     DeliveredStudy,
-    Delivery,
     Image,
     TargetHealth,
 )
 from sendit.records.prepared import Prepared, insert, insert_all
-from sendit.records.queries import AT_REST
 from sendit.storage import (
     Package,
     Progress,
@@ -41,10 +38,8 @@ from sendit.storage import (
     location_of,
     packs_archives,
 )
-from sendit.terms import DeliveryState, Reason, Status
+from sendit.terms import Reason, Status
 
-PATIENCE, PAUSE = 300, 0.2
-"""So often, and so many seconds apart, it is looked whether another batch has come to its end."""
 READY = (Status.DONEPROCESSING, Status.SENT, Status.DONE)
 
 
@@ -167,7 +162,7 @@ def plan(work: Work, name: str, target: Target) -> Talk[int]:
     studies: dict[str, list[Ready]] = {}
     for uid, group in groupby(images, key=lambda image: image.study_instance_uid):
         studies[uid] = list(group)
-        yield from _let_others_end(work, receiver, uid)
+        yield from let_others_end(work, partial(copies, work, [receiver], uid))
         found = sort_out(studies[uid], copies(work, [receiver], uid))
         there += len(found.there)
         there -= yield from _forget_lost(work, target, found.there)
@@ -179,7 +174,7 @@ def plan(work: Work, name: str, target: Target) -> Talk[int]:
         _one_at_a_time(work, name)
         for uid, group_of_study in studies.items():
             held = copies(work, [receiver], uid)
-            _wait_for_others(held)
+            require_others_ended(held)
             _write(work, name, target, sort_out(group_of_study, held))
     return there
 
@@ -309,38 +304,6 @@ _LOCKED = Prepared(
         .values_list("pk")
     )
 )
-
-
-def _let_others_end(work: Work, receiver: str, study_instance_uid: str) -> Talk[None]:
-    """Wait a while as long as a worker is on a batch that brings parts of the same Study."""
-    for _ in range(PATIENCE):
-        others = _others(copies(work, [receiver], study_instance_uid))
-        if not others.filter(lease_until__gt=work.now()).exists():
-            return
-        yield _pause
-
-
-def _pause(progress: Progress) -> None:
-    time.sleep(PAUSE)
-    progress()
-
-
-def _wait_for_others(held: Sequence[DeliveredInstance]) -> None:
-    """Return unless another batch is just bringing parts of the same Study there."""
-    for batch_id in _others(held).order_by("pk").values_list("pk", flat=True):
-        raise NotYetProven(
-            f"Batch {batch_id} is delivering parts of the same study; "
-            "this one follows when they are proven."
-        )
-
-
-def _others(held: Sequence[DeliveredInstance]) -> QuerySet[Batch]:
-    """Return the batches that have not proven their parts yet, and still may."""
-    unproven = {copy.study.batch for copy in held if copy.study.proven is None}
-    open_states = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
-    deliveries = Delivery.objects.filter(batch__in=unproven, state__in=open_states)
-    batches = Batch.objects.filter(pk__in=deliveries.values("batch"))
-    return batches.exclude(status__in=AT_REST)
 
 
 def _write(
