@@ -40,11 +40,12 @@ _IMAGES = """
 INSERT INTO records_image (batch_id, nr, verdict, reason, detail, released, status, lease_token,
     attempts, sop_digest, modality, size, sop_instance_uid, series_instance_uid,
     study_instance_uid, patient_id, study_pseudonym, study_date, file, sha256, result_size,
-    report, created, modified)
+    report, series_digest, announced, created, modified)
 SELECT b.id, nr, 'ACCEPTED', '', '', '', CASE WHEN b.status = 'DONE' THEN 'DONE'
         WHEN b.stage IN ('send', 'verify') THEN 'DONEPROCESSING' ELSE 'NEW' END,
     '', 0, b.id || '-' || nr, 'CT', 50000, '2.25.' || b.id || nr, '2.25.1', '2.25.' || b.id, 'P',
-    'S', '20200101', 'P/S/E/' || nr || '.dcm', '', 50000, '{}', now(), now()
+    'S', '20200101', 'P/S/E/' || nr || '.dcm', '', 50000, '{}',
+    's' || b.id, 10, now(), now()
 FROM records_batch b, generate_series(1, %s) AS nr
 WHERE b.id NOT IN (SELECT DISTINCT batch_id FROM records_image)
 """

@@ -17,6 +17,7 @@ from sendit.metrics.status import describe  # noqa: E402
 from sendit.pipeline import machine  # noqa: E402
 from sendit.pipeline.admission import obstacle  # noqa: E402
 from sendit.pipeline.preparation import prepare  # noqa: E402
+from sendit.pipeline.stages.incomplete import incomplete_series  # noqa: E402
 from sendit.pipeline.sweep import sweep  # noqa: E402
 from sendit.records.models import Batch, Image  # noqa: E402
 from sendit.terms import Stage  # noqa: E402
@@ -62,6 +63,7 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
         ),
         "claim a stage": claim_stage,
         "claim a chunk": claim_images,
+        "series that are not whole": lambda: incomplete_series(shared, project="demo"),
         "admission": lambda: obstacle(settings.SENDIT),
         "anything due": lambda: Batch.objects.anything_due(now),
         "on their way": lambda: Batch.objects.admitted().count(),

@@ -25,7 +25,8 @@ def incomplete_series(batch_id: int, *, project: str) -> set[str]:
     rejected = known.filter(verdict=Verdict.REJECTED).exclude(reason=Reason.SAME_UID)
     incomplete: set[str] = set()
     for uid, series in rejected.values_list("sop_digest", "series_digest"):
-        if series not in incomplete and not came.filter(sop_digest=uid).exists():
+        again = came.filter(series_digest=series, sop_digest=uid)
+        if series not in incomplete and not again.exists():
             incomplete.add(series)
     announced = known.exclude(announced=None).values_list("series_digest")
     for series, count in announced.annotate(most=Max("announced")).order_by():

@@ -197,6 +197,7 @@ class Image(models.Model):
             models.Index(fields=["batch", "verdict", "status"], name="image_batch_verdict_status"),
             models.Index(fields=["status", "id"], name="image_status_id"),
             models.Index(fields=["batch", "series_instance_uid", "nr"], name="image_series"),
+            models.Index(fields=["series_digest"], name="image_series_digest"),
             models.Index(
                 fields=["lease_until"],
                 name="image_lease_until",
