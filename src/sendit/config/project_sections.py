@@ -23,8 +23,11 @@ from pydantic_core import PydanticCustomError
 from pydicom.datadict import keyword_dict
 
 from sendit import deid
+from sendit.config.mounts import hangs, silent_mounts
+from sendit.config.plugins import paths_of
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
+from sendit.errors import TargetUnavailable
 from sendit.identity.derived import ShiftOptions
 from sendit.identity.ledger import LedgerOptions
 from sendit.identity.matching import Ignored, Matching
@@ -236,6 +239,19 @@ class TargetSettings(Section):
     def build(self) -> Target:
         """Make the target."""
         return storage_registry.create(self.kind, self.options)
+
+    def reach(self) -> Target:
+        """Make the target, to be asked for something now.
+
+        Raises
+        ------
+        sendit.errors.TargetUnavailable
+            When it lies on a file system that does not answer.
+        """
+        hung = silent_mounts([path for _, path in paths_of(self.options)])
+        for path, mount in hung.items():
+            raise TargetUnavailable(hangs(f"folder of target {self.name}", path, mount))
+        return self.build()
 
 
 class DeliverySettings(Section):

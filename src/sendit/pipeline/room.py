@@ -12,6 +12,7 @@ from pathlib import Path
 from django.db.models import Sum
 from django.db.models.functions import Coalesce
 
+from sendit.config.mounts import mount_of
 from sendit.config.settings import Limits
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch, Image
@@ -89,6 +90,9 @@ def need_of_admitted(workspace: Workspace) -> Need:
 
 
 def _on_another_volume(inbox: Path, workspace: Workspace) -> bool:
+    mount = mount_of(inbox)
+    if mount.may_hang and mount != mount_of(workspace.work_dir):
+        return True  # without a look: nobody waits for one that does not answer
     try:
         return inbox.stat().st_dev != (workspace.work_dir / "phi").stat().st_dev
     except OSError:

@@ -12,7 +12,8 @@ from functools import cache
 
 from django.db.models import Q
 
-from sendit.errors import TargetError
+from sendit.config.project_sections import TargetSettings
+from sendit.errors import TargetError, TargetUnavailable
 from sendit.pipeline import breaker, machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.work import Outcome, Work
@@ -77,6 +78,14 @@ def attempt(
         machine.delivery_put_off(work.claim, target, until, now=work.now())
         return
     try:
+        _settings(work, target).reach()
+    except TargetUnavailable as error:
+        # Not tried, so no try is used up: it goes on when its file system answers again.
+        breaker.failed(project, target, error, now=work.now())
+        machine.delivery_put_off(work.claim, target, work.now() + SOON, now=work.now(), error=error)
+        logger.warning("target %s is not asked: its file system does not answer", target)
+        return
+    try:
         act()
     except TargetError as error:
         error.target = target
@@ -92,6 +101,10 @@ def attempt(
         logger.warning("delivery to %s did not succeed: %s", target, error.code)
     else:
         breaker.answered(project, target, now=work.now())
+
+
+def _settings(work: Work, name: str) -> TargetSettings:
+    return next(target for target in work.project.targets if target.name == name)
 
 
 def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:
