@@ -4,7 +4,6 @@ Everything is read and checked before anything is refused, so that one look show
 problems.  Nothing is made or changed here, and no network is asked.
 """
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from sendit.config.rules import (
     settings_problems,
 )
 from sendit.config.settings import Settings
+from sendit.deid.files import absolute
 from sendit.errors import ConfigurationInvalid, UsageError
 
 DEFAULT_FILE = "sendit.toml"
@@ -135,12 +135,16 @@ def find(config: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path 
     if asked is None:
         usual = cwd / DEFAULT_FILE
         return usual if usual.is_file() else None
-    path = Path(os.path.normpath(cwd / asked.expanduser()))
+    try:
+        path = absolute(asked, base=cwd)
+    except ValueError as error:
+        raise UsageError(f"The path of the configuration file {error}.") from None
     if not answers(path):
         raise ConfigurationInvalid(f"{path}: {_HANGS}")
     if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
         raise UsageError(
-            f"The configuration file {path} does not exist. Name another with --config or "
+            f"The configuration file {path} {what}. Name another with --config or "
             "SENDIT_CONFIG, or leave both out to use the default."
         )
     return path
@@ -213,7 +217,10 @@ def _project_sources(
 ) -> tuple[dict[str, _Source], set[str]]:
     """Parse every file of the projects folder; also name those that cannot be read."""
     asked = environ.get("SENDIT_PROJECTS_DIR") or main.document.get("projects_dir", "projects")
-    folder = main.base / Path(str(asked)).expanduser()
+    try:
+        folder = absolute(Path(str(asked)), base=main.base)
+    except ValueError:
+        return {}, set()  # reported where the settings are read
     if not answers(folder):
         problems.append(Problem(main.file, "projects_dir", f"{folder} {_HANGS}"))
         return {}, set()

@@ -27,6 +27,7 @@ from sendit.config.mounts import hangs, silent_mounts
 from sendit.config.plugins import paths_of
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
+from sendit.deid.files import absolute
 from sendit.errors import TargetUnavailable
 from sendit.identity.derived import ShiftOptions
 from sendit.identity.ledger import LedgerOptions
@@ -66,7 +67,10 @@ def _read_recipe_file(value: object, info: ValidationInfo) -> object:
     """Read the file that ``recipe`` names."""
     if not isinstance(value, str):
         return value
-    path = (info.context or {}).get("base", Path.cwd()) / Path(value).expanduser()
+    try:
+        path = absolute(Path(value), base=(info.context or {}).get("base", Path.cwd()))
+    except ValueError as error:
+        raise PydanticCustomError("path", "{text}", {"text": str(error)}) from None
     try:
         return {"name": path.name, "text": path.read_text(encoding="utf-8")}
     except (OSError, UnicodeDecodeError) as error:
