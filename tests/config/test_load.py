@@ -177,3 +177,38 @@ def test_a_project_file_by_itself_tells_every_problem(tmp_path: Path) -> None:
 def test_a_missing_project_file_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         load_project(tmp_path / "irb-1.toml")
+
+
+IMPOSSIBLE = {"NUL": ("in\\u0000box", "NUL"), "nobody": ("~nobody-of-that-name/x", "no user")}
+
+
+@pytest.mark.parametrize(("path", "said"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+@pytest.mark.parametrize("key", ["work_dir", "projects_dir", "inboxes[1].path"])
+def test_a_path_that_cannot_be_is_refused_by_its_key(
+    installation: Installation, key: str, path: str, said: str
+) -> None:
+    text = f'[[inboxes]]\npath = "{path}"\nproject = "irb-1"\n'
+    if not key.startswith("inboxes"):
+        text = f'{key} = "{path}"\n{text.replace(path, "inbox")}'
+    (installation.root / "sendit.toml").write_text(text)
+
+    with pytest.raises(ConfigurationInvalid) as refused:
+        installation.load()
+
+    assert f"sendit.toml: {key}: " in str(refused.value)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("path", "said"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_so_is_one_of_a_project_and_one_on_the_command_line(
+    installation: Installation, path: str, said: str
+) -> None:
+    project = installation.root / "projects" / "irb-1.toml"
+    text = project.read_text()
+    text += f'[[targets]]\nname = "other"\nkind = "folder"\npath = "{path}"\n'
+    project.write_text(text)
+
+    with pytest.raises(ConfigurationInvalid, match=said):
+        installation.load()
+    with pytest.raises(UsageError, match=said):
+        load(Path(path.replace("\\u0000", "\0")), environ={}, cwd=installation.root)

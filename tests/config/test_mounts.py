@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sendit.config.mounts import file_system, is_network
+from sendit.config.mounts import is_network, mount_of
 
 MOUNTINFO = r"""21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 30 21 0:26 / /srv rw shared:2 - nfs4 server:/export rw,vers=4.2
@@ -34,7 +34,7 @@ def mounts(tmp_path: Path) -> Path:
     ids=["root", "below", "itself", "longer name", "inner", "with a space", "hidden by a later"],
 )
 def test_the_innermost_mount_decides(mounts: Path, path: str, kind: str) -> None:
-    assert file_system(Path(path), mounts=mounts) == kind
+    assert mount_of(Path(path), mounts=mounts).kind == kind
     assert is_network(Path(path), mounts=mounts) == (kind in ("nfs4", "cifs"))
 
 
@@ -46,5 +46,5 @@ def test_a_link_is_followed(mounts: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_list_nothing_is_a_network(tmp_path: Path) -> None:
-    assert file_system(Path("/srv"), mounts=tmp_path / "missing") == ""
+    assert mount_of(Path("/srv"), mounts=tmp_path / "missing").kind == ""
     assert not is_network(Path("/srv"), mounts=tmp_path / "missing")

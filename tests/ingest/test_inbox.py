@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sendit.ingest.inbox import InboxView, look_into
+from sendit.ingest.eyes import look_into
+from sendit.ingest.inbox import InboxView
 from sendit.pipeline.work import folder_key
 
 SETTLE = timedelta(seconds=10)

@@ -7,7 +7,7 @@ import pytest
 from sendit.config import Configuration
 from sendit.pipeline import machine
 from sendit.pipeline.admission import admit, obstacle
-from sendit.pipeline.room import Need, need_of, need_of_admitted, room_in
+from sendit.pipeline.room import Copied, Need, need_of, need_of_admitted, room_in
 from sendit.records.models import Batch
 from tests.pipeline.line import Line, register_folder
 
@@ -85,18 +85,18 @@ def test_copy_from_another_file_system_counts_twice(line: Line, tmp_path: Path) 
     near = queued(line, "ACC1", size=1_000)
     far = Batch(inbox="/proc", expected_bytes=1_000, expected_files=3)
 
-    assert need_of(near, line.workspace) == Need(1_000, 20)
-    assert need_of(far, line.workspace) == Need(2_000, 6)
+    assert need_of(near, Copied(line.workspace)) == Need(1_000, 20)
+    assert need_of(far, Copied(line.workspace)) == Need(2_000, 6)
 
 
 def test_results_that_are_written_are_not_set_aside_again(line: Line) -> None:
     batch = queued(line, "ACC1", size=5_000)
     machine.admit(batch.pk, now=line.clock)
-    before = need_of_admitted(line.workspace)
+    before = need_of_admitted(Copied(line.workspace))
     line.work()
 
     assert before == Need(5_000, 20)
-    assert need_of_admitted(line.workspace) == Need()
+    assert need_of_admitted(Copied(line.workspace)) == Need()
 
 
 def test_batches_come_in_again_by_themselves_when_there_is_room(line: Line, tmp_path: Path) -> None:

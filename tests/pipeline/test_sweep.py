@@ -1,11 +1,10 @@
-import os
 from datetime import timedelta
 
 import pytest
 
 from sendit.pipeline import machine
 from sendit.pipeline.liveness import own_name
-from sendit.pipeline.sweep import err_folders, orphans, remove_old_err_folders, sweep
+from sendit.pipeline.sweep import orphans, sweep
 from sendit.terms import Stage, Status
 from tests.pipeline.line import Line
 
@@ -35,32 +34,6 @@ def test_claims_of_the_dead_are_freed_and_those_of_the_living_are_not(line: Line
     ready = sweep(line.configuration, now=line.clock)
 
     assert ready == [dead]
-
-
-def test_err_folders_go_after_their_time_and_nothing_else_does(line: Line) -> None:
-    inbox = line.installation.inbox
-    for name in ("a.err", "a.err2", "a", "x.err.bak"):
-        (inbox / name).mkdir()
-        (inbox / name / "file").write_text("x")
-    os.utime(inbox / "a.err", (0, 0))
-    (inbox / "link.err").symlink_to(inbox / "a")
-    (inbox / "plain.err").write_text("a file")
-    text = line.installation.config.read_text()
-    line.installation.write_config(text.replace("[ingest]", '[ingest]\nerr_retention = "30 days"'))
-    configuration = line.installation.configuration()
-    assert [path.name for path in err_folders(inbox)] == ["a.err", "a.err2"]
-
-    kept = remove_old_err_folders(line.configuration, now=line.clock + timedelta(days=999))
-    early = remove_old_err_folders(configuration, now=line.clock + timedelta(days=29))
-    late = remove_old_err_folders(configuration, now=line.clock + timedelta(days=31))
-
-    assert (kept, early, late) == (0, 0, 2)
-    assert sorted(path.name for path in inbox.iterdir()) == [
-        "a",
-        "link.err",
-        "plain.err",
-        "x.err.bak",
-    ]
 
 
 def test_working_folders_that_belong_to_no_batch_are_named_and_left_alone(line: Line) -> None:

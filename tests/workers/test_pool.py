@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hanging_mount import DEVICE, mounted
 from tests.support.installation import Installation
 
 ROOT = Path(__file__).parents[2]
@@ -22,17 +23,19 @@ def run_script(installation: Installation, script: str) -> str:
         "    from sendit.workers.pool import Pool\n"
         "    prepare(settings.SENDIT)\n" + textwrap.indent(textwrap.dedent(script), "    ")
     )
-    done = subprocess.run(
-        [sys.executable, str(file)],
-        env=installation.environ(DJANGO_SETTINGS_MODULE="sendit.server.settings"),
-        cwd=installation.root,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    said, complaints = installation.root / "said", installation.root / "complaints"
+    with said.open("wb") as stdout, complaints.open("wb") as stderr:
+        done = subprocess.run(
+            [sys.executable, str(file)],
+            env=installation.environ(DJANGO_SETTINGS_MODULE="sendit.server.settings"),
+            cwd=installation.root,
+            stdout=stdout,  # no pipes: a process that cannot be ended would keep them open
+            stderr=stderr,
+            timeout=100,
+            check=False,
+        )
+    assert done.returncode == 0, complaints.read_text()
+    return said.read_text()
 
 
 @pytest.mark.timeout(120)
@@ -43,7 +46,7 @@ def test_worker_that_is_stuck_past_its_deadline_is_replaced(installation: Instal
         pool = Pool(processes=1)
         pool.start()
         first = pool._workers[0].process
-        pool._workers[0].deadline.value = time.time() - 60
+        pool._workers[0].signs.deadline = time.time() - 60
         pool.tend()
         second = pool._workers[0].process
         print(first.exitcode, first.pid != second.pid, second.is_alive())
@@ -82,3 +85,63 @@ def test_worker_that_died_is_replaced_and_its_claim_is_free(installation: Instal
     )
 
     assert said.splitlines() == ["0", "1 0"]
+
+
+STUCK = """
+import os, time
+
+def work(parent, signs, place):
+    signs.batch, signs.heard, signs.deadline = 7, time.monotonic(), time.time() + 600
+    os.stat(f"{place}/{os.getpid()}")
+    signs.deadline = 0
+    time.sleep(600)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_workers_that_sleep_in_the_kernel_are_replaced_and_not_without_end(
+    installation: Installation, tmp_path: Path
+) -> None:
+    if not DEVICE.exists():
+        pytest.skip("mounting a file system that hangs needs /dev/fuse")
+    (installation.root / "stuck.py").write_text(STUCK)
+    place = tmp_path / "server"
+    place.mkdir()
+    with mounted(installation.out, place) as server:
+        server.hang()
+
+        said = run_script(
+            installation,
+            f"""
+            from pathlib import Path
+            file = Path({str(place.with_suffix(".kept"))!r})
+            pool = Pool(processes=1, what="stuck", arguments=({str(place)!r},), silence=0.2,
+                hangs=lambda batch: batch == 7)
+
+            def stuck(count):
+                until = time.monotonic() + 60
+                while not (pool._workers[0].signs.batch == 7 and kept() >= count and silent()):
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
+
+            def silent():
+                return time.monotonic() > pool._workers[0].signs.heard + 1
+
+            def kept():
+                return int(file.read_text() or 0) if file.exists() else 0
+
+            pool.start()
+            for count in (1, 2):
+                stuck(count)
+                pool.tend()
+                print(len(pool._workers), len(pool._left_behind))
+            pool.tend()
+            print(len(pool._workers), len(pool._left_behind))
+            print([open(f"/proc/{{one.pid}}/stat").read().split()[2] for one in pool._left_behind])
+            began = time.monotonic()
+            pool.stop()
+            print(time.monotonic() - began < 10)
+            """,
+        )
+
+    assert said.splitlines() == ["1 1", "0 2", "0 2", "['D', 'D']", "True"]

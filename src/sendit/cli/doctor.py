@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 
 from sendit.cli.machine_check import core_dumps, swap
 from sendit.config import Configuration
+from sendit.config.places import hung_places
 from sendit.config.rules import inbox_problems
 from sendit.errors import SenditError
 from sendit.ingest.loop_lock import loop_is_alive
@@ -57,6 +58,7 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
     yield Finding("clock of the working volume", _clock_of_volume(configuration))
     yield Finding("rights of the working folders", _rights(configuration))
     yield Finding("inboxes", _inboxes(configuration))
+    yield Finding("mounted file systems", " ".join(hung_places(configuration)) or None)
     if database.problem is None:
         yield Finding("admission", obstacle(configuration))
         yield from _at_work(configuration, now=now)

@@ -80,8 +80,12 @@ def _understand(words: Sequence[str]) -> _Request:
 
 
 def _use_config(config: str) -> None:
-    path = Path(config).expanduser()
-    if not config or not path.is_file():
+    try:
+        path = Path(config).expanduser()
+        is_file = path.is_file()
+    except (RuntimeError, ValueError):  # a user who is nobody; a character that no path has
+        is_file = False
+    if not config or not is_file:
         raise _WrongUsage(f'--config names no file: "{config}" does not exist.')
     os.environ["SENDIT_CONFIG"] = str(path.absolute())
 

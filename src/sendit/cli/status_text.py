@@ -6,13 +6,14 @@ from typing import Any  # a batch as ``metrics.status`` describes it: a JSON obj
 
 from sendit.cli.table import one_line, table
 from sendit.config import Configuration
-from sendit.ingest.inbox import beside_folders
+from sendit.config.places import hung_places
+from sendit.ingest.eyes import beside_folders
 from sendit.ingest.intake import printable
+from sendit.ingest.set_aside import err_folders
 from sendit.metrics.recalls import recalled_text
 from sendit.metrics.said import said_once
 from sendit.metrics.standing import standing
 from sendit.pipeline.admission import obstacle
-from sendit.pipeline.sweep import err_folders
 from sendit.records.models import Batch
 from sendit.terms import Status
 
@@ -42,6 +43,9 @@ def all_lines(
     if waiting and (why := obstacle(configuration)) is not None:
         yield ""
         yield f"Nothing is let in: {why}"
+    for hung in hung_places(configuration):
+        yield ""
+        yield hung
     for inbox in configuration.settings.inboxes:
         yield from _names(
             f"Set aside in {inbox.path}, mend one and drop its extension",

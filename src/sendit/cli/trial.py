@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.core import checks
 
 from sendit.config import Configuration, Project
+from sendit.config.places import hung_places
 from sendit.errors import SenditError
 from sendit.pipeline.preparation import prepare
 from sendit.records import provider
@@ -42,6 +43,8 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
         if found.is_serious():
             hint = f" {found.hint}" if found.hint else ""
             yield Trial(f"Django {found.id}", f"{found.msg}{hint}")
+    hung = hung_places(configuration)
+    yield Trial("mounted file systems", " ".join(hung) or None)
     keys: list[Keys] = []
     yield _try("volumes, database and keys", lambda: keys.append(prepare(configuration)))
     for project in configuration.projects.values():
@@ -52,7 +55,7 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
         for target in project.targets:
             yield _try(
                 f"project {project.name}: target {target.name}",
-                lambda target=target: target.build().probe(),  # type: ignore[misc]
+                lambda target=target: target.reach().probe(),  # type: ignore[misc]
             )
 
 

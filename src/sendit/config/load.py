@@ -4,7 +4,6 @@ Everything is read and checked before anything is refused, so that one look show
 problems.  Nothing is made or changed here, and no network is asked.
 """
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from sendit.config.environment import Given, Slot, read_environment, slots_of
-from sendit.config.mounts import MOUNTS
+from sendit.config.mounts import MOUNTS, answers
 from sendit.config.oidc import oidc_project_problems
 from sendit.config.plugins import IDENTITY, STORAGE, Registry, Secret, secret_keys
 from sendit.config.problems import Key, Problem, faulty_keys, problems_of, read_partly, refuse
@@ -28,11 +27,13 @@ from sendit.config.rules import (
     settings_problems,
 )
 from sendit.config.settings import Settings
+from sendit.deid.files import absolute
 from sendit.errors import ConfigurationInvalid, UsageError
 
 DEFAULT_FILE = "sendit.toml"
 DEFAULT_WORK_DIR = "sendit-data"
 DEFAULT_PROJECT = "default"
+_HANGS = "does not answer: its file system hangs; mend its server, or keep the file on this machine"
 
 Document = dict[str, Any]
 """A parsed TOML file: values of any type, until the models have seen them."""
@@ -127,15 +128,23 @@ def find(config: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path 
     ------
     sendit.errors.UsageError
         When the file that was asked for is not there.
+    sendit.errors.ConfigurationInvalid
+        When its file system does not answer.
     """
     asked = config or (Path(environ["SENDIT_CONFIG"]) if environ.get("SENDIT_CONFIG") else None)
     if asked is None:
         usual = cwd / DEFAULT_FILE
         return usual if usual.is_file() else None
-    path = Path(os.path.normpath(cwd / asked.expanduser()))
+    try:
+        path = absolute(asked, base=cwd)
+    except ValueError as error:
+        raise UsageError(f"The path of the configuration file {error}.") from None
+    if not answers(path):
+        raise ConfigurationInvalid(f"{path}: {_HANGS}")
     if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
         raise UsageError(
-            f"The configuration file {path} does not exist. Name another with --config or "
+            f"The configuration file {path} {what}. Name another with --config or "
             "SENDIT_CONFIG, or leave both out to use the default."
         )
     return path
@@ -208,7 +217,13 @@ def _project_sources(
 ) -> tuple[dict[str, _Source], set[str]]:
     """Parse every file of the projects folder; also name those that cannot be read."""
     asked = environ.get("SENDIT_PROJECTS_DIR") or main.document.get("projects_dir", "projects")
-    folder = main.base / Path(str(asked)).expanduser()
+    try:
+        folder = absolute(Path(str(asked)), base=main.base)
+    except ValueError:
+        return {}, set()  # reported where the settings are read
+    if not answers(folder):
+        problems.append(Problem(main.file, "projects_dir", f"{folder} {_HANGS}"))
+        return {}, set()
     if not folder.is_dir():
         if main.document.get("inboxes") or asked != "projects":
             problems.append(Problem(main.file, "projects_dir", f"{folder} is not a folder"))

@@ -97,6 +97,14 @@ def secret_keys(model: type[BaseModel]) -> Iterator[str]:
             yield name
 
 
+def paths_of(options: BaseModel) -> Iterator[tuple[str, Path]]:
+    """Return the options that are paths on this machine, by key."""
+    for key in type(options).model_fields:
+        value = getattr(options, key)
+        if isinstance(value, Path):
+            yield key, value
+
+
 def without_secrets(options: BaseModel) -> dict[str, object]:
     """Return the options as a file would hold them, without the secret ones."""
     return options.model_dump(mode="json", exclude=set(secret_keys(type(options))))

@@ -23,8 +23,12 @@ from pydantic_core import PydanticCustomError
 from pydicom.datadict import keyword_dict
 
 from sendit import deid
+from sendit.config.mounts import hangs, silent_mounts
+from sendit.config.plugins import paths_of
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
+from sendit.deid.files import absolute
+from sendit.errors import TargetUnavailable
 from sendit.identity.derived import ShiftOptions
 from sendit.identity.ledger import LedgerOptions
 from sendit.identity.matching import Ignored, Matching
@@ -63,7 +67,10 @@ def _read_recipe_file(value: object, info: ValidationInfo) -> object:
     """Read the file that ``recipe`` names."""
     if not isinstance(value, str):
         return value
-    path = (info.context or {}).get("base", Path.cwd()) / Path(value).expanduser()
+    try:
+        path = absolute(Path(value), base=(info.context or {}).get("base", Path.cwd()))
+    except ValueError as error:
+        raise PydanticCustomError("path", "{text}", {"text": str(error)}) from None
     try:
         return {"name": path.name, "text": path.read_text(encoding="utf-8")}
     except (OSError, UnicodeDecodeError) as error:
@@ -236,6 +243,19 @@ class TargetSettings(Section):
     def build(self) -> Target:
         """Make the target."""
         return storage_registry.create(self.kind, self.options)
+
+    def reach(self) -> Target:
+        """Make the target, to be asked for something now.
+
+        Raises
+        ------
+        sendit.errors.TargetUnavailable
+            When it lies on a file system that does not answer.
+        """
+        hung = silent_mounts([path for _, path in paths_of(self.options)])
+        for path, mount in hung.items():
+            raise TargetUnavailable(hangs(f"folder of target {self.name}", path, mount))
+        return self.build()
 
 
 class DeliverySettings(Section):

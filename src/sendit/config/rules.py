@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
-from sendit.config.mounts import is_network
+from sendit.config.mounts import answers, is_network, resolved
 from sendit.config.oidc import oidc_problems
+from sendit.config.plugins import paths_of
 from sendit.config.problems import Problem, unknown
 from sendit.config.project import Project
 from sendit.config.settings import Inbox, Settings
@@ -126,10 +127,7 @@ def place_problems(
     }
     for name, project in projects.items():
         for number, target in enumerate(project.targets, start=1):
-            for key in type(target.options).model_fields:
-                path = getattr(target.options, key)
-                if not isinstance(path, Path):
-                    continue
+            for key, path in paths_of(target.options):
                 for what, place in ours.items():
                     if _overlap(path, place):
                         yield Problem(
@@ -211,7 +209,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _unusable(path: Path) -> str:
-    """Say why originals cannot be moved out of a folder; empty when they can."""
+    """Say why originals cannot be moved out of a folder; empty when they can.
+
+    One whose file system hangs is no fault of the configuration; the others go on.
+    """
+    if not answers(path):
+        return ""
     if not path.is_dir():
         return f"{path} is not a folder; make it, or mount its volume"
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
@@ -229,7 +232,7 @@ def _overlap(one: Path, other: Path) -> bool:
 
 def _contains(outer: Path, inner: Path) -> bool:
     """Say whether the inner path is the outer one or lies in it, links followed."""
-    return inner.resolve().is_relative_to(outer.resolve())
+    return resolved(inner).is_relative_to(resolved(outer))
 
 
 def _target_name_problems(project: Project, file: str) -> Iterator[Problem]:

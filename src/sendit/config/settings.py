@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from sendit.config.oidc import Oidc
 from sendit.config.quantities import Duration, KeepOrDuration, Size
 from sendit.config.section import Count, Section, Text, Whole
+from sendit.deid.files import absolute
 from sendit.identity.http_json import ServiceUrl
 from sendit.identity.zones import Zone
 from sendit.storage.base import LocalPath
@@ -243,7 +244,10 @@ class Settings(Section):
         work_dir = data.get("work_dir", "sendit-data")
         if not isinstance(work_dir, str | os.PathLike):
             return data
-        work_dir = os.path.normpath(base / Path(work_dir).expanduser())
+        try:
+            work_dir = os.fspath(absolute(Path(work_dir), base=base))
+        except ValueError:
+            return data  # the field itself says what is wrong
         return {
             "projects_dir": "projects",
             **data,

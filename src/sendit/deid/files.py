@@ -26,6 +26,22 @@ LONG: Final = 1 << 24
 IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
+def absolute(path: Path, *, base: Path) -> Path:
+    """Return a path as the operating system takes it; a relative one counts from ``base``.
+
+    Raises
+    ------
+    ValueError
+        When there can be no such path.
+    """
+    if "\0" in str(path):
+        raise ValueError("holds a NUL character; allowed: the path of a file or a folder")
+    try:
+        return Path(os.path.normpath(base / path.expanduser()))
+    except RuntimeError:
+        raise ValueError("begins with ~ and no user of this machine; write it out") from None
+
+
 class Source(Protocol):
     """Bytes that can be read at any offset."""
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 from pydantic import AfterValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
 
+from sendit.deid.files import absolute
 from sendit.deid.identities import normal_id
 from sendit.errors import IdentityError, IdentityUnavailable
 from sendit.identity.matching import Matching
@@ -38,7 +40,10 @@ _DAYS = re.compile(r"-?[1-9][0-9]{0,4}")
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base", Path.cwd())
-    return Path(os.path.normpath(base / path.expanduser()))
+    try:
+        return absolute(path, base=base)
+    except ValueError as error:
+        raise PydanticCustomError("path", "{text}", {"text": str(error)}) from None
 
 
 LocalPath = Annotated[Path, AfterValidator(_absolute)]

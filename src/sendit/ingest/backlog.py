@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from sendit.config import Configuration
+from sendit.config.mounts import resolved
 from sendit.errors import UsageError
 from sendit.ingest.crew import work_until_stopped
 from sendit.ingest.loop_lock import loop_is_alive, only_loop
@@ -81,8 +82,8 @@ def _place(configuration: Configuration, folder: Path) -> tuple[Path, str | None
     """Return the inbox that a folder is or lies in, and which of its folders is meant."""
     asked = folder.absolute()
     for inbox in configuration.settings.inboxes:
-        for path in (asked, asked.resolve()):
-            for root in (inbox.path, inbox.path.resolve()):
+        for path in (asked, resolved(asked)):
+            for root in (inbox.path, resolved(inbox.path)):
                 if path.is_relative_to(root):
                     inside = path.relative_to(root).parts
                     return inbox.path, inside[0] if inside else None
@@ -99,7 +100,10 @@ def _look(
     """Take in what is finished; folders that settle are given their time once."""
     rounds = Rounds(configuration, stop=stop, only=inbox, only_name=name)
     until = time.monotonic() + rounds.longest_settle().total_seconds() + 1
-    rounds.look_if_due()
-    while rounds.settling and not stop.is_set() and time.monotonic() < until:
-        stop.wait(0.1)
+    try:
         rounds.look_if_due()
+        while rounds.settling and not stop.is_set() and time.monotonic() < until:
+            stop.wait(0.1)
+            rounds.look_if_due()
+    finally:
+        rounds.close()

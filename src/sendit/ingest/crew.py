@@ -8,6 +8,7 @@ from threading import Event
 from typing import Protocol
 
 from sendit.config import Configuration
+from sendit.pipeline.hanging import Doubts
 from sendit.workers.bell import Bell
 from sendit.workers.inline import work_until_idle
 from sendit.workers.nudge import Nudger, nudger
@@ -32,8 +33,13 @@ class Crew(Protocol):
 class LocalPool:
     """Worker processes that find their work in the database."""
 
-    def __init__(self, *, processes: int) -> None:
-        self._pool = Pool(processes=processes, copied=True)
+    def __init__(self, configuration: Configuration, *, processes: int) -> None:
+        self._pool = Pool(
+            processes=processes,
+            copied=True,
+            silence=configuration.settings.workers.lease.total_seconds(),
+            hangs=Doubts(configuration),
+        )
         self._next_tending = 0.0
 
     def start(self) -> None:
@@ -120,4 +126,4 @@ def crew_for(
         return Inline(configuration, site_key=site_key, stop=stop)
     if settings.mode == "celery":
         return Remote(nudger(configuration))
-    return LocalPool(processes=workers or settings.workers.processes)
+    return LocalPool(configuration, processes=workers or settings.workers.processes)

@@ -13,15 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sendit.ingest.finished import (
-    Look,
-    NameSays,
-    Seen,
-    is_finished,
-    is_ignored_file,
-    name_says,
-    remember,
-)
+from sendit.config.helper import Caller, call_here
+from sendit.ingest.eyes import look_into, sort_out
+from sendit.ingest.finished import NameSays, Seen, is_finished, remember
 from sendit.pipeline.work import folder_key
 
 
@@ -54,6 +48,8 @@ class InboxView:
         Tells the time of each look; never set while we run.
     local_clock
         The machine's own clock, which may be set.
+    call
+        How the file system is asked.
     """
 
     def __init__(
@@ -64,6 +60,7 @@ class InboxView:
         same_clock: bool,
         clock: Callable[[], datetime],
         local_clock: Callable[[], datetime],
+        call: Caller = call_here,
     ) -> None:
         self.path = path
         self.settling = 0
@@ -76,6 +73,7 @@ class InboxView:
         self._same_clock = same_clock
         self._clock = clock
         self._local_clock = local_clock
+        self._call = call
         self._seen: dict[str, Seen] = {}
 
     def candidates(self, known: Collection[tuple[str, str]]) -> Iterator[Candidate]:
@@ -91,7 +89,7 @@ class InboxView:
         OSError
             When the inbox itself cannot be read.
         """
-        folders, self.beside = _sort_out(self.path)
+        folders, self.beside = self._call(sort_out, self.path)
         before, self._seen = self._seen, {}
         self.settling = self.unusable = 0
         for name, says in folders:
@@ -107,12 +105,14 @@ class InboxView:
         before: dict[str, Seen],
     ) -> Candidate | None:
         try:
-            key = folder_key((self.path / name).lstat())
+            key = folder_key(self._call(os.lstat, self.path / name))
             if (key, name) in known:
                 return None
-            look = look_into(self.path / name)
+            look = self._call(look_into, self.path / name)
         except FileNotFoundError:  # renamed or removed since the listing
             return None
+        except TimeoutError:  # the file system hangs: the other folders would, too
+            raise
         except OSError:  # one damaged folder does not keep the others out
             self.unusable += 1
             return None
@@ -124,57 +124,3 @@ class InboxView:
             return Candidate(name, key, look.size, look.count)
         self.settling += not seen.arriving
         return None
-
-
-def look_into(folder: Path) -> Look:
-    """Return what a folder looks like now, at any depth; a subfolder we cannot read counts as one.
-
-    Raises
-    ------
-    FileNotFoundError
-        When the folder is not there (any more).
-    """
-    own = folder.stat(follow_symlinks=False)
-    count = size = 0
-    newest_mtime_ns, newest_ctime_ns = own.st_mtime_ns, own.st_ctime_ns
-    open_folders = [os.fspath(folder)]
-    while open_folders:
-        try:
-            with os.scandir(open_folders.pop()) as entries:
-                for entry in entries:
-                    found = entry.stat(follow_symlinks=False)
-                    count += 1
-                    newest_mtime_ns = max(newest_mtime_ns, found.st_mtime_ns)
-                    newest_ctime_ns = max(newest_ctime_ns, found.st_ctime_ns)
-                    if entry.is_dir(follow_symlinks=False):
-                        open_folders.append(entry.path)
-                    else:
-                        size += found.st_size
-        except FileNotFoundError:
-            raise
-        except OSError:
-            continue  # not permitted, or deeper than a path can say: the import tells which
-    return Look(count, size, newest_mtime_ns, newest_ctime_ns)
-
-
-def beside_folders(inbox: Path) -> tuple[str, ...]:
-    """Return the names of the plain files and links in an inbox; none when it cannot be read."""
-    try:
-        return _sort_out(inbox)[1]
-    except OSError:
-        return ()
-
-
-def _sort_out(inbox: Path) -> tuple[list[tuple[str, NameSays]], tuple[str, ...]]:
-    folders: list[tuple[str, NameSays]] = []
-    beside: list[str] = []
-    with os.scandir(inbox) as entries:
-        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    for entry in found:
-        says = name_says(entry.name)
-        if not entry.is_dir(follow_symlinks=False):
-            if not is_ignored_file(entry.name):
-                beside.append(entry.name)
-        elif says in (NameSays.TAKE, NameSays.ARRIVING):
-            folders.append((entry.name, says))
-    return folders, tuple(beside)

@@ -4,7 +4,6 @@ What an operator should know of an inbox (it is not there, files lie beside the 
 is logged when it begins and not again; the log says how many and never which.
 """
 
-import errno
 import logging
 import os
 import time
@@ -14,10 +13,13 @@ from pathlib import Path
 from threading import Event
 
 from sendit.config import Configuration, Project
-from sendit.config.mounts import is_network
+from sendit.config.helper import Caller, Helper, call_here
+from sendit.config.mounts import mount_of
 from sendit.config.settings import Inbox
+from sendit.ingest.eyes import require_access
 from sendit.ingest.inbox import InboxView
 from sendit.ingest.intake import KnownFolders, take_in
+from sendit.ingest.set_aside import remove_old
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class Rounds:
         self._between = between
         self._only_name = only_name
         self._rooms = [
-            _Room(inbox, configuration)
+            _Room(inbox, configuration, stop=stop)
             for inbox in configuration.settings.inboxes
             if only is None or inbox.path == only
         ]
@@ -90,13 +92,36 @@ class Rounds:
             if time.monotonic() >= room.next_look and not self._stop.is_set():
                 self._look(room)
 
+    def remove_old_err_folders(self, *, now: datetime) -> None:
+        """Remove the ``.err`` folders that are older than ``err_retention``."""
+        for room in self._rooms:
+            if isinstance(room.err_retention, timedelta):
+                older_than = (now - room.err_retention).timestamp()
+                try:
+                    removed = room.call(remove_old, room.inbox.path, older_than=older_than)
+                except OSError:
+                    continue  # the next look at the inbox tells
+                if removed.count:
+                    logger.info(
+                        "%d .err folders were past err_retention and were removed", removed.count
+                    )
+                for why in removed.refusals:
+                    logger.warning("a .err folder past err_retention could not be removed: %s", why)
+
+    def close(self) -> None:
+        """End what was started to look."""
+        for room in self._rooms:
+            room.close()
+
     def _look(self, room: "_Room") -> None:
         began = time.monotonic()
         try:
             self._take_in_all(room, began)
         except OSError as error:
+            if self._stop.is_set():
+                return  # a look that was cut short tells nothing
             room.tell(
-                f"inbox {room.inbox.path} cannot be used ({os.strerror(error.errno or 0)}); "
+                f"inbox {room.inbox.path} cannot be used ({_reason(error)}); "
                 "make it readable and writable, or mount its volume; the others go on"
             )
             room.view.settling = 0
@@ -106,7 +131,7 @@ class Rounds:
         room.looked(began)
 
     def _take_in_all(self, room: "_Room", breath: float) -> None:
-        room.require_access()
+        room.call(require_access, room.inbox.path)
         for candidate in room.view.candidates(room.known.now()):
             if self._only_name not in (None, candidate.name):
                 continue
@@ -133,12 +158,20 @@ def steady_clock() -> Callable[[], datetime]:
     return lambda: offset + timedelta(seconds=time.monotonic())
 
 
+def _reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "its file system does not answer"
+    return os.strerror(error.errno or 0)
+
+
 class _Room:
     """One inbox."""
 
-    def __init__(self, inbox: Inbox, configuration: Configuration) -> None:
+    def __init__(self, inbox: Inbox, configuration: Configuration, *, stop: Event) -> None:
         rules = configuration.settings.ingest_of(inbox)
-        network = is_network(inbox.path)
+        network = mount_of(inbox.path).may_hang
+        self._helper = Helper(inbox.path, stop=stop) if network else None
+        self.call: Caller = self._helper or call_here
         self.inbox = inbox
         self.project: Project = configuration.projects[inbox.project]
         self.polling = rules.polling == "always" or (rules.polling == "auto" and network)
@@ -148,8 +181,10 @@ class _Room:
             same_clock=not network,
             clock=steady_clock(),
             local_clock=lambda: datetime.now(UTC),
+            call=self.call,
         )
         self.settle = rules.settle
+        self.err_retention = rules.err_retention
         self.known = KnownFolders(str(inbox.path))
         self.next_look = 0.0
         self.earliest_look = 0.0
@@ -158,17 +193,10 @@ class _Room:
         self._beside: frozenset[str] = frozenset()
         self._unusable = 0
 
-    def require_access(self) -> None:
-        """Return if folders can be taken out of this inbox.
-
-        Raises
-        ------
-        OSError
-            When not.
-        """
-        self.inbox.path.stat()
-        if not os.access(self.inbox.path, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "not writable")
+    def close(self) -> None:
+        """End the process that looks into this inbox, if there is one."""
+        if self._helper is not None:
+            self._helper.close()
 
     def looked(self, began: float) -> None:
         """Set the time of the next look; a round that takes long leaves time for other things."""

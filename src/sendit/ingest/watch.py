@@ -132,6 +132,7 @@ class _Loop:
                     self._rounds.look_soon()
         finally:
             self._waiter.close()
+            self._rounds.close()
 
     def _turn(self) -> bool:
         """Take one turn; True when there is nothing to do now.
@@ -198,6 +199,7 @@ class _Loop:
             return
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
         sweep(self._configuration, now=_utc_now())
+        self._rounds.remove_old_err_folders(now=_utc_now())
         self._beat_if_due()
 
     def _beat_if_due(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.db.models import Count, Sum
 
+from sendit.config.mounts import answers
 from sendit.records.models import Batch
 from sendit.records.queries import BatchQuerySet
 from sendit.terms import Status
@@ -75,6 +76,8 @@ def gb_per_day(*, days: int, now: datetime, batches: BatchQuerySet | None = None
 
 def folders_in(inbox: Path) -> int:
     """Return how many folders an inbox holds; 0 when it cannot be looked into."""
+    if not answers(inbox):
+        return 0
     try:
         return sum(entry.is_dir(follow_symlinks=False) for entry in os.scandir(inbox))
     except OSError:

@@ -69,7 +69,7 @@ def health_of(project: Project, settings: TargetSettings, *, now: datetime) -> H
 
 def _problem(settings: TargetSettings) -> dict[str, str] | None:
     try:
-        settings.build().probe()
+        settings.reach().probe()
     except SenditError as error:
         return {"code": error.code, "message": str(error)}
     except OSError as error:

@@ -13,7 +13,7 @@ from sendit.config.quantities import format_size
 from sendit.errors import VolumeMissing
 from sendit.pipeline import machine
 from sendit.pipeline.pausing import paused
-from sendit.pipeline.room import Need, Room, need_of, need_of_admitted, room_in
+from sendit.pipeline.room import Copied, Need, Room, need_of, need_of_admitted, room_in
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch
 from sendit.records.prepared import Prepared
@@ -75,13 +75,14 @@ def _decide(configuration: Configuration, *, places: int) -> _Decision:
         if short := room.misses(Need(), limits):
             return _Decision(obstacle=_no_room(room, short, configuration))
     working = rooms[(workspace.work_dir / "phi").stat().st_dev]
-    planned = need_of_admitted(workspace)
+    copied = Copied(workspace)
+    planned = need_of_admitted(copied)
     chosen: list[int] = []
     too_large: int | None = None
     for batch in Batch.objects.may_be_let_in().only(*_LOOKED_AT)[:LOOKED_AT]:
         if len(chosen) >= places:
             break
-        need = need_of(batch, workspace)
+        need = need_of(batch, copied)
         if working.never_holds(need, limits):
             too_large = too_large or batch.pk
             continue

@@ -26,3 +26,5 @@ LONGEST: Mapping[Stage, timedelta] = {
     Stage.CLEAN_UP: timedelta(hours=1),
 }
 """After this a stage is ended from outside; an image has ``limits.instance_timeout``."""
+LONGEST_SILENCE = timedelta(hours=1)
+"""So is one that has not got on for so long: by no image, no block and no answer."""

@@ -86,6 +86,7 @@ def _make_new_targets_ready(configuration: Configuration) -> None:
             if (project.name, settings.name) in used or not isinstance(target, PreparableTarget):
                 continue
             try:
+                settings.reach()
                 target.make_ready()
             except TargetUnavailable as error:
                 logger.warning("target %s of project %s: %s", settings.name, project.name, error)

@@ -175,7 +175,7 @@ def _target(configuration: Configuration, part: DeliveredStudy) -> Target:
     project = Project.from_snapshot(
         part.profile.content, secrets_from=configuration.projects.get(part.project)
     )
-    return next(one for one in project.targets if one.name == part.target).build()
+    return next(one for one in project.targets if one.name == part.target).reach()
 
 
 def _under_way(wanted: Wanted, *, now: datetime) -> Iterator[Copy]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from django.db.models import Sum
 from django.db.models.functions import Coalesce
 
+from sendit.config.mounts import mount_of
 from sendit.config.settings import Limits
 from sendit.pipeline.workspace import Workspace
 from sendit.records.models import Batch, Image
@@ -67,29 +68,45 @@ def room_in(volume: Path) -> Room:
     )
 
 
-def need_of(batch: Batch, workspace: Workspace) -> Need:
+class Copied:
+    """From which inboxes folders are copied instead of moved; each is looked at once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._work_dir = workspace.work_dir
+        self._found: dict[str, bool] = {}
+
+    def from_inbox(self, inbox: str) -> bool:
+        """Say whether an inbox lies on another file system than the working folders."""
+        if inbox not in self._found:
+            self._found[inbox] = self._lies_elsewhere(Path(inbox))
+        return self._found[inbox]
+
+    def _lies_elsewhere(self, inbox: Path) -> bool:
+        mount = mount_of(inbox)
+        if mount.may_hang and mount != mount_of(self._work_dir):
+            return True  # without a look: nobody waits for one that does not answer
+        try:
+            return inbox.stat().st_dev != (self._work_dir / "phi").stat().st_dev
+        except OSError:
+            return True
+
+
+def need_of(batch: Batch, copied: Copied) -> Need:
     """Return what a batch that waits will write."""
-    copies = 2 if _on_another_volume(Path(batch.inbox), workspace) else 1
+    copies = 2 if copied.from_inbox(batch.inbox) else 1
     return Need(batch.expected_bytes * copies, batch.expected_files * 2)
 
 
-def need_of_admitted(workspace: Workspace) -> Need:
+def need_of_admitted(copied: Copied) -> Need:
     """Return what the batches on their way have not written yet."""
     need = Need()
     early = Batch.objects.admitted().filter(stage__in=_BEFORE_RESULTS)
     for batch in early.only("inbox", "stage", "expected_bytes", "expected_files", "bytes"):
         if batch.stage == Stage.IMPORT:
-            need += need_of(batch, workspace)
+            need += need_of(batch, copied)
         else:
             need += Need(batch.bytes, batch.expected_files)
     written = Image.objects.filter(
         batch__status=Status.PROCESSING, batch__stage=Stage.DEIDENTIFY
     ).aggregate(size=Coalesce(Sum("result_size"), 0))
     return Need(max(0, need.size - written["size"]), need.inodes)
-
-
-def _on_another_volume(inbox: Path, workspace: Workspace) -> bool:
-    try:
-        return inbox.stat().st_dev != (workspace.work_dir / "phi").stat().st_dev
-    except OSError:
-        return True

@@ -25,7 +25,7 @@ from sendit.errors import (
 )
 from sendit.pipeline import machine
 from sendit.pipeline.asking import Asking
-from sendit.pipeline.flow import LONGEST, STAGES
+from sendit.pipeline.flow import LONGEST, LONGEST_SILENCE, STAGES
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, Claim, Event
 from sendit.pipeline.pausing import wait_until
@@ -78,8 +78,9 @@ class Runner:
     worker
         This process, as ``workers.names`` writes it; stands in claims and in the audit trail.
     watch
-        Told when the step that begins now must have ended (``None``: it has), so that a
-        supervisor can end a process that is stuck.
+        Told, at the beginning and whenever the step gets on, when it must have got on again
+        (``None``: it has ended) and whose step it is, so that a supervisor can end a process
+        that is stuck.
     stopping
         Says whether the process was told to stop; the step then lets go of its claim.
     zone
@@ -92,7 +93,7 @@ class Runner:
         *,
         site_key: bytes,
         worker: str,
-        watch: Callable[[datetime | None], None] = lambda _: None,
+        watch: Callable[[datetime | None, int], None] = lambda _until, _batch: None,
         stopping: Callable[[], bool] = lambda: False,
         zone: Zone | None = None,
         now: Callable[[], datetime] = utc_now,
@@ -133,7 +134,7 @@ class Runner:
                 return self._chunk(batch)
             return self._stage(batch, Stage(batch.stage))
         finally:
-            self._watch(None)
+            self._watch(None, batch_id)
 
     def _read(self, batch_id: int) -> list[Batch]:
         # The zone with the way out has no use for what identifies, so it does not read it.
@@ -237,7 +238,12 @@ class Runner:
         """
         renewed = self._now()
         deadline = renewed + longest
-        self._watch(deadline)
+
+        def tell(now: datetime) -> None:
+            until = deadline if claim.image_ids else min(deadline, now + LONGEST_SILENCE)
+            self._watch(until, claim.batch_id)
+
+        tell(renewed)
 
         def progress() -> None:
             nonlocal renewed, deadline
@@ -246,7 +252,7 @@ class Runner:
                 raise Interrupted(f"Batch {claim.batch_id}: the worker was told to stop.")
             if claim.image_ids:
                 deadline = now + longest
-                self._watch(deadline)
+            tell(now)
             if now > deadline:
                 raise DeadlineExceeded(
                     f"Batch {claim.batch_id}: {claim.stage} took longer than {longest}."

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from sendit.config import Project, Settings
-from sendit.errors import BatchStopped
+from sendit.config.mounts import hangs, silent_mounts
+from sendit.errors import BatchStopped, VolumeMissing
 from sendit.identity import derive
 from sendit.pipeline.asking import Asking
 from sendit.pipeline.machine import Claim, Event, NewFinding
@@ -21,6 +22,18 @@ from sendit.terms import Zone
 def folder_key(found: os.stat_result) -> str:
     """Return what tells one folder from another whatever their names: device and inode."""
     return f"{found.st_dev}:{found.st_ino}"
+
+
+def require_answer(what: str, path: Path) -> None:
+    """Return if the file system of a place that a stage needs answers.
+
+    Raises
+    ------
+    sendit.errors.VolumeMissing
+        When it hangs: the stage waits, and no process with it.
+    """
+    for mount in silent_mounts([path]).values():
+        raise VolumeMissing(hangs(what, path, mount))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,15 @@ What more a target can do it says by having it: ``remove`` (``RemovableTarget``)
     that share a name are numbered together.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import AfterValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from sendit.deid.files import absolute
 
 Progress = Callable[[], None]
 """Called after each instance or block, so that whoever sends can renew a lease."""
@@ -52,7 +54,10 @@ def no_progress() -> None:
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base", Path.cwd())
-    return Path(os.path.normpath(base / path.expanduser()))
+    try:
+        return absolute(path, base=base)
+    except ValueError as error:
+        raise PydanticCustomError("path", "{text}", {"text": str(error)}) from None
 
 
 LocalPath = Annotated[Path, AfterValidator(_absolute)]

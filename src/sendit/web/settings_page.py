@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from pydantic import BaseModel, SecretStr
 
+from sendit.config.mounts import answers
 from sendit.ingest.loop_lock import loop_is_alive, loop_process
 from sendit.metrics.numbers import folders_in
 from sendit.metrics.wording import duration_text, size_text
@@ -34,7 +35,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
             "path": str(inbox.path) if may_configure else inbox.path.name,
             "project": inbox.project,
             "folders": folders_in(inbox.path),
-            "there": inbox.path.is_dir(),
+            "there": answers(inbox.path) and inbox.path.is_dir(),
             "settle": duration_text(configuration.settings.ingest_of(inbox).settle),
         }
         for inbox in configuration.settings.inboxes

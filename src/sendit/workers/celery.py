@@ -6,7 +6,6 @@ one message at a time (solo); who starts and watches it is ``pool.py``'s supervi
 image that hangs is ended here as it is there.
 """
 
-import ctypes
 import logging
 import os
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from sendit.pipeline.zones import zone_of
 from sendit.records.models import Batch, Image
 from sendit.records.schema import require_same_schema
 from sendit.terms import Zone
+from sendit.workers.entry import Signs
 from sendit.workers.pool import Life
 
 logger = logging.getLogger(__name__)
@@ -135,9 +135,9 @@ def nudger(configuration: Configuration) -> CeleryNudger:
     return CeleryNudger(make_app(configuration))
 
 
-def work(parent: int, deadline: ctypes.c_double, zone: str) -> None:
+def work(parent: int, signs: Signs, zone: str) -> None:
     """Be one worker process of a zone until told to stop."""
-    life = Life(parent, deadline)
+    life = Life(parent, signs)
     configuration = django_settings.SENDIT
     app = make_app(configuration)
     here = Zone(zone)
@@ -165,7 +165,7 @@ def work(parent: int, deadline: ctypes.c_double, zone: str) -> None:
         without_heartbeat=True,
     )
     life.on_stop = ending.told
-    life.watch(None)
+    life.began()
     controller.start()
 
 

@@ -4,20 +4,33 @@ A process that is spawned finds its first function by importing that function's 
 This one can be imported before Django is ready; ``pool.py`` cannot.
 """
 
+import ctypes
 import importlib
 import logging
-from typing import TYPE_CHECKING
 
 import django
 
-if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
+
+class Signs(ctypes.Structure):
+    """What a worker tells its parent, in memory that both see."""
+
+    deadline: float
+    """Epoch seconds by which the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
+    heard: float
+    """When it last got on with it, on the clock that nobody sets (``time.monotonic``)."""
+    batch: int
+    """Whose step it is."""
+    _fields_ = (
+        ("deadline", ctypes.c_double),
+        ("heard", ctypes.c_double),
+        ("batch", ctypes.c_int64),
+    )
 
 
-def begin(what: str, parent: int, deadline: "Synchronized[float]", *arguments: str) -> None:
+def begin(what: str, parent: int, signs: Signs, *arguments: str) -> None:
     """Make Django ready, then let the module ``what`` work."""
     # A new process has the filters of a new process; pydicom's warnings quote values.
     logging.captureWarnings(True)  # noqa: FBT003 - the library's own signature
     django.setup()
     # By name: importing it above would ask for the models before they are there.
-    importlib.import_module(what).work(parent, deadline, *arguments)
+    importlib.import_module(what).work(parent, signs, *arguments)

@@ -1,8 +1,9 @@
 """A few local processes that ask the database what may be done.
 
-The parent starts them, restarts one that died, ends one that is stuck past its deadline,
-and frees at once what a dead one held.  A worker ends by itself when its parent is gone.
-No broker and no message: the rows say what is to be done.
+The parent starts them, restarts one that died, ends one that is stuck past its deadline or in
+a file system that does not answer, and frees at once what a dead one held.  One that sleeps in
+the kernel does not end when it is killed; it is left behind, and nobody waits for it.  A worker
+ends by itself when its parent is gone.  No broker and no message: the rows say what is to be done.
 """
 
 import contextlib
@@ -13,25 +14,23 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection, connections
 
+from sendit.config.helper import forget
 from sendit.errors import StageError
 from sendit.pipeline import machine
 from sendit.pipeline.liveness import name_of, own_name
 from sendit.pipeline.runner import Runner, Step, utc_now
 from sendit.records.installation import load_keys
-from sendit.workers.entry import begin
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from sendit.workers.entry import Signs, begin
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ LONGEST_WAIT = 0.5
 """Seconds between two looks at the database when there is nothing to do."""
 GRACE = 15.0
 """Seconds that a step may take past its deadline before its process is ended."""
+KILLED_WITHIN = 0.5
+"""Seconds that the kernel may take to end a process that was killed."""
 NOT_BEGUN = -1.0
 """In place of a deadline: the worker is still starting."""
 STILLBORN_AT_MOST = 5
@@ -49,8 +50,7 @@ _PR_SET_PDEATHSIG = 1
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
-    deadline: ctypes.c_double
-    """Epoch seconds by which the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
+    signs: Signs
     name: str
 
 
@@ -62,13 +62,17 @@ class Pool:
     processes
         How many.
     what
-        Name of the module whose ``work(parent, deadline, *arguments)`` each of them runs.
+        Name of the module whose ``work(parent, signs, *arguments)`` each of them runs.
     arguments
         Further arguments of that function.
     copied
         The first workers are copies of this process, which has imported already what they need.
         Those that follow a dead one are not: by then this process may have threads, and a copy
         would have them only in part.
+    silence
+        Seconds in which a step gets on as a rule; after them it is asked whether it ``hangs``.
+    hangs
+        Says of a batch whether something that its steps need does not answer; does not wait.
     """
 
     def __init__(
@@ -78,12 +82,18 @@ class Pool:
         what: str = __name__,
         arguments: tuple[str, ...] = (),
         copied: bool = False,
+        silence: float = 60.0,
+        hangs: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._size = processes
         self._what = what
         self._arguments = arguments
         self._copied = copied
+        self._silence = silence
+        self._hangs = hangs
         self._workers: list[_Worker] = []
+        self._left_behind: list[BaseProcess] = []
+        """Were killed and have not ended; at most as many as there are workers."""
         self._stillborn = 0
         """Workers in a row that ended, by themselves, before they could begin."""
         self._dead: dict[str, bool] = {}
@@ -91,12 +101,13 @@ class Pool:
 
     def start(self) -> None:
         """Start the workers."""
+        size = min(self._size, 2 * self._size - len(self._left_behind))
         if self._copied and threading.active_count() == 1:
             connections.close_all()  # an open one would be theirs and ours
-            while len(self._workers) < self._size:
+            while len(self._workers) < size:
                 self._workers.append(self._begin(multiprocessing.get_context("fork")))
         self._copied = False
-        while len(self._workers) < self._size:
+        while len(self._workers) < size:
             self._workers.append(self._begin(multiprocessing.get_context("spawn")))
 
     def tend(self) -> None:
@@ -107,12 +118,14 @@ class Pool:
         sendit.errors.StageError
             When the workers end again and again before they can begin.
         """
+        self._left_behind = [one for one in self._left_behind if one.exitcode is None]
         for worker in list(self._workers):
-            deadline = worker.deadline.value
-            if deadline > 0 and time.time() > deadline + GRACE:
-                logger.warning("a worker is stuck past its deadline and is ended")
+            if (why := self._stuck(worker)) is not None:
+                logger.warning(
+                    "a worker is stuck with batch %d %s and is ended", worker.signs.batch, why
+                )
                 worker.process.kill()
-                worker.process.join()
+                self._leave(worker, until=time.monotonic() + KILLED_WITHIN)
                 self._bury(worker, stuck=True)
             elif worker.process.exitcode is not None:
                 self._count_stillborn(worker, exit_code=worker.process.exitcode)
@@ -129,12 +142,38 @@ class Pool:
             worker.process.join(max(0.0, until - time.monotonic()))
             if worker.process.exitcode is None:
                 worker.process.kill()
-                worker.process.join()
+        until = time.monotonic() + KILLED_WITHIN
+        for worker in list(self._workers):
+            self._leave(worker, until=until)
             self._bury(worker)
         self._free()
 
+    def _stuck(self, worker: _Worker) -> str | None:
+        """Say how a worker is stuck; None when it is not."""
+        signs = worker.signs
+        if signs.deadline <= 0 or worker.process.exitcode is not None:
+            return None
+        if time.time() > signs.deadline + GRACE:
+            return "past its deadline"
+        if time.monotonic() > signs.heard + self._silence and self._hangs(signs.batch):
+            return "in a file system that does not answer"
+        return None
+
+    def _leave(self, worker: _Worker, *, until: float) -> None:
+        """Wait for one that was killed, but not for long."""
+        worker.process.join(max(0.0, until - time.monotonic()))
+        if worker.process.exitcode is None:
+            forget(worker.process)
+            self._left_behind.append(worker.process)
+            logger.error(
+                "process %d was killed and sleeps on in the kernel: a file system does not answer; "
+                "it is left behind (%d now)",
+                worker.process.pid,
+                len(self._left_behind),
+            )
+
     def _count_stillborn(self, worker: _Worker, *, exit_code: int) -> None:
-        began = worker.deadline.value != NOT_BEGUN
+        began = worker.signs.deadline != NOT_BEGUN
         self._stillborn = self._stillborn + 1 if exit_code > 0 and not began else 0
         if self._stillborn >= STILLBORN_AT_MOST:
             raise StageError(
@@ -144,15 +183,15 @@ class Pool:
 
     def _begin(self, context: ForkContext | SpawnContext) -> _Worker:
         # Without a lock: a worker that dies holding one would stop us when we read.
-        deadline = context.RawValue(ctypes.c_double, NOT_BEGUN)
+        signs = context.RawValue(Signs, NOT_BEGUN)
         process = context.Process(
             target=begin,
-            args=(self._what, os.getpid(), deadline, *self._arguments),
+            args=(self._what, os.getpid(), signs, *self._arguments),
             name="sendit-worker",
             daemon=True,
         )
         process.start()
-        return _Worker(process, deadline, name_of(process.pid or 0))
+        return _Worker(process, signs, name_of(process.pid or 0))
 
     def _bury(self, worker: _Worker, *, stuck: bool = False) -> None:
         self._workers.remove(worker)
@@ -165,9 +204,9 @@ class Pool:
             del self._dead[name]
 
 
-def work(parent: int, deadline: ctypes.c_double) -> None:
+def work(parent: int, signs: Signs) -> None:
     """Be one worker: take the next step of whatever is most advanced, until told to stop."""
-    life = Life(parent, deadline)
+    life = Life(parent, signs)
     configuration = django_settings.SENDIT
     runner = Runner(
         configuration,
@@ -176,7 +215,7 @@ def work(parent: int, deadline: ctypes.c_double) -> None:
         watch=life.watch,
         stopping=lambda: life.stopping,
     )
-    life.watch(None)
+    life.began()
     wait = SHORTEST_WAIT
     while not life.ended():
         try:
@@ -204,13 +243,13 @@ class Life:
     ----------
     parent
         The parent's process number.
-    deadline
-        Shared with the parent; holds by when the current step must have ended.
+    signs
+        Shared with the parent.
     """
 
-    def __init__(self, parent: int, deadline: ctypes.c_double) -> None:
+    def __init__(self, parent: int, signs: Signs) -> None:
         self._parent = parent
-        self._deadline = deadline
+        self._signs = signs
         self._never = threading.Event()
         self.stopping = False
         self.on_stop: Callable[[], None] = lambda: None
@@ -219,9 +258,15 @@ class Life:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _die_with_parent()
 
-    def watch(self, until: datetime | None) -> None:
-        """Tell the parent by when the step that begins must have ended; None: it has."""
-        self._deadline.value = until.astimezone(UTC).timestamp() if until else 0.0
+    def began(self) -> None:
+        """Tell the parent that this process is ready to work."""
+        self._signs.deadline = 0.0
+
+    def watch(self, until: datetime | None, batch_id: int) -> None:
+        """Tell the parent by when the step of a batch must have got on; None: it has ended."""
+        self._signs.batch = batch_id
+        self._signs.heard = time.monotonic()
+        self._signs.deadline = until.astimezone(UTC).timestamp() if until else 0.0
 
     def rest(self, seconds: float) -> None:
         """Do nothing for a while, by a clock that nobody sets."""

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 
 from sendit.config import Configuration
 from sendit.errors import UsageError
+from sendit.pipeline.hanging import Doubts
 from sendit.pipeline.liveness import own_name
 from sendit.pipeline.preparation import prepare_worker
 from sendit.records.beats import EVERY_SECONDS, beat, worker_name
@@ -55,6 +56,8 @@ def work_in_zone(
         processes=concurrency or settings.workers.processes,
         what=BACKENDS[settings.mode],
         arguments=(zone.value,),
+        silence=settings.workers.lease.total_seconds(),
+        hangs=Doubts(configuration),
     )
     pool.start()
     logger.info("working in zone %s", zone)

@@ -109,13 +109,24 @@ def delivery_failed(
         )
 
 
-def delivery_put_off(claim: Claim, target: str, until: datetime, *, now: datetime) -> None:
-    """Let one delivery wait without having tried it: its target is left alone for a while."""
+def delivery_put_off(
+    claim: Claim,
+    target: str,
+    until: datetime,
+    *,
+    now: datetime,
+    error: TargetError | None = None,
+) -> None:
+    """Let one delivery wait without having tried it: its target is left alone for a while.
+
+    ``error`` says why, if that is new.
+    """
+    changes: dict[str, object] = {"retry_at": until, "modified": now}
+    if error is not None:
+        changes["error"] = {"code": error.code, "message": str(error)}
     with transaction.atomic():
         renew(claim, now=now)
-        Delivery.objects.filter(batch=claim.batch_id, target=target).update(
-            retry_at=until, modified=now
-        )
+        Delivery.objects.filter(batch=claim.batch_id, target=target).update(**changes)
 
 
 def mark_sent(claim: Claim, *, now: datetime) -> None:

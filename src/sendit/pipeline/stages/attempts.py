@@ -12,7 +12,8 @@ from functools import cache
 
 from django.db.models import Q
 
-from sendit.errors import TargetError
+from sendit.config.project_sections import TargetSettings
+from sendit.errors import TargetError, TargetUnavailable
 from sendit.pipeline import breaker, machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages.side_by_side import Talk, one_after_another, side_by_side
@@ -75,6 +76,14 @@ def attempt(
         machine.delivery_put_off(work.claim, target, until, now=work.now())
         return
     try:
+        _settings(work, target).reach()
+    except TargetUnavailable as error:
+        # Not tried, so no try is used up: it goes on when its file system answers again.
+        breaker.failed(project, target, error, now=work.now())
+        machine.delivery_put_off(work.claim, target, work.now() + SOON, now=work.now(), error=error)
+        logger.warning("target %s is not asked: its file system does not answer", target)
+        return
+    try:
         yield from act()
     except TargetError as error:
         error.target = target
@@ -102,6 +111,10 @@ def serve(work: Work, talks: Iterable[tuple[str, Talk[None]]]) -> None:
         by_place.setdefault(place, []).append(talk)
     lines = [one_after_another(talks_there) for talks_there in by_place.values()]
     side_by_side(lines, progress=work.progress)
+
+
+def _settings(work: Work, name: str) -> TargetSettings:
+    return next(target for target in work.project.targets if target.name == name)
 
 
 def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sendit.pipeline.stages.inventory import free_err_name, is_err_name_of
-from sendit.pipeline.work import Work, folder_key
+from sendit.pipeline.work import Work, folder_key, require_answer
 from sendit.pipeline.workspace import remove_empty_folders
 from sendit.records.models import Image
 from sendit.storage.durable import sync_folders
@@ -21,6 +21,7 @@ from sendit.terms import Verdict
 def give_back(work: Work) -> None:
     """Put the originals back, and remove what was made of them."""
     inbox = Path(work.batch.inbox)
+    require_answer("inbox", inbox)
     own = _own_folder(work, inbox)
     filling = inbox / f".sendit-giving-back-{work.batch_id}"
     images = list(Image.objects.filter(batch=work.batch_id).order_by("nr"))

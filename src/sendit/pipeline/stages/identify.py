@@ -11,6 +11,7 @@ from collections.abc import Collection
 from django.db import transaction
 
 from sendit.config.own_keys import require_open
+from sendit.config.plugins import paths_of
 from sendit.deid import Identities, Identity, read_header
 from sendit.deid.uids import NewUids
 from sendit.errors import IdentityError
@@ -18,7 +19,7 @@ from sendit.identity import complete_request
 from sendit.pipeline import machine
 from sendit.pipeline.asking import Asking, fields_of
 from sendit.pipeline.machine import ACCEPTED, Event, NewFinding
-from sendit.pipeline.work import Outcome, Work
+from sendit.pipeline.work import Outcome, Work, require_answer
 from sendit.records import provider
 from sendit.records.ledger import DatabaseLedger, keep_uids
 from sendit.records.models import BatchIdentifiers, Finding, Image
@@ -58,6 +59,8 @@ def run(work: Work) -> Outcome:
         raise IdentityError(f"{error} {HAND_IN_AGAIN.format(batch=work.batch_id)}") from None
     require_open(work.settings, identity.namespace)
     provider.require_same(work.project)
+    for key, path in paths_of(identity.options):
+        require_answer(f"{key} of the identity service", path)
     service = work.project.identity_service(
         work.site_key,
         own_key=key_for_naming(work.settings, identity.namespace, identity),

@@ -23,7 +23,7 @@ from sendit.pipeline.asking import fields_of
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages.inventory import Found, inventory
 from sendit.pipeline.stages.moving import move_in, put_away, went_away
-from sendit.pipeline.work import Outcome, Work
+from sendit.pipeline.work import Outcome, Work, require_answer
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Finding, Image
 from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, Reason, Stage, Verdict
@@ -57,6 +57,7 @@ def run(work: Work) -> Outcome:
     """Take the batch's folder in."""
     work.asking.clear()
     work.workspace.check()
+    require_answer("inbox", Path(work.batch.inbox))
     folder = work.folder()
     known = _finish_moves(work, folder)
     if not known:
