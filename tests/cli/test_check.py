@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
+from sendit.pipeline.preparation import prepare
 from sendit.records.ledger_tables import IdentityHistory
 from tests.support.installation import PROJECT, Installation
 
@@ -73,8 +74,9 @@ def test_check_warns_that_real_time_gives_the_shift_away(
 def test_check_tells_of_another_identity_service(
     installation: Installation, settings: Settings
 ) -> None:
-    IdentityHistory.objects.create(project="demo", namespace="demo", kind="ledger")
     settings.SENDIT = installation.configuration()
+    prepare(settings.SENDIT)
+    IdentityHistory.objects.create(project="demo", namespace="demo", kind="ledger")
     out = StringIO()
 
     with pytest.raises(SystemExit):
@@ -84,8 +86,9 @@ def test_check_tells_of_another_identity_service(
 
 
 def test_check_warns_of_another_namespace(installation: Installation, settings: Settings) -> None:
-    IdentityHistory.objects.create(project="demo", namespace="before", kind="keyed")
     settings.SENDIT = installation.configuration()
+    prepare(settings.SENDIT)
+    IdentityHistory.objects.create(project="demo", namespace="before", kind="keyed")
     out = StringIO()
 
     call_command("check", stdout=out)

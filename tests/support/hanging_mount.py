@@ -306,6 +306,7 @@ def _serve(source: Path, path: Path) -> None:
     if libc.mount(b"server:/", os.fsencode(path), b"fuse.sshfs", 0, options):
         sys.exit(os.strerror(ctypes.get_errno()))
     server = _Server(source, device, count=path.with_suffix(".kept"))
+    server.take()  # the kernel's first request: until it is answered there are no others
     print("ready", flush=True)
     while True:
         readable, _, _ = select.select([device, sys.stdin], [], [])
