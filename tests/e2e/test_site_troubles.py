@@ -86,7 +86,7 @@ sys.addaudithook(read)
 
 RESTS = """
 SELECT id, has_error FROM records_batch
-WHERE status IN ('ERROR', 'DONE') OR held = 'person' ORDER BY id
+WHERE status IN ('ERROR', 'DONE') OR held <> '' ORDER BY id
 """
 
 
