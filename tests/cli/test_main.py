@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
 
 from sendit import __version__
+from sendit.cli.command import actions_of
 from sendit.cli.main import main
 from sendit.cli.overview import COMMANDS, summary
 from tests.support.installation import Installation
@@ -87,6 +89,37 @@ def test_every_command_has_help_with_an_example(
     assert "--config" in text
     assert "-v" in text
     assert summary(COMMANDS / f"{name}.py")
+
+
+def _actions() -> list[tuple[str, ...]]:
+    """Every action of a command that has some, as it is typed."""
+    return [
+        tuple(parser.prog.split()[1:])
+        for path in sorted(COMMANDS.glob("[a-z]*.py"))
+        for parser in actions_of(
+            load_command_class("sendit.cli", path.stem).create_parser("sendit", path.stem)
+        )
+    ]
+
+
+@pytest.mark.parametrize("words", _actions(), ids=" ".join)
+def test_every_action_has_help_with_an_example(
+    config: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert f"  sendit {' '.join(words)}" in text.partition("example")[2]
+    assert "--config" in text
+    assert "-v" in text
+
+
+@pytest.mark.parametrize("words", [["-v", "verify"], ["verify", "-v"]], ids=" ".join)
+def test_verbose_is_said_before_or_after_the_action(words: list[str]) -> None:
+    parser = load_command_class("sendit.cli", "audit").create_parser("sendit", "audit")
+
+    assert parser.parse_args(words).verbose is True
+    assert parser.parse_args(["verify"]).verbose is False
 
 
 def test_help_of_a_command_can_be_asked_for_by_name(

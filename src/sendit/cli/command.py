@@ -7,6 +7,7 @@ which returns an exit code.
 import argparse
 import logging
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any  # Django's signature
 
 from django.conf import settings
@@ -23,6 +24,8 @@ class SenditCommand(BaseCommand):
 
     example: str = ""
     """A line that can be copied, without the prompt."""
+    more_examples: tuple[str, ...] = ()
+    """Of a command with actions: a line for each action that ``example`` does not show."""
     requires_system_checks: list[str] = []  # noqa: RUF012  ``check`` makes them; Django's type
     suppressed_base_arguments = {  # noqa: RUF012  Django's type
         "--version",
@@ -47,12 +50,15 @@ class SenditCommand(BaseCommand):
             epilog=f"example:\n  {self.example}",
             **kwargs,
         )
-        parser.add_argument("-v", "--verbose", action="store_true", help="Say more.")
-        parser.add_argument(
-            "--config",
-            metavar="FILE",
-            help="The configuration; else SENDIT_CONFIG, ./sendit.toml, or the default.",
-        )
+        for action in actions_of(parser):
+            lines = [
+                line for line in (self.example, *self.more_examples) if line.startswith(action.prog)
+            ]
+            action.formatter_class = argparse.RawDescriptionHelpFormatter
+            action.epilog = "\n  ".join(["example:" if len(lines) == 1 else "examples:", *lines])
+            _add_shared(action)
+        _add_shared(parser)
+        parser.set_defaults(verbose=False, config=None)
         return parser
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -83,3 +89,25 @@ class SenditCommand(BaseCommand):
         """Write results to stdout."""
         for line in lines:
             self.stdout.write(line)
+
+
+def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Find the parsers of the actions, and of their actions."""
+    for argument in parser._actions:
+        if isinstance(argument, argparse._SubParsersAction):
+            for action in argument.choices.values():
+                yield action
+                yield from actions_of(action)
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    # No default: what is left out after an action must not undo what was said before it.
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="Say more."
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="The configuration; else SENDIT_CONFIG, ./sendit.toml, or the default.",
+    )

@@ -23,6 +23,17 @@ class Command(SenditCommand):
     help = """Serve identifiers to other programs, and look after the ledger of names.
 An action shows its options by itself: "sendit identity token --help"."""
     example = "sendit identity token issue --study irb-41449 --output client.json"
+    more_examples = (
+        "sendit identity serve --port 8790",
+        "sendit identity token list",
+        "sendit identity token revoke irb-41449",
+        "sendit identity credential issue maria --output reidentify.key",
+        "sendit identity credential list",
+        "sendit identity credential revoke maria",
+        "sendit identity import map.csv --namespace irb-41449",
+        'sendit identity export map.csv --namespace irb-41449 --reason "handed to the broker"',
+        "sendit identity merge 4711 4712 --namespace irb-41449",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the actions."""

@@ -23,6 +23,10 @@ class Command(SenditCommand):
     help = """Copy the secret keys to a safe place, verify them, or change the field key.
 Without the site key every patient would get a second identity."""
     example = "sendit key backup /mnt/safe"
+    more_examples = (
+        "sendit key verify",
+        "sendit key rotate",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what may be done."""

@@ -31,6 +31,10 @@ class Command(SenditCommand):
 A token may never do more than its owner, has
 scopes and an end, and is shown once: only its digest is kept."""
     example = "sendit token issue maria --name dashboard --scope read --days 30"
+    more_examples = (
+        "sendit token revoke 1",
+        "sendit token list",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what may be done."""

@@ -36,6 +36,13 @@ class Command(SenditCommand):
     help = """Make users of the status pages and the API, and grant them roles.
 Nobody has a password unless one was given; the first admin is made here."""
     example = "sendit user add maria --role admin"
+    more_examples = (
+        "sendit user role maria --grant operator --project irb-41449",
+        "sendit user password maria",
+        "sendit user disable maria",
+        "sendit user unlock maria",
+        "sendit user list",
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what may be done."""
