@@ -96,6 +96,18 @@ def test_help_makes_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "sendit-demo").exists()
 
 
+def test_a_mistyped_option_leaves_the_last_demo_as_it_is(tmp_path: Path) -> None:
+    demo_folder.make(tmp_path / "sendit-demo")
+    result = tmp_path / "sendit-demo" / "out" / "result.dcm"
+    result.write_bytes(b"of the last run")
+
+    done = _run("-m", "sendit", "demo", "--drr", "elsewhere", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "--drr" in done.stderr
+    assert result.is_file()
+
+
 def test_its_configuration_is_valid_and_the_examples_are_the_same(tmp_path: Path) -> None:
     source = demo_folder.make(tmp_path / "shown")
 

@@ -77,9 +77,11 @@ def configuration_of(words: Sequence[str]) -> Path:
     sendit.errors.UsageError
         When the folder is somebody else's, or in use.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    # All words are read here, so that a mistyped one leaves the last demo's folder as it is.
+    parser = argparse.ArgumentParser(prog="sendit demo", add_help=False, allow_abbrev=False)
     parser.add_argument("--dir", type=Path, default=Path(DEFAULT))
-    return make(parser.parse_known_args(words)[0].dir)
+    parser.add_argument("-v", "--verbose", action="store_true")
+    return make(parser.parse_args(words).dir)
 
 
 def make(folder: Path) -> Path:
