@@ -148,6 +148,12 @@ def test_wrong_usage_is_exit_2(here: Path, words: list[str]) -> None:
     assert main(words) == 2
 
 
+def test_a_number_that_is_none_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["in", "out", "--jobs", "many"])
+
+    assert '"many" is not a number of at least 1' in capsys.readouterr().err
+
+
 def test_processes_give_the_same_bytes_as_one(here: Path) -> None:
     make_study(here / "in", n_series=2, n_images=40)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sendit.cli.arguments import add_common
+from sendit.cli.arguments import add_common, positive
 from sendit.cli.deid_folder import Entry, Job, deidentify_folder
 from sendit.config.keys import site_key
 from sendit.config.load import DEFAULT_PROJECT, load, load_project
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         help="project file, projects/*.toml; else the preset basic",
     )
     parser.add_argument(
-        "--jobs", metavar="N", type=_positive, default=None, help="processes (default: the cores)"
+        "--jobs", metavar="N", type=positive, default=None, help="processes (default: the cores)"
     )
     parser.add_argument("--report", metavar="FILE.json", type=Path, help="write what was done")
     parser.add_argument(
@@ -87,13 +87,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_common(parser)
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _places(source: Path, destination: Path, report: Path | None) -> str:
