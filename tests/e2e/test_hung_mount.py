@@ -116,7 +116,7 @@ def test_target_that_hangs_keeps_only_its_own_project_waiting(
         assert held["status"] == "DONEPROCESSING"
         assert "does not answer" in held["deliveries"][0]["error"]["message"]
         server.answer()
-        assert both.run("retry", "HELD").returncode == 0
+        both.run("retry", "HELD")  # sooner than by itself, unless it has gone on already
         wait_for(lambda: states(both)["demo"] == "DONE")
 
 
