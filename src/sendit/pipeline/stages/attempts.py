@@ -8,11 +8,10 @@ nothing that is required can go on by itself.
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 
 from django.db.models import Q
 
-from sendit.config.project_sections import TargetSettings
 from sendit.errors import TargetError, TargetUnavailable
 from sendit.pipeline import breaker, machine
 from sendit.pipeline.machine import Event, NewFinding
@@ -20,6 +19,7 @@ from sendit.pipeline.stages.side_by_side import Talk, one_after_another, side_by
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery
 from sendit.records.prepared import Prepared
+from sendit.storage import Progress
 from sendit.terms import DeliveryState
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def attempt(
         machine.delivery_put_off(work.claim, target, until, now=work.now())
         return
     try:
-        _settings(work, target).reach()
+        yield partial(_require_answer, work, target)
     except TargetUnavailable as error:
         # Not tried, so no try is used up: it goes on when its file system answers again.
         breaker.failed(project, target, error, now=work.now())
@@ -101,6 +101,10 @@ def attempt(
         breaker.answered(project, target, now=work.now())
 
 
+def _require_answer(work: Work, name: str, _progress: Progress) -> None:
+    next(target for target in work.project.targets if target.name == name).reach()
+
+
 def serve(work: Work, talks: Iterable[tuple[str, Talk[None]]]) -> None:
     """Let the deliveries have their turns at once; those to one receiver one after the other.
 
@@ -111,10 +115,6 @@ def serve(work: Work, talks: Iterable[tuple[str, Talk[None]]]) -> None:
         by_place.setdefault(place, []).append(talk)
     lines = [one_after_another(talks_there) for talks_there in by_place.values()]
     side_by_side(lines, progress=work.progress)
-
-
-def _settings(work: Work, name: str) -> TargetSettings:
-    return next(target for target in work.project.targets if target.name == name)
 
 
 def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:
