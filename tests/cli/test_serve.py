@@ -83,6 +83,8 @@ def _refused(address: str) -> bool:
         urllib.request.urlopen(f"{address}healthz", timeout=5)
     except urllib.error.URLError:
         return True
+    except ConnectionError:  # it ended while it was asked
+        return False
     return False
 
 
