@@ -5,14 +5,13 @@ import pytest
 
 from sendit.config.answering import PATIENCE_SECONDS, Question, silent
 from sendit.config.mounts import answers, resolved
-from tests.support.hanging_mount import DEVICE, mounted
+from tests.support.hanging_mount import mounted
 
 
+@pytest.mark.fuse
 def test_a_mount_that_hangs_is_told_from_one_that_answers_and_answers_again(
     tmp_path: Path,
 ) -> None:
-    if not DEVICE.exists():
-        pytest.skip("mounting a file system that hangs needs /dev/fuse")
     points = [tmp_path / name for name in ("one", "other")]
     for folder in (tmp_path / "served", *points):
         folder.mkdir()

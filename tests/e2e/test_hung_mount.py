@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.hanging_mount import DEVICE, Mounted, mounted
+from tests.support.hanging_mount import Mounted, mounted
 from tests.support.installation import INSTALLATION, PROJECT, Installation
 from tests.support.make_study import make_study
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import subprocess
 
 pytestmark = pytest.mark.timeout(240)
+
+pytestmark = pytest.mark.fuse
 
 BOTH = INSTALLATION.replace('lease = "5 s"', 'lease = "1 s"') + (
     '[[inboxes]]\npath = "inbox-other"\nproject = "other"\n'
@@ -33,8 +35,6 @@ STOP_SECONDS = 10
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Mounted]:
     """A mount of the folder ``served`` at ``server``."""
-    if not DEVICE.exists():
-        pytest.skip("mounting a file system that hangs needs /dev/fuse")
     for name in ("served", "served/out", "served/inbox", "server"):
         (tmp_path / name).mkdir()
     with mounted(tmp_path / "served", tmp_path / "server") as mount:

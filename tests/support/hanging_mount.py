@@ -35,6 +35,30 @@ _PARALLEL_LOOKUPS = 1 << 18
 _NO_REPLY = {2, 36, 42}  # FORGET, INTERRUPT, BATCH_FORGET
 
 
+def may_mount(place: Path) -> bool:
+    """Try whether the kernel lets us mount through ``/dev/fuse`` at an empty folder."""
+    try:
+        device = os.open(DEVICE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        if _mount(device, place):
+            return False
+        ctypes.CDLL(None).umount2(os.fsencode(place), _DETACH)
+    finally:
+        os.close(device)
+    return True
+
+
+def _mount(device: int, place: Path) -> int:
+    """Mount, and return 0 or an error's number."""
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
+    libc = ctypes.CDLL(None, use_errno=True)
+    # To everybody it is the file system of a server.
+    failed = libc.mount(b"server:/", os.fsencode(place), b"fuse.sshfs", 0, options)
+    return ctypes.get_errno() if failed else 0
+
+
 class Mounted:
     """A folder seen through a mount that can be told to hang."""
 
@@ -300,11 +324,8 @@ def _attributes(path: Path) -> bytes:
 
 def _serve(source: Path, path: Path) -> None:
     device = os.open(DEVICE, os.O_RDWR)
-    options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
-    libc = ctypes.CDLL(None, use_errno=True)
-    # To everybody it is the file system of a server.
-    if libc.mount(b"server:/", os.fsencode(path), b"fuse.sshfs", 0, options):
-        sys.exit(os.strerror(ctypes.get_errno()))
+    if refused := _mount(device, path):
+        sys.exit(os.strerror(refused))
     server = _Server(source, device, count=path.with_suffix(".kept"))
     server.take()  # the kernel's first request: until it is answered there are no others
     print("ready", flush=True)

@@ -6,11 +6,14 @@ counted as having met that server; the counts stand above pytest's closing line.
 """
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
+from tests.support.hanging_mount import may_mount
 from tests.support.system import EMULATORS, PROGRAMS
 
 SERVER_FIXTURES = frozenset(program.fixture for program in (*PROGRAMS, *EMULATORS))
@@ -18,12 +21,26 @@ REQUIRE_ALL = os.environ.get("SENDIT_TEST_REQUIRE_ALL") == "1"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_out_what_no_package_brings(config, items)
     for item in items:
         if {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("django_db")  # so that -m django_db selects it, too
         for name in SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.user_properties.append(("server", name))
+
+
+def _leave_out_what_no_package_brings(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect tests that mount a file system where the kernel does not let us."""
+    mounting = [item for item in items if item.get_closest_marker("fuse")]
+    if not mounting:
+        return
+    with tempfile.TemporaryDirectory() as place:
+        if may_mount(Path(place)):
+            return
+    config.hook.pytest_deselected(items=mounting)
+    items[:] = [item for item in items if item not in mounting]
+    print(f"\n{len(mounting)} tests of a hung mount are left out: /dev/fuse cannot be used here.")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

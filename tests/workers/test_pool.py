@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hanging_mount import DEVICE, mounted
+from tests.support.hanging_mount import mounted
 from tests.support.installation import Installation
 
 ROOT = Path(__file__).parents[2]
@@ -98,12 +98,11 @@ def work(parent, signs, place):
 """
 
 
+@pytest.mark.fuse
 @pytest.mark.timeout(120)
 def test_workers_that_sleep_in_the_kernel_are_replaced_and_not_without_end(
     installation: Installation, tmp_path: Path
 ) -> None:
-    if not DEVICE.exists():
-        pytest.skip("mounting a file system that hangs needs /dev/fuse")
     (installation.root / "stuck.py").write_text(STUCK)
     place = tmp_path / "server"
     place.mkdir()
