@@ -1,7 +1,10 @@
-"""Measure sending, each way to an Orthanc and to a receiver that keeps nothing; print a table.
+"""Measure sending, each way to an Orthanc and to receivers that keep nothing; print a table.
 
 Beside sendit's own ways stand DCMTK's ``storescu`` and ``dcmsend``, as they come and with
-TCP_NODELAY, and for HTTP a bare sender that only posts the same bytes.  Runs are interleaved,
+TCP_NODELAY, and for HTTP a bare sender that only posts the same bytes.  By DICOM there are two
+receivers that keep nothing: DCMTK's ``storescp`` as it comes ("storescp"), which holds back its
+own answers, and the same one with TCP_NODELAY ("null"), which does not, so that only the
+sender's habits remain.  Runs are interleaved,
 figures are medians; the peers as they come are given fewer images, since they idle 45 ms at
 each.  CPU is the sender's alone.
 """
@@ -38,6 +41,8 @@ class Receivers:
     orthanc: OrthancServer
     null_http: str
     null_dicom: int
+    storescp: int
+    """The port of one as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +127,14 @@ def receivers(folder: Path) -> Iterator[Receivers]:
         assert null_http.stdout is not None
         stack.enter_context(null_http.stdout)
         url = f"http://127.0.0.1:{int(null_http.stdout.readline())}"
-        (port,) = free_ports(1)
-        (folder / "null").mkdir()
-        # One process for each association, as a site's archive would have a thread for each.
-        command = [find_program("storescp") or "", "--fork", "--ignore", str(port)]
-        # It would else hold back its answers itself, whoever sends.
-        no_delay = {"TCP_NODELAY": "1"}
-        null = running(command, folder=folder / "null", ports=[port], environ=no_delay)
-        stack.enter_context(null)
-        yield Receivers(orthanc, url, port)
+        null, plain = free_ports(2)
+        for port, environ in ((null, {"TCP_NODELAY": "1"}), (plain, {})):
+            own = folder / f"storescp-{port}"
+            own.mkdir()
+            # One process for each association, as a site's archive would have a thread for each.
+            command = [find_program("storescp") or "", "--fork", "--ignore", str(port)]
+            stack.enter_context(running(command, folder=own, ports=[port], environ=environ))
+        yield Receivers(orthanc, url, null, plain)
 
 
 def compare(many: Path, few: Path, where: Receivers, *, rounds: int) -> Sequence[Row]:
@@ -194,6 +198,11 @@ def print_table(rows: Sequence[Row]) -> None:
             f"{row.way:<24}{row.receiver:<10}{row.images:>7}{row.images_per_s:>10}"
             f"{row.mb_per_s:>9}{row.cpu_ms_per_image:>14}{row.peak_mb or '–':>9}"
         )
+    speed = {(row.receiver, row.way): row.images_per_s for row in rows}
+    print()
+    for receiver, way, peer in RATIOS:
+        ratio = speed[receiver, way] / speed[receiver, peer]
+        print(f"{way} to {receiver}: {ratio:.2f} x {peer}")
 
 
 def _deliver(kind: str, **options: Callable[[Receivers], object]) -> Callable[..., Sequence[str]]:
@@ -218,21 +227,39 @@ def _ways() -> Iterator[Way]:
         orthanc = receiver == "Orthanc"
         rest = (lambda w: w.orthanc.url) if orthanc else (lambda w: w.null_http)
         stow = (lambda w: w.orthanc.dicomweb) if orthanc else (lambda w: w.null_http)
-        port = (lambda w: w.orthanc.dicom_port) if orthanc else (lambda w: w.null_dicom)
         yield Way("bare REST", receiver, _deliver("bare-rest", url=rest))
         yield Way("sendit REST", receiver, _deliver("orthanc", url=rest))
         yield Way("bare STOW-RS", receiver, _deliver("bare-stow", url=stow))
         yield Way("sendit STOW-RS", receiver, _deliver("dicomweb", url=stow))
-        dicom = _deliver(
-            "dicom", host=lambda _: "127.0.0.1", port=port, called_ae=lambda _: "ORTHANC"
+        yield from _by_dicom(
+            receiver, (lambda w: w.orthanc.dicom_port) if orthanc else (lambda w: w.null_dicom)
         )
-        yield Way("sendit C-STORE", receiver, dicom)
-        for tool in ("storescu", "dcmsend"):
-            yield Way(tool, receiver, _dcmtk(tool, port), few=True)
-            yield Way(f"{tool} TCP_NODELAY", receiver, _dcmtk(tool, port), few=True, no_delay=True)
+    yield from _by_dicom("storescp", lambda w: w.storescp)
+
+
+def _by_dicom(receiver: str, port: Callable[[Receivers], int]) -> Iterator[Way]:
+    dicom = _deliver("dicom", host=lambda _: "127.0.0.1", port=port, called_ae=lambda _: "ORTHANC")
+    yield Way("sendit C-STORE", receiver, dicom)
+    for tool in ("storescu", "dcmsend"):
+        yield Way(tool, receiver, _dcmtk(tool, port), few=True)
+        yield Way(f"{tool} TCP_NODELAY", receiver, _dcmtk(tool, port), few=True, no_delay=True)
 
 
 WAYS = tuple(_ways())
+
+
+RATIOS = (
+    ("Orthanc", "sendit REST", "bare REST"),
+    ("Orthanc", "sendit REST", "bare STOW-RS"),
+    ("Orthanc", "sendit STOW-RS", "bare REST"),
+    ("Orthanc", "sendit STOW-RS", "bare STOW-RS"),
+    ("Orthanc", "sendit C-STORE", "bare REST"),
+    ("null", "sendit STOW-RS", "bare STOW-RS"),
+    ("null", "sendit C-STORE", "storescu TCP_NODELAY"),
+    ("storescp", "sendit C-STORE", "storescu"),
+    ("storescp", "sendit C-STORE", "storescu TCP_NODELAY"),
+)
+"""Receiver, way, and the way it is compared with in its run."""
 
 
 def _parse() -> argparse.Namespace:

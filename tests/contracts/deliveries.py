@@ -15,7 +15,7 @@ They need the fixture ``line`` of ``tests/pipeline/conftest.py``.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -30,6 +30,7 @@ from tests.pipeline.line import NO_TARGET, Line
 from tests.support.make_study import make_instance, write_instance
 
 N_IMAGES = 3
+ALL = range(1, N_IMAGES + 1)
 
 
 class DeliveryContract:
@@ -62,6 +63,19 @@ class DeliveryContract:
         assert digests(receiver) == sent(first)
         receipt = Delivery.objects.get(batch=second).receipt
         assert (receipt["n_instances"], receipt["there_already"]) == (0, N_IMAGES)
+
+    def test_of_a_part_of_it_and_one_more_only_that_one_is_sent(
+        self, line: Line, project: str, receiver: Receiver
+    ) -> None:
+        line.set_project(project)
+        first = deliver(line, "ACC1")
+
+        second = deliver(line, "ACC2", numbers=(2, N_IMAGES + 1))
+
+        assert (second.status, second.errors) == (Status.DONE, [])
+        assert digests(receiver) == {**sent(first), **sent(second)}
+        receipt = Delivery.objects.get(batch=second).receipt
+        assert (receipt["n_instances"], receipt["there_already"]) == (1, 1)
 
     def test_what_was_lost_there_is_sent_when_it_comes_again(
         self, line: Line, project: str, receiver: Receiver
@@ -197,10 +211,10 @@ class DeliveryContract:
         assert digests(receiver) == sent(first)
 
 
-def hand_in(line: Line, name: str, **attributes: object) -> int:
-    """Hand in the one Study that these tests are about."""
+def hand_in(line: Line, name: str, *, numbers: Iterable[int] = ALL, **attributes: object) -> int:
+    """Hand in the one Study that these tests are about, or some images of it."""
     arriving = line.installation.root / "arriving" / name
-    for number in range(1, N_IMAGES + 1):
+    for number in numbers:
         ds = make_instance(seed="the study", number=number, **attributes)
         write_instance(arriving / f"{number}.dcm", ds)
     arriving.rename(line.installation.inbox / name)
@@ -214,9 +228,9 @@ def work_until(line: Line, batch_id: int, stage: Stage) -> None:
         runner.advance(batch_id)
 
 
-def deliver(line: Line, name: str, **attributes: object) -> Batch:
+def deliver(line: Line, name: str, *, numbers: Iterable[int] = ALL, **attributes: object) -> Batch:
     """Hand the Study in, work until everything rests, and return its batch."""
-    batch_id = hand_in(line, name, **attributes)
+    batch_id = hand_in(line, name, numbers=numbers, **attributes)
     line.work()
     return line.batch(batch_id)
 

@@ -49,6 +49,8 @@ BRINGS = (Event.EMPTIED, Event.WITHHELD, Event.DELIVERED, Event.PROVEN)
 SLOWEST = 10_000_000
 """Bytes a second; a lease is lengthened by what a large image may take at this speed."""
 
+_LINE = "%s of batch %d %s"
+
 _BATCH = Prepared(lambda batch: Batch.objects.filter(pk=batch))
 _WITHOUT_NAMES = Prepared(lambda batch: Batch.objects.filter(pk=batch).defer("uid", "folder"))
 
@@ -170,7 +172,8 @@ class Runner:
         if boundary.ending == "done" and outcome.event in BRINGS:
             let_whole_series_go_on(batch, now=self._now())
         level = logging.WARNING if boundary.ending.startswith(STOPPED) else logging.INFO
-        logger.log(level, "%s of batch %d %s", stage, batch.pk, boundary.ending)
+        over = boundary.ending != "done" or outcome.event is not None
+        logger.log(level, _LINE, stage, batch.pk, boundary.ending if over else "goes on later")
         return Step.MOVED if boundary.ending == "done" else Step.IDLE
 
     def _chunk(self, batch: Batch) -> Step:
@@ -213,7 +216,10 @@ class Runner:
         if not machine.anything_open(batch_id):
             # Whoever still writes there is only slow, and has lost its claim.
             self._workspace.remove(self._workspace.new(batch_id))
-        return machine.settle(batch_id, now=self._now())
+        settled = machine.settle(batch_id, now=self._now())
+        if settled:
+            logger.info(_LINE, SHARED, batch_id, "done")
+        return settled
 
     def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
         return Work(
@@ -328,7 +334,9 @@ def _as_sendit_error(error: Exception, claim: Claim) -> SenditError:
         )
     if isinstance(error, OSError):
         reason = os.strerror(error.errno or 0)
-        return StageError(f"The operating system refused something in {claim.stage}: {reason}.")
+        return StageError(
+            f"The operating system refused something in {claim.stage}{_place(error)}: {reason}."
+        )
     # The text of a foreign exception may quote what it read: only its type and place are told.
     return StageError(
         f"{claim.stage} failed unexpectedly with {type(error).__name__}{_place(error)}."

@@ -73,8 +73,12 @@ class Failures:
             ) from None
         if isinstance(error, TimeoutError):
             raise TargetUnavailable(
-                f"{where} was silent for {self._peer.timeout_seconds} s."
+                f"{where} was silent for {self._peer.timeout_seconds} s. See whether the peer gets "
+                "on; timeout_seconds gives it longer."
             ) from None
         if isinstance(error, OSError):
             reason = error.strerror or "the connection ended"
-            raise TargetUnavailable(f"{where} did not answer ({reason}).") from None
+            raise TargetUnavailable(
+                f"{where} did not answer ({reason}). See that the peer runs, and that host, port "
+                "and firewall are right."
+            ) from None

@@ -245,10 +245,14 @@ class HttpClient:
             ) from None
         except TimeoutError:
             raise TargetUnavailable(
-                f"{self.url} was silent for {self._options.timeout_seconds} s."
+                f"{self.url} was silent for {self._options.timeout_seconds} s. See whether the "
+                "server gets on; timeout_seconds gives it longer."
             ) from None
         except (OSError, http.client.HTTPException) as error:
-            raise TargetUnavailable(f"{self.url} did not answer ({_reason(error)}).") from None
+            raise TargetUnavailable(
+                f"{self.url} did not answer ({_reason(error)}). See that the server runs, and "
+                "that address and firewall are right."
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

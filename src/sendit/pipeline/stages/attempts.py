@@ -6,7 +6,7 @@ nothing that is required can go on by itself.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import cache, partial
 
@@ -15,11 +15,12 @@ from django.db.models import Q
 from sendit.errors import TargetError, TargetUnavailable
 from sendit.pipeline import breaker, machine
 from sendit.pipeline.machine import Event, NewFinding
+from sendit.pipeline.stages import ledger, packages
 from sendit.pipeline.stages.side_by_side import Talk, one_after_another, side_by_side
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery
 from sendit.records.prepared import Prepared
-from sendit.storage import Progress
+from sendit.storage import Progress, Target
 from sendit.terms import DeliveryState
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,41 @@ logger = logging.getLogger(__name__)
 SOON = timedelta(seconds=10)
 
 
-def due(work: Work, states: Collection[DeliveryState], *, optional_alone: bool) -> list[Delivery]:
-    """Return the deliveries in these states whose time has come; required ones first."""
+def serve(
+    work: Work,
+    act: Callable[[Work, Delivery, Target], Talk[None]],
+    states: Collection[DeliveryState],
+    *,
+    stays: DeliveryState,
+    optional_alone: bool = False,
+) -> None:
+    """Let the deliveries in these states whose time has come have their turns, required ones first.
+
+    They have them at once; those to one receiver one after the other.
+
+    Parameters
+    ----------
+    work
+        Whose deliveries.
+    act
+        What is to be done with one.
+    states
+        Which deliveries.
+    stays
+        Where a delivery stays when that fails and may be tried again.
+    optional_alone
+        Leave out the deliveries that the batch must have.
+    """
+    targets = packages.targets_of(work)
     asked = _due(frozenset(states), optional_alone=optional_alone)
-    found: list[Delivery] = asked.objects(batch=work.batch_id, now=work.now())
-    return found
+    lines: dict[str, list[Talk[None]]] = {}
+    for delivery in asked.objects(batch=work.batch_id, now=work.now()):
+        target = targets[delivery.target]
+        place = ledger.receiver_of(work, delivery.target, target)
+        turn = _attempt(work, delivery, partial(act, work, delivery, target), stays=stays)
+        lines.setdefault(place, []).append(turn)
+    talks = [one_after_another(turns) for turns in lines.values()]
+    side_by_side(talks, progress=work.progress)
 
 
 @cache
@@ -56,20 +87,10 @@ def _behind(reached: frozenset[DeliveryState]) -> Prepared:
     )
 
 
-def attempt(
-    work: Work, delivery: Delivery, act: Callable[[], Talk[None]], *, state: DeliveryState
+def _attempt(
+    work: Work, delivery: Delivery, act: Callable[[], Talk[None]], *, stays: DeliveryState
 ) -> Talk[None]:
-    """Let one delivery have its turn, unless its target is left alone for now.
-
-    Parameters
-    ----------
-    work, delivery
-        Whose turn it is.
-    act
-        What is to be done.
-    state
-        Where the delivery stays when that fails and may be tried again.
-    """
+    """Let one delivery have its turn, unless its target is left alone for now."""
     project, target = work.batch.project, delivery.target
     until = breaker.closed_until(project, target, now=work.now())
     if until is not None:
@@ -92,7 +113,7 @@ def attempt(
             work.claim,
             target,
             error,
-            state=state,
+            state=stays,
             tries=work.settings.workers.tries,
             now=work.now(),
         )
@@ -103,18 +124,6 @@ def attempt(
 
 def _require_answer(work: Work, name: str, _progress: Progress) -> None:
     next(target for target in work.project.targets if target.name == name).reach()
-
-
-def serve(work: Work, talks: Iterable[tuple[str, Talk[None]]]) -> None:
-    """Let the deliveries have their turns at once; those to one receiver one after the other.
-
-    Each talk comes with the place of its target.
-    """
-    by_place: dict[str, list[Talk[None]]] = {}
-    for place, talk in talks:
-        by_place.setdefault(place, []).append(talk)
-    lines = [one_after_another(talks_there) for talks_there in by_place.values()]
-    side_by_side(lines, progress=work.progress)
 
 
 def standing(work: Work, reached: Collection[DeliveryState]) -> Outcome | None:

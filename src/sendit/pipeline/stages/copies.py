@@ -11,11 +11,16 @@ from sendit.records.models import DeliveredInstance, DeliveredStudy
 from sendit.storage import Package, PackagedInstance, PackagedStudy, Receipt, Stored
 
 
-def package_of_copy(part: DeliveredStudy, root: Path) -> Package:
-    """Return what was sent as a package to verify against; its files may be gone."""
+def package_of_copy(
+    part: DeliveredStudy, root: Path, *, only: Collection[str] | None = None
+) -> Package:
+    """Return what was sent, or some of its instances, as a package to verify against.
+
+    Its files may be gone, but for what the target reads of them to compare.
+    """
     instances = tuple(
         PackagedInstance(one.sop_instance_uid, one.file, one.sha256, one.size)
-        for one in _instances(part)
+        for one in _instances(part, only)
     )
     study = PackagedStudy(
         patient_id=part.patient_id,
@@ -31,7 +36,7 @@ def package_of_copy(part: DeliveredStudy, root: Path) -> Package:
 
 def receipt_of_copy(part: DeliveredStudy, *, only: Collection[str] | None = None) -> Receipt:
     """Return the receipt of a copy, or of some of its instances; without its documents then."""
-    instances = [one for one in _instances(part) if only is None or one.sop_instance_uid in only]
+    instances = _instances(part, only)
     return Receipt(
         location=part.location or part.receiver,
         n_instances=len(instances),
@@ -46,5 +51,6 @@ def receipt_of_copy(part: DeliveredStudy, *, only: Collection[str] | None = None
     )
 
 
-def _instances(part: DeliveredStudy) -> list[DeliveredInstance]:
-    return list(part.instances.filter(removed=None).order_by("file"))
+def _instances(part: DeliveredStudy, only: Collection[str] | None) -> list[DeliveredInstance]:
+    instances = part.instances.filter(removed=None).order_by("file")
+    return [one for one in instances if only is None or one.sop_instance_uid in only]

@@ -248,9 +248,11 @@ def _forget_lost(work: Work, target: Target, there: Sequence[DeliveredInstance])
     lost = 0
     for part in {copy.study_id: copy.study for copy in there}.values():
         needed = {copy.sop_instance_uid for copy in there if copy.study_id == part.pk}
-        package = package_of_copy(part, work.workspace.clean(work.batch_id))
+        # The batch need not bring all that was sent then; only an archive is asked about whole.
+        only = None if packs_archives(target) else needed
+        package = package_of_copy(part, work.workspace.clean(work.batch_id), only=only)
         try:
-            yield partial(_verify, target, package, receipt_of_copy(part))
+            yield partial(_verify, target, package, receipt_of_copy(part, only=only))
         except VerificationFailed as error:
             gone = needed & error.failures.keys() if error.failures else needed
             lost += len(gone)

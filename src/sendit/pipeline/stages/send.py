@@ -5,13 +5,12 @@ already is looked up in the ledger (``ledger``), and only the rest is sent.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 from sendit.errors import TargetError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event, NewFinding
 from sendit.pipeline.stages import ledger, manifests, packages, preparing, setting_aside, verify
-from sendit.pipeline.stages.attempts import attempt, due, serve, standing
+from sendit.pipeline.stages.attempts import serve, standing
 from sendit.pipeline.stages.holding import held_until
 from sendit.pipeline.stages.side_by_side import Talk
 from sendit.pipeline.work import Outcome, Work
@@ -58,22 +57,7 @@ def run(work: Work) -> Outcome:
 
 def deliver(work: Work, *, optional_alone: bool = False) -> None:
     """Send to the targets whose delivery is open and due."""
-    targets = packages.targets_of(work)
-    serve(
-        work,
-        (
-            (
-                ledger.receiver_of(work, one.target, targets[one.target]),
-                attempt(
-                    work,
-                    one,
-                    partial(_send, work, one, targets[one.target]),
-                    state=DeliveryState.PENDING,
-                ),
-            )
-            for one in due(work, _OPEN, optional_alone=optional_alone)
-        ),
-    )
+    serve(work, _send, _OPEN, stays=DeliveryState.PENDING, optional_alone=optional_alone)
 
 
 def _send(work: Work, delivery: Delivery, target: Target) -> Talk[None]:

@@ -4,12 +4,10 @@
 What a target took and does not hold goes back to be sent, and nothing else of it.
 """
 
-from functools import partial
-
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
 from sendit.pipeline.stages import ledger, packages
-from sendit.pipeline.stages.attempts import attempt, due, serve, standing
+from sendit.pipeline.stages.attempts import serve, standing
 from sendit.pipeline.stages.side_by_side import Talk
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery
@@ -35,22 +33,7 @@ def run(work: Work) -> Outcome:
 
 def prove(work: Work, *, optional_alone: bool = False) -> None:
     """Ask the targets that have taken the package and are due."""
-    targets = packages.targets_of(work)
-    serve(
-        work,
-        (
-            (
-                ledger.receiver_of(work, one.target, targets[one.target]),
-                attempt(
-                    work,
-                    one,
-                    partial(_verify, work, one, targets[one.target]),
-                    state=DeliveryState.SENT,
-                ),
-            )
-            for one in due(work, _TAKEN, optional_alone=optional_alone)
-        ),
-    )
+    serve(work, _verify, _TAKEN, stays=DeliveryState.SENT, optional_alone=optional_alone)
 
 
 def _verify(work: Work, delivery: Delivery, target: Target) -> Talk[None]:
