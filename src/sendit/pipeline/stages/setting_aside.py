@@ -58,7 +58,7 @@ _ASIDE = Prepared(
 def set_aside(work: Work) -> None:
     """Hold, or leave out, what may not be sent; and remove the results of what is held."""
     ready = _ready(work)
-    _hold(work, ready, Reason.RECALLED, _is_recalled(work), "was recalled before")
+    _hold(work, ready, Reason.RECALLED, _is_recalled(work), "the patient or study was recalled")
     fresh = _not_planned(work, ready)
     goes_on = work.batch.accept_bad  # a person has said so, without the bad files
     if work.project.delivery.incomplete_series != "send-marked" and not goes_on:
@@ -69,7 +69,7 @@ def set_aside(work: Work) -> None:
             fresh,
             Reason.SUPERSEDES,
             _superseding(work),
-            "has other content than was delivered under its UID before",
+            "other content was delivered under the same UID before",
         )
     _remove_results(work)
 
@@ -91,7 +91,7 @@ def _hold(
     fresh: list[Image],
     reason: Reason,
     is_meant: Callable[[Image], bool],
-    what: str,
+    why: str,
     *,
     verdict: Verdict = Verdict.HELD,
 ) -> None:
@@ -100,7 +100,7 @@ def _hold(
     if not meant:
         return
     count = f"{len(meant)} image{'s' if len(meant) > 1 else ''}"
-    told = f"{count} of batch {work.batch_id}: {what}; nothing of it was sent. "
+    told = f"Not sent: {count} of batch {work.batch_id}, since {why}. "
     finding = NewFinding(
         reason,
         told + (_HOW if verdict is Verdict.HELD else "The project leaves such series out."),
@@ -128,7 +128,7 @@ def _incomplete(work: Work, fresh: list[Image]) -> None:
         fresh,
         Reason.INCOMPLETE,
         lambda image: image.series_digest in incomplete,
-        "is of a series of which an instance is missing, was rejected, or did not come",
+        "an instance of the series is missing, was rejected, or did not come",
         verdict=Verdict.EXCLUDED if drops else Verdict.HELD,
     )
 

@@ -53,7 +53,10 @@ _HEADER = ("project", "target", "kind", "required", "health", "waiting", "failed
 
 def _row(one: Health) -> tuple[object, ...]:
     last = one.last
-    told = f"batch {last['batch']}, {last['n_instances']} instances" if last else "none yet"
+    told = "none yet"
+    if last:
+        n = last["n_instances"]
+        told = f"batch {last['batch']}, {n} instance{'' if n == 1 else 's'}"
     health = "down" if one.problem else "ok"
     required = "yes" if one.required else "no"
     return one.project, one.target, one.kind, required, health, one.waiting, one.failed, told
