@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sendit.storage.outgoing import data_start
+from sendit.terms import Stage
 from tests.support.dicom_peers import OrthancServer
 from tests.support.installation import PROJECT, Installation
 
@@ -32,6 +33,7 @@ def test_study_arrives_in_orthanc_as_it_was_made(
     done = installation.run("run", "--once", "--strict")
 
     assert done.returncode == 0, done.stderr
+    assert [stage for stage in Stage if f"{stage} of batch 1 done" not in done.stderr] == []
     (batch,) = installation.status()
     assert batch["status"] == "DONE", batch
     assert [one["state"] for one in batch["deliveries"]] == ["verified"]
