@@ -51,6 +51,7 @@ SLOWEST = 10_000_000
 
 _LINE = "%s of batch %d %s"
 
+_NEXT = Prepared(lambda now: Batch.objects.claimable(now).values_list("pk")[:1])
 _BATCH = Prepared(lambda batch: Batch.objects.filter(pk=batch))
 _WITHOUT_NAMES = Prepared(lambda batch: Batch.objects.filter(pk=batch).defer("uid", "folder"))
 
@@ -118,9 +119,10 @@ class Runner:
 
     def next_batch(self, *, only: Collection[int] | None = None) -> int | None:
         """Return the batch that should be worked on next, if any."""
-        claimable = Batch.objects.claimable(self._now())
-        if only is not None:
-            claimable = claimable.filter(pk__in=only)
+        if only is None:
+            found = _NEXT.row(now=self._now())
+            return None if found is None else int(found[0])
+        claimable = Batch.objects.claimable(self._now()).filter(pk__in=only)
         return claimable.values_list("pk", flat=True).first()
 
     def advance(self, batch_id: int) -> Step:
