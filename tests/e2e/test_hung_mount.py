@@ -21,9 +21,7 @@ from tests.support.make_study import make_study
 if TYPE_CHECKING:
     import subprocess
 
-pytestmark = pytest.mark.timeout(240)
-
-pytestmark = pytest.mark.fuse
+pytestmark = [pytest.mark.timeout(240), pytest.mark.fuse]
 
 BOTH = INSTALLATION.replace('lease = "5 s"', 'lease = "1 s"') + (
     '[[inboxes]]\npath = "inbox-other"\nproject = "other"\n'

@@ -16,18 +16,17 @@ from django.db import InterfaceError, OperationalError
 
 from sendit.config import Configuration, Project
 from sendit.errors import (
-    DeadlineExceeded,
     DiskFull,
-    Interrupted,
     LeaseLost,
     SenditError,
     StageError,
 )
 from sendit.pipeline import machine
 from sendit.pipeline.asking import Asking
-from sendit.pipeline.flow import LONGEST, LONGEST_SILENCE, STAGES
+from sendit.pipeline.flow import LONGEST, STAGES
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, Claim, Event
+from sendit.pipeline.pace import Pace
 from sendit.pipeline.pausing import wait_until
 from sendit.pipeline.stages import deidentify
 from sendit.pipeline.stages.incomplete import let_whole_series_go_on
@@ -224,6 +223,9 @@ class Runner:
         return settled
 
     def _work(self, batch: Batch, claim: Claim, *, longest: timedelta) -> Work:
+        pace = Pace(
+            claim, longest=longest, now=self._now, watch=self._watch, stopping=self._stopping
+        )
         return Work(
             batch=batch,
             project=self._project(batch),
@@ -231,45 +233,12 @@ class Runner:
             workspace=self._workspace,
             site_key=self._site_key,
             claim=claim,
-            progress=self._progress(claim, longest=longest),
+            progress=pace.got_on,
+            waiting=pace.waiting,
             now=self._now,
             zone=self._zone,
             asking=self._asking_of(batch.pk),
         )
-
-    def _progress(self, claim: Claim, *, longest: timedelta) -> Callable[[], None]:
-        """Return what a stage calls as it gets on.
-
-        It renews the lease when a third of it is used up.  For an exclusive stage the
-        deadline stands from the start.  For a chunk it begins anew with each image: one that
-        came to its end late is as good as another, one that does not is ended from outside.
-        """
-        renewed = self._now()
-        deadline = renewed + longest
-
-        def tell(now: datetime) -> None:
-            until = deadline if claim.image_ids else min(deadline, now + LONGEST_SILENCE)
-            self._watch(until, claim.batch_id)
-
-        tell(renewed)
-
-        def progress() -> None:
-            nonlocal renewed, deadline
-            now = self._now()
-            if self._stopping():
-                raise Interrupted(f"Batch {claim.batch_id}: the worker was told to stop.")
-            if claim.image_ids:
-                deadline = now + longest
-            tell(now)
-            if now > deadline:
-                raise DeadlineExceeded(
-                    f"Batch {claim.batch_id}: {claim.stage} took longer than {longest}."
-                )
-            if now - renewed > claim.lease / 3:
-                machine.renew(claim, now=now)
-                renewed = now
-
-        return progress
 
     def _lengthened(self, claim: Claim) -> Claim:
         extra = timedelta(seconds=max(image.size for image in claim.images) / SLOWEST)

@@ -49,6 +49,8 @@ class Work:
     claim: Claim
     progress: Callable[[], None]
     """To be called after each image or block: renews the lease, ends what takes too long."""
+    waiting: Callable[[], None]
+    """To be called while another's answer is waited for: renews the lease, up to an hour."""
     now: Callable[[], datetime]
     zone: Zone | None = None
     """Of the worker; None: it does everything."""

@@ -106,11 +106,12 @@ def test_a_talk_gets_its_answers_and_its_errors_in_the_workers_thread(count: int
     told: list[list[object]] = [[] for _ in range(count)]
 
     side_by_side(
-        [asking(one, whose_thread, away, whose_thread) for one in told], progress=no_progress
+        [asking(one, whose_thread, away, whose_thread) for one in told],
+        progress=no_progress,
+        waiting=no_progress,
     )
 
-    alone = count == 1
-    assert told == [[(alone, True), ("away", True), (alone, True)]] * count
+    assert told == [[(False, True), ("away", True), (False, True)]] * count
 
 
 def test_two_of_one_receiver_are_never_asked_at_once() -> None:
@@ -124,7 +125,7 @@ def test_two_of_one_receiver_are_never_asked_at_once() -> None:
         return got
 
     pair = one_after_another([asking(told, alone, alone), asking(told, alone, alone)])
-    side_by_side([pair, asking([], whose_thread)], progress=no_progress)
+    side_by_side([pair, asking([], whose_thread)], progress=no_progress, waiting=no_progress)
 
     assert told == [(True, True)] * 4
 
@@ -144,9 +145,25 @@ def test_a_worker_that_is_told_to_stop_ends_every_talk() -> None:
         raise Interrupted("told to stop")
 
     with pytest.raises(Interrupted, match="told to stop"):
-        side_by_side([asking([], endless), asking([], endless)], progress=stop)
+        side_by_side([asking([], endless), asking([], endless)], progress=stop, waiting=no_progress)
 
     assert ended == ["it", "it"]
+
+
+def test_a_worker_that_is_told_to_stop_does_not_wait_for_a_silent_target() -> None:
+    told_to_stop = threading.Event()
+
+    def silent(_progress: Progress) -> None:
+        told_to_stop.wait(SECONDS)
+
+    def stop() -> None:
+        raise Interrupted("told to stop")
+
+    with pytest.raises(Interrupted, match="told to stop"):
+        side_by_side([asking([], silent)], progress=no_progress, waiting=stop)
+
+    assert not told_to_stop.is_set()
+    told_to_stop.set()
 
 
 def test_an_error_that_a_talk_does_not_know_is_raised() -> None:
@@ -154,8 +171,12 @@ def test_an_error_that_a_talk_does_not_know_is_raised() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        side_by_side([asking([], broken), asking([], whose_thread)], progress=no_progress)
+        side_by_side(
+            [asking([], broken), asking([], whose_thread)],
+            progress=no_progress,
+            waiting=no_progress,
+        )
 
 
 def test_nobody_to_serve_is_nothing_to_do() -> None:
-    side_by_side([], progress=no_progress)
+    side_by_side([], progress=no_progress, waiting=no_progress)

@@ -62,7 +62,7 @@ def serve(
         turn = _attempt(work, delivery, partial(act, work, delivery, target), stays=stays)
         lines.setdefault(place, []).append(turn)
     talks = [one_after_another(turns) for turns in lines.values()]
-    side_by_side(talks, progress=work.progress)
+    side_by_side(talks, progress=work.progress, waiting=work.waiting)
 
 
 @cache

@@ -3,6 +3,9 @@
 What is done with one target is a generator, a ``Talk``.  It runs in the worker's own thread, where
 rows are read and written and the claim is renewed; whatever waits for the target it yields, and
 gets the answer back, or the error.  That alone runs in a thread.
+
+The worker's own thread keeps the claim while a target is silent: how long it may be is for the
+target's ``timeout_seconds`` to say, not for the lease.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -17,10 +20,13 @@ Call = Callable[[Progress], object]
 """Asks a target for something, and nothing of the database; calls ``progress`` as it gets on."""
 Talk = Generator[Call, Any, Result]
 
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 0.3
+_GRACE_SECONDS = 2.0
 
 
-def side_by_side(talks: Sequence[Talk[None]], *, progress: Progress) -> None:
+def side_by_side(
+    talks: Sequence[Talk[None]], *, progress: Progress, waiting: Callable[[], None]
+) -> None:
     """Carry out every talk; the first that fails with an error of its own ends them all.
 
     Parameters
@@ -29,11 +35,38 @@ def side_by_side(talks: Sequence[Talk[None]], *, progress: Progress) -> None:
         Begun in this order.
     progress
         Called in this thread, while any of them gets on.
+    waiting
+        Called in this thread, while none does.
     """
-    if len(talks) == 1:
-        _alone(talks[0], progress)
-    elif talks:
-        _at_once(talks, progress)
+    if not talks:
+        return
+    pulse = _Pulse()
+    asked: dict[Future[object], Talk[None]] = {}
+    threads = ThreadPoolExecutor(len(talks), thread_name_prefix="sendit-delivery")
+    leaves = False
+    try:
+        for talk in talks:
+            if (call := next(talk, None)) is not None:
+                asked[threads.submit(call, pulse)] = talk
+        while asked:
+            before = pulse.beats
+            done, _ = wait(asked, _TICK_SECONDS, return_when=FIRST_COMPLETED)
+            if pulse.beats != before:
+                progress()
+            elif not done:
+                waiting()
+            for future in done:
+                talk = asked.pop(future)
+                if (call := _next(talk, future)) is not None:
+                    asked[threads.submit(call, pulse)] = talk
+    except Interrupted:
+        leaves = True
+        raise
+    finally:
+        pulse.stopped = True
+        if leaves:  # the process is to end, whether the targets answer or not
+            wait(asked, _GRACE_SECONDS)
+        threads.shutdown(wait=not leaves, cancel_futures=True)
 
 
 def one_after_another(talks: Sequence[Talk[None]]) -> Talk[None]:
@@ -53,38 +86,6 @@ class _Pulse:
         self.beats += 1
         if self.stopped:
             raise Interrupted("Another target's talk has failed, or the worker was told to stop.")
-
-
-def _alone(talk: Talk[None], progress: Progress) -> None:
-    call = next(talk, None)
-    while call is not None:
-        done: Future[object] = Future()
-        try:
-            done.set_result(call(progress))
-        except Exception as error:  # noqa: BLE001 - the talk's own, which raises what it does not know
-            done.set_exception(error)
-        call = _next(talk, done)
-
-
-def _at_once(talks: Sequence[Talk[None]], progress: Progress) -> None:
-    pulse = _Pulse()
-    waiting: dict[Future[object], Talk[None]] = {}
-    with ThreadPoolExecutor(len(talks), thread_name_prefix="sendit-delivery") as threads:
-        try:
-            for talk in talks:
-                if (call := next(talk, None)) is not None:
-                    waiting[threads.submit(call, pulse)] = talk
-            while waiting:
-                before = pulse.beats
-                done, _ = wait(waiting, _TICK_SECONDS, return_when=FIRST_COMPLETED)
-                if pulse.beats != before:
-                    progress()
-                for future in done:
-                    talk = waiting.pop(future)
-                    if (call := _next(talk, future)) is not None:
-                        waiting[threads.submit(call, pulse)] = talk
-        finally:
-            pulse.stopped = True
 
 
 def _next(talk: Talk[None], done: Future[object]) -> Call | None:
