@@ -11,6 +11,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import select
 import signal
 import threading
 import time
@@ -250,7 +251,7 @@ class Life:
     def __init__(self, parent: int, signs: Signs) -> None:
         self._parent = parent
         self._signs = signs
-        self._never = threading.Event()
+        self._woken, self._wake = os.pipe()
         self.stopping = False
         self.on_stop: Callable[[], None] = lambda: None
         """Called when told to stop."""
@@ -269,8 +270,8 @@ class Life:
         self._signs.deadline = until.astimezone(UTC).timestamp() if until else 0.0
 
     def rest(self, seconds: float) -> None:
-        """Do nothing for a while, by a clock that nobody sets."""
-        self._never.wait(seconds)
+        """Do nothing for a while, by a clock that nobody sets, or until told to stop."""
+        select.select([self._woken], [], [], seconds)
 
     def ended(self) -> bool:
         """Say whether no further step is to be taken."""
@@ -278,6 +279,7 @@ class Life:
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopping = True
+        os.write(self._wake, b"!")
         self.on_stop()
 
 
