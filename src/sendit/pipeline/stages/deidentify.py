@@ -169,7 +169,7 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
     chunk.results.append(ImageResult(image.pk, VERDICTS[fate], reason=reason, detail=detail))
     if fate is Outcome.EXCLUDED:
         return
-    shown = f" ({detail})" if detail else ""
+    shown = f" because of {detail}" if detail.startswith("(") else f" ({detail})" if detail else ""
     if fate is Outcome.HELD:
         message = (
             f"1 image is held for a person{shown}; nothing of it was sent. Look at it, then "
