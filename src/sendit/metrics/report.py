@@ -31,7 +31,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 ACTIONS: Mapping[str, str] = {
     "X": "removed",
-    "Z": "emptied",
+    "Z": "emptied, or replaced by the pseudonym",
     "D": "replaced by a dummy value",
     "U": "UID replaced",
     "C": "cleaned",
