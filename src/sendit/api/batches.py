@@ -15,7 +15,7 @@ from rest_framework.serializers import Serializer
 
 from sendit.api import shapes
 from sendit.api.authentication import access
-from sendit.api.lists import page_of, read_query
+from sendit.api.lists import both_down_or_up, page_of, read_query
 from sendit.errors import ChangedMeanwhile
 from sendit.metrics.status import describe_to, iso
 from sendit.pipeline.decide import NEEDS, Action, Decision, decide, version_of
@@ -58,7 +58,7 @@ def batch_list(request: Request) -> Response:
             rows = rows.filter(**{name: query[name]})
     if "has_error" in query:
         rows = rows.filter(has_error=query["has_error"] == "true")
-    rows = rows.order_by(query["ordering"], "-pk")
+    rows = rows.order_by(*both_down_or_up(query["ordering"]))
     return page_of(request, rows, query, lambda batches: told(batches, who))
 
 

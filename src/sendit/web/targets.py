@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from sendit.metrics.wording import count_text, moment_text
+from sendit.pipeline.pausing import paused
 from sendit.records.access import Access
 from sendit.records.models import Delivery, TargetHealth
 from sendit.terms import DeliveryState
@@ -30,6 +31,8 @@ class Shown:
     name: str
     kind: str
     required: bool
+    is_paused: bool
+    """It, its project or the node."""
     tone: str
     words: str
     verified: int
@@ -50,6 +53,7 @@ def targets(request: HttpRequest) -> HttpResponse:
     allowed = access.projects()
     counts = _counts(access)
     away = _away(now=datetime.now(UTC))
+    stopped = paused()
     shown = [
         _shown(
             project.name,
@@ -58,6 +62,9 @@ def targets(request: HttpRequest) -> HttpResponse:
             counts,
             required=target.required,
             away=away.get((project.name, target.name)),
+            is_paused=stopped.node
+            or project.name in stopped.projects
+            or target.name in stopped.targets,
         )
         for name, project in sorted(settings.SENDIT.projects.items())
         if allowed is None or name in allowed
@@ -99,6 +106,7 @@ def _shown(
     *,
     required: bool,
     away: datetime | None,
+    is_paused: bool,
 ) -> Shown:
     def number(state: str) -> int:
         return counts.get((project, name, state), (0, 0))[0]
@@ -123,6 +131,7 @@ def _shown(
         name=name,
         kind=kind,
         required=required,
+        is_paused=is_paused,
         tone=tone,
         words=words,
         verified=number(DeliveryState.VERIFIED),
