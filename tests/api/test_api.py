@@ -306,6 +306,16 @@ def test_a_body_that_makes_no_sense_is_refused(
     assert answer.json().keys() == {"message", "code"}
 
 
+def test_a_body_without_end_is_refused(admin: Client) -> None:
+    batch = stopped()
+
+    answer = admin.post(
+        f"/api/batches/{batch.pk}/resolve", "x" * 3_000_000, content_type="application/json"
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "TOO_LARGE")
+
+
 def test_a_session_cannot_be_used_from_another_site() -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("a", Role.ADMIN), "django.contrib.auth.backends.ModelBackend")

@@ -77,7 +77,7 @@ def batch_detail(request: Request, number: int) -> Response:
 def _action(name: str, shape: type[Serializer[Any]], description: str) -> Callable[[View], View]:
     outcomes = {
         200: shapes.BatchShape,
-        **dict.fromkeys((400, 404, 415), shapes.ErrorShape),
+        **dict.fromkeys((400, 404, 413, 415), shapes.ErrorShape),
         409: OpenApiResponse(shapes.ErrorShape, "It is not possible now."),
         412: OpenApiResponse(shapes.ErrorShape, "The batch has changed since you looked."),
         **REFUSALS,
@@ -166,7 +166,9 @@ def _decided(
     who = access(request)
     batch = seen(who, number)
     if not who.may(NEEDS[action], batch.project):
-        raise PermissionDenied(f"You need the right to {NEEDS[action]} in this project.")
+        raise PermissionDenied(
+            f"You need the right to {NEEDS[action]} in this project, and a token its scope."
+        )
     decision = Decision(action, by=who.name, reason=reason, image=image, target=target)
     decide(
         batch.pk,

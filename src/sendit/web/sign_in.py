@@ -53,6 +53,7 @@ def let_in(request: HttpRequest, user: User, *, through: str, **details: object)
     """Begin somebody's session, once it is written down."""
     act = audit.Act(user.get_username(), "signed in", through, details=details)
     audit.append(act, now=datetime.now(UTC), head_folder=audit_head())
+    request.session.clear_expired()  # also of those who began to sign in and never did
     start_session(request, user, backend=_BACKEND)
 
 
