@@ -361,6 +361,29 @@ def test_sessions_that_have_ended_are_kept_no_longer(client: Client) -> None:
     assert not Session.objects.filter(session_key="a" * 32).exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("batch/BATCH/do/retry", "/batch/BATCH/"),
+        ("batch/BATCH/do/reject/", "/batch/BATCH/"),
+        ("errors/retry", "/errors/"),
+        ("logout/", "/"),
+    ],
+)
+def test_the_address_of_a_button_leads_back_and_does_nothing(
+    stopped: Batch, path: str, there: str
+) -> None:
+    client = visitor("admin", Role.ADMIN)
+
+    answer = client.get("/" + path.replace("BATCH", str(stopped.pk)))
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == there.replace("BATCH", str(stopped.pk))
+    stopped.refresh_from_db()
+    assert stopped.status == Status.ERROR
+    assert client.get("/").status_code == 200
+
+
 # Addresses of the original
 
 

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from sendit.errors import ChangedMeanwhile, UsageError
 from sendit.metrics.recalls import recalled_text
@@ -70,10 +70,12 @@ def batch_page(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, batch_or_404(request, number), done=_DONE.get(done, ""))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, number: int, action: str) -> HttpResponse:
-    """Carry out what somebody decided on the page."""
+    """Carry out what somebody decided on the page; whoever only comes back is led to the batch."""
     batch = batch_or_404(request, number)
+    if request.method != "POST":
+        return redirect("batch", number)
     try:
         wanted = Action(action)
     except ValueError:
