@@ -353,3 +353,16 @@ def test_of_a_project_that_sends_images_as_they_are_nothing_else_is_said(
     assert "none: images stay as they are" in project
     assert "Nothing: this project sends images as they are." in page
     assert "no picture of what identifies" in page
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_result_that_cannot_be_seen_is_called_removed_only_when_it_was(
+    signed_in: Client, is_removed: bool
+) -> None:
+    status, stage = (Status.DONE, "") if is_removed else (Status.DONEPROCESSING, Stage.SEND)
+    image = make_batch(UID, status=status, stage=stage).images.first()
+
+    page = signed_in.get(f"/image/{image.pk}/").content.decode()
+
+    assert ("The result was removed after its delivery" in page) == is_removed
+    assert ("The result cannot be seen from here" in page) != is_removed
