@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.support.installation import INSTALLATION, PROJECT, SOURCES, Installation
 from tests.support.make_study import not_dicom
@@ -55,6 +55,16 @@ def _fits(page: Page) -> None:
         for width in (PHONE, DESK):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def _drag(page: Page, picture: Locator) -> None:
+    """Draw the mouse over a picture, a little to the right."""
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    page.mouse.up()
 
 
 def _is_dark(page: Page) -> bool:
@@ -115,6 +125,10 @@ def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
             page.get_by_role("img", name="Result of image 2, slice 1 of 2").wait_for()
             drawn = "[...document.images].every(i => i.complete && i.naturalWidth)"
             until(lambda: page.evaluate(drawn))
+            _drag(page, page.locator(".viewer img"))
+            # From all that its values could be on, since it names no window of its own.
+            assert int(page.get_by_label("Window width").input_value()) > 4096
+            assert int(page.get_by_label("Window centre").input_value()) == 1024
             page.get_by_label("Window width").fill("50")
             page.get_by_label("Window centre").fill("10")
             until(lambda: page.evaluate("document.images[0].src.includes('width=50')"))
