@@ -102,15 +102,15 @@ def test_at_a_site_inboxes_that_only_the_watcher_sees_are_not_called_missing(
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "words"),
+    ("kind", "name", "words", "resume"),
     [
-        (Pause.NODE, "", "Paused: the node."),
-        (Pause.PROJECT, "demo", "Paused: project demo."),
-        (Pause.TARGET, "out", "Paused: target out."),
+        (Pause.NODE, "", "Paused: the node.", "sendit resume"),
+        (Pause.PROJECT, "demo", "Paused: project demo.", "sendit resume --project demo"),
+        (Pause.TARGET, "out", "Paused: target out.", "sendit resume --target out"),
     ],
 )
 def test_what_is_paused_is_said_also_when_nothing_waits(
-    configuration: Configuration, viewer: Client, kind: str, name: str, words: str
+    configuration: Configuration, viewer: Client, kind: str, name: str, words: str, resume: str
 ) -> None:
     Pause.objects.create(kind=kind, name=name)
 
@@ -118,8 +118,9 @@ def test_what_is_paused_is_said_also_when_nothing_waits(
         told = page(viewer)
 
     assert words in told
+    assert f"<code>{resume}</code>" in told
     assert "All is well" not in told
-    assert "Paused: nothing is sent to it" in page(viewer, "/targets/")
+    assert f"nothing is sent to it until <code>{resume}</code>" in page(viewer, "/targets/")
 
 
 def test_a_pause_of_a_project_is_told_to_those_who_may_see_it(

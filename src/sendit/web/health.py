@@ -1,6 +1,7 @@
 """Is everything well? One line, for the top of the page; and what that rests on."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,15 @@ class Gauge:
     value: str
     tone: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Something that is paused."""
+
+    what: str
+    command: str
+    """What lets it go on."""
 
 
 def needing_a_person(batches: BatchQuerySet) -> BatchQuerySet:
@@ -91,7 +101,7 @@ def health(configuration: Configuration, access: Access, *, waiting: int, now: d
         return Health("bad", f"{count_text(waiting, 'batch', 'batches')} {verb} a person.")
     stopped = pauses(configuration, access)
     if stopped:
-        return Health("waiting", f"Paused: {', '.join(stopped)}.", "sendit resume")
+        return Health("waiting", f"Paused: {_names(stopped)}.", stopped[0].command)
     put_off = batches.filter(retry_at__gt=now).exclude(status=Status.ERROR).count()
     if put_off:
         return Health("waiting", f"{count_text(put_off, 'batch', 'batches')} will be tried again.")
@@ -131,7 +141,7 @@ def start_command(configuration: Configuration) -> str:
     return "sendit start_watcher" if configuration.settings.mode == "celery" else "sendit serve"
 
 
-def pauses(configuration: Configuration, access: Access) -> list[str]:
+def pauses(configuration: Configuration, access: Access) -> list[Stopped]:
     """Return what is paused, of what somebody may see: the node, projects, targets."""
     now = paused()
     seen = access.projects()
@@ -141,11 +151,23 @@ def pauses(configuration: Configuration, access: Access) -> list[str]:
         if seen is None or name in seen
     ]
     targets = sorted({target.name for project in projects for target in project.targets})
-    return [
-        *(["the node"] if now.node else []),
-        *(f"project {one.name}" for one in projects if one.name in now.projects),
-        *(f"target {name}" for name in targets if name in now.targets),
+    resume = "sendit resume"
+    found = [Stopped("the node", resume)] if now.node else []
+    found += [
+        Stopped(f"project {one.name}", f"{resume} --project {one.name}")
+        for one in projects
+        if one.name in now.projects
     ]
+    found += [
+        Stopped(f"target {name}", f"{resume} --target {name}")
+        for name in targets
+        if name in now.targets
+    ]
+    return found
+
+
+def _names(stopped: Sequence[Stopped]) -> str:
+    return ", ".join(one.what for one in stopped)
 
 
 def gauges(configuration: Configuration, access: Access, *, now: datetime) -> list[Gauge]:
@@ -157,7 +179,7 @@ def gauges(configuration: Configuration, access: Access, *, now: datetime) -> li
         *_at_work(configuration, batches, now=now),
         _queue(batches, now=now),
         _disk(configuration),
-        *([Gauge("Paused", ", ".join(stopped), "waiting", "sendit resume")] if stopped else []),
+        *([Gauge("Paused", _names(stopped), "waiting", stopped[0].command)] if stopped else []),
     ]
 
 
