@@ -8,7 +8,8 @@ from django.conf import settings
 
 django.setup()
 
-from sendit.metrics.numbers import (  # noqa: E402 - models are there only now
+from sendit.api.lists import both_down_or_up  # noqa: E402 - models are there only now
+from sendit.metrics.numbers import (  # noqa: E402
     batches_by_status,
     gb_per_day,
     process_times,
@@ -74,6 +75,13 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
         "page: who needs a person": lambda: list(
             needing_a_person(Batch.objects.all()).values_list("pk", flat=True)[:20]
         ),
+        **{
+            f"API: {model.__name__} by {order}": lambda model=model, order=order: list(
+                model.objects.order_by(*both_down_or_up(order)).values_list("pk", flat=True)[:10]
+            )
+            for model in (Batch, Image)
+            for order in ("modified", "-modified", "status", "-status")
+        },
         "page: counts (linear)": batches_by_status,
         "GB of a week (linear)": lambda: gb_per_day(days=7, now=now),
         "export_metrics (linear)": lambda: sum(1 for _ in process_times(with_uid=False)),

@@ -105,7 +105,8 @@ def test_an_image_shows_its_new_uid_only(admin: Client) -> None:
         ("project=irb-2", ["c"]),
         ("has_error=true", ["b"]),
         ("has_error=False&status=DONE", ["c", "a"]),
-        ("ordering=status", ["c", "a", "b"]),
+        ("ordering=status", ["a", "c", "b"]),
+        ("ordering=-status", ["b", "c", "a"]),
         ("ordering=id", ["a", "b", "c"]),
         ("status=EMPTY", []),
     ],
@@ -303,6 +304,16 @@ def test_a_body_that_makes_no_sense_is_refused(
 
     assert answer.status_code == status
     assert answer.json().keys() == {"message", "code"}
+
+
+def test_a_body_without_end_is_refused(admin: Client) -> None:
+    batch = stopped()
+
+    answer = admin.post(
+        f"/api/batches/{batch.pk}/resolve", "x" * 3_000_000, content_type="application/json"
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "TOO_LARGE")
 
 
 def test_a_session_cannot_be_used_from_another_site() -> None:

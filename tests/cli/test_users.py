@@ -59,6 +59,23 @@ def test_the_first_admin_is_made_by_command(installation: Installation) -> None:
     assert GOOD not in "".join(one.stdout + one.stderr for one in (first, again, weak, listed))
 
 
+def test_a_password_that_nobody_types_is_asked_for_in_words(installation: Installation) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sendit", "user", "add", "maria", "--role", "admin"],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # without a terminal
+        cwd=installation.root,
+        env=installation.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "--password-stdin" in done.stderr
+    assert "EOFError" not in done.stderr
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("in_this_process")
 def test_roles_are_granted_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,7 +224,9 @@ def test_main_job_goes_through_the_whole_topology(topology: Topology) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_pages_say_not_ready_while_the_database_is_away(topology: Topology) -> None:
+def test_the_front_says_when_pages_are_not_ready_and_limits_who_comes_in(
+    topology: Topology,
+) -> None:
     site = topology
     site.start("watcher")
     site.wait_until(lambda: site.healthy("watcher"), "the watcher is not healthy")
@@ -239,3 +241,10 @@ def test_pages_say_not_ready_while_the_database_is_away(topology: Topology) -> N
     assert site.get("/healthz")[0] == 200
     site.postgresql.start()
     site.wait_until(lambda: site.get("/readyz")[0] == 200, "it is not ready again")
+
+    # Every way in is limited, and nothing else is.
+    tried = [site.get("/login/")[0] for _ in range(30)]
+    assert (tried[0], tried[-1]) == (200, 429)
+    for way_in in ("/login", "/login/x", "/oidc", "/oidc/", "/oidc/back/"):
+        assert site.get(way_in)[0] == 429, way_in
+    assert {site.get("/batches/")[0] for _ in range(30)} == {302}

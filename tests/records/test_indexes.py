@@ -10,7 +10,8 @@ import pytest
 from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
-from sendit.records.models import Batch
+from sendit.api.lists import both_down_or_up
+from sendit.records.models import Batch, Image
 from tests.pipeline.machine.conftest import as_default
 from tests.support.installation import Installation
 from tests.support.stores import PostgreSQL
@@ -65,3 +66,16 @@ def test_sqlite_looks_for_work_among_the_few_that_are_on_their_way(
     for name, plan in plans.items():
         assert "records_batch USING INDEX batch_actionable" in plan, f"{name}:\n{plan}"
         assert "image_status_id" not in plan, f"{name} looks through all open images:\n{plan}"
+
+
+@pytest.mark.parametrize("order", ["modified", "-modified", "status", "-status"])
+@pytest.mark.parametrize("model", [Batch, Image])
+def test_sqlite_sorts_no_list_of_the_api_by_hand(
+    django_db_blocker: DjangoDbBlocker, tmp_path: Path, model: type[Batch] | type[Image], order: str
+) -> None:
+    with django_db_blocker.unblock(), as_default(f"sqlite:///{tmp_path}/plans.sqlite3"):
+        call_command("migrate", interactive=False, verbosity=0)
+        plan = model.objects.order_by(*both_down_or_up(order))[:10].explain()
+
+    assert f"_{order.removeprefix('-')}" in plan
+    assert "TEMP B-TREE" not in plan

@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import escape
 from urllib.parse import parse_qs
 
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -26,10 +28,10 @@ CANARY = "CANARY-ACC-77"
 FILE = "canary-file.txt"
 PASSWORD = "four-words-and-a-9"
 
-PUBLIC = {"healthz", "readyz", "login", "login/TOKEN", "oidc", "oidc/back"}
+PUBLIC = {"healthz", "readyz", "favicon.ico", "login", "login/TOKEN", "oidc", "oidc/back"}
 NOTHING = "api/<path:rest>"
 """Every address of the API that is none."""
-"""Addresses that answer without a login; all but the first two let people in."""
+"""Addresses that answer without a login; all but the first three let people in."""
 EVERYBODY = {Role.VIEWER, Role.OPERATOR, Role.REVIEWER, Role.REIDENTIFIER, Role.ADMIN}
 RETRYING = {Role.OPERATOR, Role.ADMIN}
 RESOLVING = {Role.OPERATOR, Role.REVIEWER, Role.ADMIN}
@@ -70,6 +72,7 @@ RULES: dict[str, Rule] = {
     "settings": Rule(EVERYBODY),
     "logout": Rule(EVERYBODY, {}),
     "api": Rule(EVERYBODY),
+    "api/docs": Rule(EVERYBODY, None, (302,)),
     "api/schema": Rule(EVERYBODY),
     "api/batches": Rule(EVERYBODY),
     "api/batches/BATCH": Rule(EVERYBODY),
@@ -168,9 +171,8 @@ def test_without_a_role_or_for_another_project_nothing_is_there(path: str, stopp
 @pytest.mark.parametrize("path", sorted(RULES))
 def test_without_a_login_nothing_is_answered(path: str, stopped: Batch) -> None:
     rule = RULES[path]
-    closed = (
-        401 if path.startswith("api/") else 302 if rule.post is None and path != "logout" else 403
-    )
+    for_programs = path.startswith("api/") and path != "api/docs"
+    closed = 401 if for_programs else 302 if rule.post is None and path != "logout" else 403
     assert ask(Client(), path, rule, stopped) == closed
     stopped.refresh_from_db()
     assert stopped.status == Status.ERROR
@@ -347,3 +349,53 @@ def test_a_form_from_another_site_is_refused(stopped: Batch) -> None:
 
     assert client.post(f"/batch/{stopped.pk}/do/retry").status_code == 403
     assert client.post("/login/", {"username": "a", "password": "b"}).status_code == 403
+
+
+@pytest.mark.usefixtures("maria")
+def test_sessions_that_have_ended_are_kept_no_longer(client: Client) -> None:
+    Session.objects.create(session_key="a" * 32, expire_date=datetime(2020, 1, 1, tzinfo=UTC))
+
+    sign_in(client, PASSWORD)
+
+    assert Session.objects.count() == 1
+    assert not Session.objects.filter(session_key="a" * 32).exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("batch/BATCH/do/retry", "/batch/BATCH/"),
+        ("batch/BATCH/do/reject/", "/batch/BATCH/"),
+        ("errors/retry", "/errors/"),
+        ("logout/", "/"),
+    ],
+)
+def test_the_address_of_a_button_leads_back_and_does_nothing(
+    stopped: Batch, path: str, there: str
+) -> None:
+    client = visitor("admin", Role.ADMIN)
+
+    answer = client.get("/" + path.replace("BATCH", str(stopped.pk)))
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == there.replace("BATCH", str(stopped.pk))
+    stopped.refresh_from_db()
+    assert stopped.status == Status.ERROR
+    assert client.get("/").status_code == 200
+
+
+# Addresses of the original
+
+
+def test_where_resources_were_listed_leads_to_their_description(client: Client) -> None:
+    client = visitor("viewer", Role.VIEWER)
+
+    for path in ("/api/docs", "/api/docs/"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/api/")
+
+
+def test_the_icon_is_found_in_its_old_place(client: Client) -> None:
+    answer = client.get("/favicon.ico")
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/static/web/icon.svg")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.support.installation import INSTALLATION, PROJECT, SOURCES, Installation
 from tests.support.make_study import not_dicom
@@ -27,6 +27,7 @@ TEXTS = ("ink", "muted", "accent", "good", "busy", "waiting", "bad", "quiet")
 LISTS = ("", "batches/", "errors/", "projects/", "targets/", "settings/")
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 WAIT_MS = 60_000
+LONG_NAME = "research-archive-of-radiology-in-the-basement-of-building-7"
 
 
 @contextmanager
@@ -56,6 +57,23 @@ def _fits(page: Page) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def _drag(page: Page, picture: Locator) -> None:
+    """Draw the mouse over a picture, a little to the right."""
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    page.mouse.up()
+
+
+def _is_dark(page: Page) -> bool:
+    """Say whether the ground is darker than what is written on it."""
+    asked = "n => getComputedStyle(document.body)[n].match(/\\d+/g).slice(0, 3).map(Number)"
+    ground, text = (sum(page.evaluate(asked, n)) for n in ("backgroundColor", "color"))
+    return bool(ground < text)
+
+
 def _stopped(page: Page) -> int:
     """Ask the API, as the page's own script could, how many batches are in ``ERROR``."""
     asked = "async () => (await (await fetch('/api/batches?status=ERROR')).json()).count"
@@ -73,8 +91,14 @@ def _is_for_everybody(page: Page) -> None:
 def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
     installation: Installation, chromium: Browser
 ) -> None:
-    installation.write_project(PROJECT + 'results = "keep"\n')
-    installation.write_config(INSTALLATION.replace("processes = 1", "processes = 1\ntries = 1"))
+    installation.write_project(
+        PROJECT.replace('"out"', f'"{LONG_NAME}"') + 'results = "keep"\n', name=LONG_NAME
+    )
+    installation.write_config(
+        INSTALLATION.replace("processes = 1", "processes = 1\ntries = 1").replace(
+            '"demo"', f'"{LONG_NAME}"'
+        )
+    )
     not_dicom(installation.add_study("ACC-772", n_series=1, n_images=1) / "notes.txt")
 
     with serving(installation, "--port", "0") as served:
@@ -84,9 +108,11 @@ def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
             page.get_by_role("heading", name="Needs a person").wait_for()
 
             # One comes in while somebody looks, and goes through: the page shows it by itself.
+            looked = page.locator("footer").inner_text()
             installation.add_study("ACC-771", n_images=2)
             page.get_by_role("link", name="ACC-771").wait_for()
             page.get_by_role("row", name="ACC-771").get_by_text("DONE", exact=True).wait_for()
+            assert page.locator("footer").inner_text() != looked, "it says another time"
             page.get_by_role("link", name="ACC-771").click()
             page.get_by_role("heading", name="Timeline").wait_for()
             page.get_by_text("Receipt: 4 instances").wait_for()
@@ -99,6 +125,10 @@ def test_a_study_is_watched_opened_and_a_stopped_one_tried_again(
             page.get_by_role("img", name="Result of image 2, slice 1 of 2").wait_for()
             drawn = "[...document.images].every(i => i.complete && i.naturalWidth)"
             until(lambda: page.evaluate(drawn))
+            _drag(page, page.locator(".viewer img"))
+            # From all that its values could be on, since it names no window of its own.
+            assert int(page.get_by_label("Window width").input_value()) > 4096
+            assert int(page.get_by_label("Window centre").input_value()) == 1024
             page.get_by_label("Window width").fill("50")
             page.get_by_label("Window centre").fill("10")
             until(lambda: page.evaluate("document.images[0].src.includes('width=50')"))
@@ -154,6 +184,9 @@ def test_the_description_of_the_api_is_shown_without_asking_anybody(
             page.goto(served.link())
             page.goto(f"{served.address}api/")
             page.get_by_text("/api/batches/{number}/retry").wait_for()
+            for scheme, dark in (("light", False), ("dark", True)):
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                until(lambda dark=dark: _is_dark(page) == dark)
             page.get_by_role("button", name="get /api/metrics", exact=True).click()
             page.get_by_role("button", name="Try it out").click()
             page.get_by_role("button", name="Execute").click()
@@ -215,3 +248,47 @@ def _luminance(colour: str) -> float:
         part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_page_can_be_used_by_its_keys_alone(
+    installation: Installation, chromium: Browser
+) -> None:
+    installation.add_study("ACC-771", n_series=1, n_images=1)
+    assert installation.run("run", "--once").returncode == 0
+
+    with serving(installation, "--port", "0") as served:
+        until(served.link)
+        with _watched(chromium, allowed=served.address) as page:
+            page.goto(served.link())
+            page.goto(f"{served.address}batches/?refresh=off")
+            page.keyboard.press("Tab")
+            assert _focused(page) == ("Skip to the page", True)
+            page.keyboard.press("Enter")
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.id") == "q", "the bar is skipped"
+            page.keyboard.type("ACC-771")
+            page.keyboard.press("Enter")
+            page.get_by_role("heading", name="1 batch found").wait_for()
+            reached = []
+            while "ACC-771" not in reached:
+                page.keyboard.press("Tab")
+                name, is_seen = _focused(page)
+                assert is_seen, f"nobody sees that {name} has the focus"
+                reached.append(name)
+                assert len(reached) < 60, reached
+            page.keyboard.press("Enter")
+            page.get_by_role("heading", name="Timeline").wait_for()
+
+
+def _focused(page: Page) -> tuple[str, bool]:
+    """Return the text of what has the focus, and whether it is framed and in view."""
+    return tuple(
+        page.evaluate(
+            """() => {
+                const one = document.activeElement, box = one.getBoundingClientRect();
+                const framed = getComputedStyle(one).outlineStyle !== "none"
+                    || one.type === "date";  // the browser marks day, month and year in it
+                return [one.innerText, framed && box.width > 1 && box.height > 1];
+            }"""
+        )
+    )

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -18,6 +19,7 @@ from sendit.records.audit import verify
 from sendit.records.audit_tables import AuditEntry
 from sendit.records.people import Grant, ProviderAccount
 from sendit.records.roles import Role
+from sendit.web.oidc import PER_MINUTE
 from tests.support.certificates import Authority
 from tests.support.installation import INSTALLATION, Installation
 from tests.support.oidc_provider import CLIENT, SECRET, OidcProvider
@@ -410,3 +412,21 @@ def test_the_secret_stands_in_no_log(
     told = caplog.text + json.dumps(list(AuditEntry.objects.values_list("details", flat=True)))
     for word in (SECRET, "maria", provider.person["sub"], "code="):
         assert word not in told
+
+
+@pytest.mark.usefixtures("configuration")
+@pytest.mark.parametrize("path", ["/oidc/", "/oidc/back/"])
+def test_nobody_makes_us_ask_the_provider_without_end(path: str) -> None:
+    hasty = Client(headers={"host": "localhost:8080"}, REMOTE_ADDR=f"192.0.2.{len(path)}")
+    other = Client(headers={"host": "localhost:8080"}, REMOTE_ADDR="192.0.2.200")
+
+    answers = (hasty.get(path) for _ in range(4 * PER_MINUTE))
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    n_sessions = Session.objects.count()
+    again = [hasty.get(path).status_code for _ in range(3)]
+
+    assert "Too many sign-ins at once" in refused.content.decode()
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert 429 in again
+    assert Session.objects.count() <= n_sessions + again.count(302)
+    assert other.get(path).status_code in (302, 403)

@@ -6,16 +6,19 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from sendit.config import Configuration
 from sendit.metrics.standing import standing
+from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.pipeline.workspace import Workspace
 from sendit.records.audit import begin
-from sendit.records.models import TargetHealth
+from sendit.records.models import Finding, TargetHealth
 from sendit.terms import Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
-from tests.support.batches import NOW, add_recall, add_unreadable, make_batch
+from tests.support.batches import NOW, add_recall, add_unreadable, make_batch, make_profile
+from tests.support.installation import Installation
 
 pytestmark = pytest.mark.django_db
 UID = "ACC-CANARY-771"
@@ -261,13 +264,105 @@ def test_a_target_that_is_away_is_shown_as_such(signed_in: Client) -> None:
     assert "Does not answer; asked again at" in away
 
 
-def test_a_delivery_that_was_recalled_says_so(signed_in: Client) -> None:
+@pytest.mark.parametrize(
+    ("left", "mark", "told"),
+    [(1, "recalled, copies left", "1 left there"), (0, "recalled", "none is left")],
+    ids=["copies-left", "all-gone"],
+)
+def test_a_delivery_that_was_recalled_is_not_shown_as_verified(
+    signed_in: Client, left: int, mark: str, told: str
+) -> None:
     batch = make_batch(UID, status=Status.DONE)
-    add_recall(batch, instances=3, left=1)
+    add_recall(batch, instances=3, left=left)
+    shape = "bad" if left else "quiet"
 
-    listed = signed_in.get("/").content.decode()
+    listed = signed_in.get("/batches/").content.decode()
     page = signed_in.get(f"/batch/{batch.pk}/").content.decode()
 
-    assert "out: verified, recalled" in listed
-    assert "Delivered and recalled; copies are left at a target." in page
-    assert "Recalled 2026-05-04 10:15:00: 3 instances, 1 left there." in page
+    for answer in (listed, page):
+        assert f'<b class="{shape}"><svg class="icon" aria-hidden="true">' in answer
+        assert f"{mark}</b>" in answer
+        assert "verified</b>" not in answer
+    assert f"Recalled 2026-05-04 10:15:00: 3 instances, {told}." in page
+    assert (f"sendit recall --batch {batch.pk}" in page) == bool(left)
+
+
+def test_copies_that_a_recall_left_behind_need_a_person(signed_in: Client) -> None:
+    add_recall(make_batch("ACC-GONE", status=Status.DONE), instances=2, left=0)
+    add_recall(make_batch("ACC-LEFT", status=Status.DONE), instances=2, left=2)
+
+    found = signed_in.get("/batches/?errors=person").content.decode()
+
+    assert "1 batch found" in found
+    assert "ACC-LEFT" in found
+    assert "(1) sendit</title>" in signed_in.get("/").content.decode()
+
+
+def test_the_stage_at_which_a_batch_stopped_is_told_in_words(signed_in: Client) -> None:
+    batch = make_batch(UID, status=Status.ERROR, stage=Stage.DEIDENTIFY)
+
+    page = signed_in.get(f"/batch/{batch.pk}/").content.decode()
+
+    assert "stopped here, 1 run" in page
+    assert page.count(", done</span>") == 2
+
+
+def test_what_only_an_optional_target_lacks_asks_for_no_retry(signed_in: Client) -> None:
+    batch = make_batch(UID, status=Status.DONE)
+    alert = NewFinding(
+        "TARGET_UNAVAILABLE", "It is tried again.", Stage.SEND, severity=Finding.ALERT
+    )
+    note(batch.pk, [alert], now=NOW)
+
+    page = signed_in.get(f"/batch/{batch.pk}/").content.decode()
+
+    assert "See whether the target is well" in page
+    assert "the tries were used up" not in page
+    assert 'class="wash"' not in page
+
+
+def test_one_gets_to_the_ends_of_a_long_list_at_once(signed_in: Client) -> None:
+    for number in range(160):
+        make_batch(f"B{number}", status=Status.QUEUE, stage=Stage.IMPORT, n_images=0)
+
+    first, third = (
+        signed_in.get(f"/batches/?status=QUEUE&page={number}").content.decode() for number in (1, 3)
+    )
+
+    assert 'href="?status=QUEUE&amp;page=4">Last</a>' in first
+    assert ">First</a>" not in first
+    assert 'href="?status=QUEUE&amp;page=1">First</a>' in third
+    assert ">Last</a>" not in third
+
+
+def test_of_a_project_that_sends_images_as_they_are_nothing_else_is_said(
+    signed_in: Client, installation: Installation, settings: Settings
+) -> None:
+    installation.write_project(
+        'anonymize = false\n[[targets]]\nname = "out"\nkind = "folder"\npath = "../out"\n'
+        "accepts_identified = true\n"
+    )
+    settings.SENDIT = installation.configuration()
+    batch = make_batch(UID, status=Status.DONE, profile=make_profile("demo", anonymize=False))
+    image = batch.images.first()
+    batch.images.update(report={})
+
+    project = signed_in.get("/projects/").content.decode()
+    page = signed_in.get(f"/image/{image.pk}/").content.decode()
+
+    assert "none: images stay as they are" in project
+    assert "Nothing: this project sends images as they are." in page
+    assert "no picture of what identifies" in page
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_result_that_cannot_be_seen_is_called_removed_only_when_it_was(
+    signed_in: Client, is_removed: bool
+) -> None:
+    status, stage = (Status.DONE, "") if is_removed else (Status.DONEPROCESSING, Stage.SEND)
+    image = make_batch(UID, status=status, stage=stage).images.first()
+
+    page = signed_in.get(f"/image/{image.pk}/").content.decode()
+
+    assert ("The result was removed after its delivery" in page) == is_removed
+    assert ("The result cannot be seen from here" in page) != is_removed

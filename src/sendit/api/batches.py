@@ -15,7 +15,7 @@ from rest_framework.serializers import Serializer
 
 from sendit.api import shapes
 from sendit.api.authentication import access
-from sendit.api.lists import page_of, read_query
+from sendit.api.lists import both_down_or_up, page_of, read_query
 from sendit.errors import ChangedMeanwhile
 from sendit.metrics.status import describe_to, iso
 from sendit.pipeline.decide import NEEDS, Action, Decision, decide, version_of
@@ -58,7 +58,7 @@ def batch_list(request: Request) -> Response:
             rows = rows.filter(**{name: query[name]})
     if "has_error" in query:
         rows = rows.filter(has_error=query["has_error"] == "true")
-    rows = rows.order_by(query["ordering"], "-pk")
+    rows = rows.order_by(*both_down_or_up(query["ordering"]))
     return page_of(request, rows, query, lambda batches: told(batches, who))
 
 
@@ -77,7 +77,7 @@ def batch_detail(request: Request, number: int) -> Response:
 def _action(name: str, shape: type[Serializer[Any]], description: str) -> Callable[[View], View]:
     outcomes = {
         200: shapes.BatchShape,
-        **dict.fromkeys((400, 404, 415), shapes.ErrorShape),
+        **dict.fromkeys((400, 404, 413, 415), shapes.ErrorShape),
         409: OpenApiResponse(shapes.ErrorShape, "It is not possible now."),
         412: OpenApiResponse(shapes.ErrorShape, "The batch has changed since you looked."),
         **REFUSALS,
@@ -166,7 +166,9 @@ def _decided(
     who = access(request)
     batch = seen(who, number)
     if not who.may(NEEDS[action], batch.project):
-        raise PermissionDenied(f"You need the right to {NEEDS[action]} in this project.")
+        raise PermissionDenied(
+            f"You need the right to {NEEDS[action]} in this project, and a token its scope."
+        )
     decision = Decision(action, by=who.name, reason=reason, image=image, target=target)
     decide(
         batch.pk,

@@ -2,6 +2,9 @@
 
 from typing import Any  # Django REST framework's signature
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.renderers import JSONRenderer
@@ -35,3 +38,9 @@ class DescriptionPage(_PlainErrors, SpectacularSwaggerSplitView):
     template_name = "web/api.html"
     url_name = "api-schema"
     url_self = None
+
+
+@require_safe
+def docs(_request: HttpRequest) -> HttpResponse:
+    """Lead from where the original sendit listed its resources to where they are described."""
+    return redirect("api-page")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any  # what Django REST framework's errors hold is a tree of any shape
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -28,6 +28,8 @@ def answer_exception(error: Exception, context: Mapping[str, Any]) -> Response |
     """Return the answer to an exception of a view; None for those that are defects."""
     if isinstance(error, ChangedMeanwhile):
         return _response(412, str(error), error.code)
+    if isinstance(error, RequestDataTooBig):
+        return _response(413, "The body is too long.", "TOO_LARGE")
     if isinstance(error, UsageError):
         return _response(409, str(error), "NOT_POSSIBLE")
     response: Response | None = exception_handler(error, dict(context))

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from sendit.api import shapes
 from sendit.api.authentication import access
 from sendit.api.batches import REFUSALS
-from sendit.api.lists import page_of, read_query
+from sendit.api.lists import both_down_or_up, page_of, read_query
 from sendit.metrics.status import iso
 from sendit.records.access import Access
 from sendit.records.models import Image
@@ -38,7 +38,7 @@ def image_list(request: Request) -> Response:
         rows = rows.filter(batch__has_error=query["has_error"] == "true")
     # They are numbered as they are made, and by number there is an index.
     ordering = query["ordering"].replace("created", "id")
-    rows = rows.only(*_COLUMNS).order_by(ordering, "-pk")
+    rows = rows.only(*_COLUMNS).order_by(*both_down_or_up(ordering))
     return page_of(request, rows, query, _told)
 
 

@@ -31,6 +31,11 @@ def read_query(request: Request, shape: type[PageQuery]) -> dict[str, Any]:
     return checked
 
 
+def both_down_or_up(ordering: str) -> tuple[str, str]:
+    """Return the columns to order by; alike ones go by number, in the direction of the index."""
+    return ordering, "-pk" if ordering.startswith("-") else "pk"
+
+
 def page_of(
     request: Request,
     rows: QuerySet[M],

@@ -12,7 +12,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def _both(route: str, view: View, name: str) -> list[URLPattern]:
-    if name == "page":  # for people, who are asked to sign in
+    if name in ("page", "docs"):  # for people, who are asked to sign in
         view.open_with_token = True  # type: ignore[attr-defined]  # read by the pages' middleware
         return both(f"api/{route}", view, f"api-{name}")
     return both(f"api/{route}", _open(view), f"api-{name}")
@@ -25,6 +25,7 @@ def _open(view: View) -> View:
 
 urlpatterns = [
     *_both("", description.DescriptionPage.as_view(), "page"),
+    *_both("docs", description.docs, "docs"),
     *_both("schema", description.Description.as_view(), "schema"),
     *_both("batches", batches.batch_list, "batches"),
     *_both("batches/<number:number>", batches.batch_detail, "batch"),

@@ -98,6 +98,15 @@ REMEDIES: Mapping[str, str] = {
 OTHERWISE = "Read the message, mend the cause, then retry."
 
 
-def remedy(code: str) -> str:
-    """Return what to do about a code."""
+OF_ALERTS: Mapping[str, str] = dict.fromkeys(
+    ("TARGET_UNAVAILABLE", "TARGET_FULL", "NOT_YET_PROVEN"),
+    "See whether the target is well; the message says whether it is tried again by itself.",
+)
+"""What is otherwise when nothing stopped: only an optional target is behind."""
+
+
+def remedy(code: str, *, is_error: bool = True) -> str:
+    """Return what to do about a code of an error, or of an alert."""
+    if not is_error and code in OF_ALERTS:
+        return OF_ALERTS[code]
     return REMEDIES.get(code, OTHERWISE)

@@ -81,7 +81,7 @@ def _at_rest(batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any
         return Standing(
             "bad",
             "Delivered and recalled; copies are left at a target.",
-            "sendit recall again, or have them removed by the keeper of the target",
+            f"sendit recall --batch {batch.pk} --reason TEXT",
         )
     if recalls:
         return Standing("quiet", "Delivered and recalled; what was recalled is gone.")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-_SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+_SIZES = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
 def size_text(size: int) -> str:

@@ -22,6 +22,7 @@ from sendit.config import Configuration
 from sendit.errors import IdentityError, SenditError
 from sendit.identity import Matching, derive
 from sendit.identity.allocation import AllocationOptions, Allocator, AskedPatient, Digests
+from sendit.identity.rate import RateLimit
 from sendit.identity.service import TEST, RequestRefused, TestNames, answer, read_request
 from sendit.identity.store import KnownPatient
 from sendit.identity.zones import zone_of
@@ -30,7 +31,6 @@ from sendit.records.installation import load_keys
 from sendit.records.ledger import DatabaseLedger, refuse_closed
 from sendit.records.ledger_tables import ClientToken
 from sendit.records.own_keys import identity_of, key_for_naming, key_of_names
-from sendit.server.rate import RateLimit
 
 logger = logging.getLogger(__name__)
 

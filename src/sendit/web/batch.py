@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from sendit.errors import ChangedMeanwhile, UsageError
 from sendit.metrics.recalls import recalled_text
@@ -37,6 +37,10 @@ _DONE: Mapping[str, str] = {
     Action.REJECT: "Rejected: nothing more of it is sent, and its originals go back to the inbox.",
     Action.RELEASE: "Released: the held images go on.",
 }
+
+
+_AT_IT: Mapping[str, str] = {"bad": "stopped here", "waiting": "waits here", "busy": "now"}
+"""What the stage at which a batch is says, by its tone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,12 @@ def batch_page(request: HttpRequest, number: int) -> HttpResponse:
     return _page(request, batch_or_404(request, number), done=_DONE.get(done, ""))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, number: int, action: str) -> HttpResponse:
-    """Carry out what somebody decided on the page."""
+    """Carry out what somebody decided on the page; whoever only comes back is led to the batch."""
     batch = batch_or_404(request, number)
+    if request.method != "POST":
+        return redirect("batch", number)
     try:
         wanted = Action(action)
     except ValueError:
@@ -139,6 +145,8 @@ def _page(
         "size": size_text(batch.bytes),
         "finished": moment_text(batch.finished),
         "arrived": moment_text(batch.created),
+        "started": moment_text(batch.started),
+        "helps_to_retry": not row.standing.todo.startswith("sendit resolve"),
         "steps": _steps(batch),
         "groups": _groups(row.told),
         "settled": _settled(row.told),
@@ -177,6 +185,8 @@ def _steps(batch: Batch) -> list[Step]:
             note = f"{count_text(one.runs, 'run')}{failed}"
         took = one.took if one is not None else None
         text = duration_text(took) if took is not None else _unmeasured(place, at, tone)
+        if took is not None and place == at and tone in _AT_IT:
+            note = f"{_AT_IT[tone]}, {note}"
         percent = 0 if took is None else max(1, round(100 * (took / longest)))
         steps.append(Step(stage.replace("_", " "), tone, text, percent, note))
     return steps
@@ -185,7 +195,7 @@ def _steps(batch: Batch) -> list[Step]:
 def _unmeasured(place: int, at: int, tone: str) -> str:
     if place != at:
         return "not needed" if place < at else "to come"
-    return {"bad": "stopped here", "waiting": "waits here", "quiet": "to come"}.get(tone, "now")
+    return _AT_IT.get(tone, "to come")
 
 
 def _tone_now(batch: Batch) -> str:
@@ -198,7 +208,7 @@ def _tone_now(batch: Batch) -> str:
 
 def _groups(told: Mapping[str, Any]) -> list[Group]:
     return [
-        Group(said, remedy(said.code), what == "errors")
+        Group(said, remedy(said.code, is_error=what == "errors"), what == "errors")
         for what in ("errors", "alerts")
         for said in said_once([entry for entry in told[what] if not entry["resolved"]])
     ]
@@ -226,17 +236,27 @@ def _deliveries(batch: Batch, told: Mapping[str, Any]) -> list[dict[str, object]
         {
             "target": one.target,
             "kind": one.kind,
-            "state": one.state,
-            "tone": {"verified": "good", "failed": "bad", "pending": "waiting"}.get(
-                one.state, "busy"
-            ),
             "required": one.required,
             "attempts": one.attempts,
             "error": one.error,
             "receipt": one.receipt or None,
             "when": moment_text(one.modified),
-            "recalled": recalled_text(back) if (back := recalls.get(one.target)) else "",
-            "left": bool(back and back["left"]),
+            "again": moment_text(one.retry_at) if one.retry_at else "",
+            **_delivery_state(one, recalls.get(one.target)),
         }
         for one in Delivery.objects.filter(batch=batch).order_by("pk")
     ]
+
+
+def _delivery_state(delivery: Delivery, recalled: Mapping[str, Any] | None) -> dict[str, object]:
+    """Return state and tone; what was taken back is told as that, though it was proven once."""
+    if recalled is None:
+        tones = {"verified": "good", "failed": "bad", "pending": "waiting"}
+        return {"state": delivery.state, "tone": tones.get(delivery.state, "busy")}
+    left = bool(recalled["left"])
+    return {
+        "state": "recalled, copies left" if left else "recalled",
+        "tone": "bad" if left else "quiet",
+        "recalled": recalled_text(recalled),
+        "left": left,
+    }

@@ -1,6 +1,6 @@
 """The dashboard: is everything well, what needs a person, how much goes through."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +22,16 @@ NEWEST = 10
 REFRESH_SECONDS = 5
 DAYS, HOURS = 14, 24
 HEIGHT = 100
+MEANING: Mapping[Status, str] = {
+    Status.QUEUE: "waits to be let in",
+    Status.NEW: "being read in",
+    Status.PROCESSING: "being de-identified",
+    Status.DONEPROCESSING: "on its way out",
+    Status.DONE: "delivered and proven",
+    Status.EMPTY: "nothing to send",
+    Status.ERROR: "stopped",
+}
+"""What the states of a batch mean, in the order in which it takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +72,12 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     counts = batches_by_status(batches)
     projects = access.projects()
     context = {
-        "health": health(settings.SENDIT, batches, waiting=waiting, now=now),
-        "gauges": gauges(settings.SENDIT, batches, now=now),
+        "health": health(settings.SENDIT, access, waiting=waiting, now=now),
+        "gauges": gauges(settings.SENDIT, access, now=now),
         "urgent": rows(list(urgent[:MOST_URGENT]), access, now=now),
         "waiting": waiting,
         "rows": rows(list(batches.order_by("-pk")[:NEWEST]), access, now=now),
-        "counts": [(word.value, counts[word.value]) for word in Status if word != Status.SENT],
+        "counts": [(word.value, counts[word.value], MEANING[word]) for word in MEANING],
         "total": sum(counts.values()),
         "charts": [
             _volume(by_day(batches, days=DAYS, now=now)),

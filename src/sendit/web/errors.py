@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from sendit.errors import UsageError
 from sendit.metrics.remedies import remedy
@@ -64,9 +64,11 @@ def errors(request: HttpRequest) -> HttpResponse:
     return render(request, "web/errors.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def retry_all(request: HttpRequest) -> HttpResponse:
-    """Try all stopped batches of one reason again."""
+    """Try all stopped batches of one reason again; whoever only comes back sees the errors."""
+    if request.method != "POST":
+        return redirect("errors")
     access = who(request)
     code, stage = (request.POST.get(name, "")[:_LONGEST] for name in ("code", "stage"))
     if stage not in list(Stage) or "\0" in code:

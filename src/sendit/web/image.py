@@ -26,7 +26,7 @@ from sendit.metrics.report import ACTIONS, keyword
 from sendit.metrics.wording import count_text, moment_text, size_text
 from sendit.pipeline.workspace import Workspace
 from sendit.records import audit
-from sendit.records.models import Image, Treatment
+from sendit.records.models import Batch, Image, Treatment
 from sendit.records.queries import ImageQuerySet
 from sendit.records.roles import Right
 from sendit.terms import Verdict
@@ -73,6 +73,9 @@ def image_page(request: HttpRequest, number: int) -> HttpResponse:
         ],
         "rules": sorted(image.report.get("rules", {}).items()),
         "n_regions": count_text(len(image.report.get("regions", ())), "region"),
+        "as_it_is": not _is_anonymized(image),
+        "removed": _is_removed(image.batch),
+        "at_a_site": settings.SENDIT.settings.mode == "celery",
         "regions": image.report.get("regions", ()),
         "remedy": remedy(image.reason) if image.verdict != Verdict.ACCEPTED else "",
         "may_compare": access.may(Right.PHI, image.batch.project) and bool(_original(image)),
@@ -187,10 +190,19 @@ def _result(image: Image) -> Path | None:
     """Return the file of the result while it is there; None also for what is not de-identified."""
     if image.verdict != Verdict.ACCEPTED or not image.file:
         return None
-    if not image.batch.profile.content.get("anonymize", True):
+    if not _is_anonymized(image):
         return None
     path = _workspace().clean(image.batch_id) / image.file
     return path if path.is_file() else None
+
+
+def _is_removed(batch: Batch) -> bool:
+    """Say whether clean-up has taken the results away."""
+    return bool(batch.cleaned_at or (batch.removals.get("results") or {}).get("gone"))
+
+
+def _is_anonymized(image: Image) -> bool:
+    return bool(image.batch.profile.content.get("anonymize", True))
 
 
 def _kept(image: Image) -> Path | None:

@@ -7,6 +7,7 @@ is in no group that the configuration names loses the roles of before, and stays
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import import_module
 from typing import Any  # a module
 
@@ -21,6 +22,7 @@ from django.views.decorators.http import require_GET
 from sendit.config.oidc import Oidc
 from sendit.errors import SignInRefused
 from sendit.identity.http_json import require_safe
+from sendit.identity.rate import RateLimit
 from sendit.records import audit
 from sendit.records.accounts import Given, account_of, set_roles
 from sendit.records.roles import Role
@@ -28,6 +30,9 @@ from sendit.web.asking import audit_head
 from sendit.web.sign_in import let_in, onward, open_to_all, sign_in_page
 
 logger = logging.getLogger(__name__)
+PER_MINUTE = 120
+"""Requests from one address; a sign-in takes two.  Behind a proxy, which holds each browser to
+less, all come from one."""
 _ONWARD = "oidc_onward"
 
 
@@ -39,11 +44,11 @@ def begin(request: HttpRequest) -> HttpResponseBase:
     wanted = onward(request)
 
     def there() -> HttpResponseBase:
-        return _provider().send_there(request, oidc, back=_back(request, oidc))  # type: ignore[no-any-return]
+        answer: HttpResponseBase = _provider().send_there(request, oidc, back=_back(request, oidc))
+        request.session[_ONWARD] = wanted
+        return answer
 
-    answer = _or_why_not(request, there)
-    request.session[_ONWARD] = wanted
-    return answer
+    return _or_why_not(request, there)
 
 
 @open_to_all
@@ -74,12 +79,26 @@ def _come_in(request: HttpRequest, oidc: Oidc) -> HttpResponseBase:
 
 
 def _or_why_not(request: HttpRequest, step: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """Answer with a step of the sign-in, or with the page that says why it failed."""
+    """Answer with a step of the sign-in, or with the page that says why it failed.
+
+    Each step asks the provider, so nobody may make us ask it without end.
+    """
+    wait = _rate().wait_seconds(request.META.get("REMOTE_ADDR", ""))
+    if wait:
+        answer = sign_in_page(request, status=429, hurried=wait)
+        answer["Retry-After"] = str(wait)
+        return answer
     try:
         return step()
     except SignInRefused as error:
         logger.warning("nobody was let in through the provider: %s", error)
         return sign_in_page(request, status=403, refused=str(error))
+
+
+@lru_cache(maxsize=1)
+def _rate() -> RateLimit:
+    """Return what counts for this process."""
+    return RateLimit(PER_MINUTE)
 
 
 def _configured() -> Oidc:

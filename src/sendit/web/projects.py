@@ -73,12 +73,13 @@ def _shown(project: Project, batches: int) -> Shown:
 def _takes(project: Project) -> list[tuple[str, str]]:
     accept, retention = project.accept, project.retention
     burned = "excluded" if accept.burned_in == "reject" else "left to the pixel policy"
+    names = f"{project.identity.kind}, namespace {project.identity.namespace}"
     sends = "by themselves" if project.send == "auto" else "when somebody says so"
     return [
         ("Modalities", ", ".join(accept.modalities) or "all"),
         ("SOP Classes", ", ".join(accept.sop_classes) or "all"),
         ("Text burned into the picture", burned),
-        ("New names", f"{project.identity.kind}, namespace {project.identity.namespace}"),
+        ("New names", names if project.anonymize else "none: images stay as they are"),
         ("Targets", ", ".join(target.name for target in project.targets) or "none: kept here"),
         ("Batches go on", sends),
         ("After delivery, originals", _kept(retention.originals)),

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_safe
 from pydantic import BaseModel, SecretStr
 
 from sendit.config.mounts import answers
-from sendit.ingest.loop_lock import loop_is_alive, loop_process
+from sendit.ingest.loop_lock import loop_process
 from sendit.metrics.numbers import folders_in
-from sendit.metrics.wording import duration_text, size_text
+from sendit.metrics.wording import duration_text, moment_text, size_text
 from sendit.records.roles import Right
 from sendit.web.asking import who
-from sendit.web.health import gauges
+from sendit.web.health import gauges, start_command, watcher_is_alive
 
 REFRESH_SECONDS = 10
 _SIZES = ("limits.min_free_disk", "limits.max_instance")
@@ -28,7 +28,9 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     """Show whether the watcher is active, and to admins how everything is set."""
     configuration = settings.SENDIT
     access = who(request)
+    now = datetime.now(UTC)
     allowed = access.projects()
+    at_a_site = configuration.settings.mode == "celery"
     may_configure = access.may_everywhere(Right.CONFIGURE)
     inboxes = [
         {
@@ -36,6 +38,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
             "project": inbox.project,
             "folders": folders_in(inbox.path),
             "there": answers(inbox.path) and inbox.path.is_dir(),
+            "elsewhere": at_a_site,
             "settle": duration_text(configuration.settings.ingest_of(inbox).settle),
         }
         for inbox in configuration.settings.inboxes
@@ -43,13 +46,15 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     ]
     work_dir = configuration.settings.work_dir
     context = {
-        "alive": loop_is_alive(work_dir),
-        "process": loop_process(work_dir),
-        "gauges": gauges(configuration, access.batches(), now=datetime.now(UTC)),
+        "alive": watcher_is_alive(configuration, now=now),
+        "start": start_command(configuration),
+        "process": None if at_a_site else loop_process(work_dir),
+        "gauges": gauges(configuration, access, now=now),
         "inboxes": inboxes,
         "source": configuration.source or "the embedded default",
         "values": list(_values(configuration.settings)) if may_configure else (),
         "may_configure": may_configure,
+        "now": moment_text(now),
         "refresh": None if request.GET.get("refresh") == "off" else REFRESH_SECONDS,
     }
     return render(request, "web/settings.html", context)

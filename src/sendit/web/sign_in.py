@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from sendit.config.rules import is_loopback
 from sendit.records import audit
@@ -53,6 +53,7 @@ def let_in(request: HttpRequest, user: User, *, through: str, **details: object)
     """Begin somebody's session, once it is written down."""
     act = audit.Act(user.get_username(), "signed in", through, details=details)
     audit.append(act, now=datetime.now(UTC), head_folder=audit_head())
+    request.session.clear_expired()  # also of those who began to sign in and never did
     start_session(request, user, backend=_BACKEND)
 
 
@@ -82,9 +83,11 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("dashboard")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def leave(request: HttpRequest) -> HttpResponse:
-    """Forget that this browser was let in."""
+    """Forget that this browser was let in; an address alone, which anybody can link, does not."""
+    if request.method != "POST":
+        return redirect("dashboard")
     end_session(request)
     return sign_in_page(request, left=True)
 

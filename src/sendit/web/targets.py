@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from sendit.metrics.wording import count_text, moment_text
+from sendit.pipeline.pausing import Pauses, paused
 from sendit.records.access import Access
 from sendit.records.models import Delivery, TargetHealth
 from sendit.terms import DeliveryState
@@ -30,6 +31,8 @@ class Shown:
     name: str
     kind: str
     required: bool
+    resume: str
+    """What lets it go on when it, its project or the node is paused; else empty."""
     tone: str
     words: str
     verified: int
@@ -50,6 +53,7 @@ def targets(request: HttpRequest) -> HttpResponse:
     allowed = access.projects()
     counts = _counts(access)
     away = _away(now=datetime.now(UTC))
+    stopped = paused()
     shown = [
         _shown(
             project.name,
@@ -58,6 +62,7 @@ def targets(request: HttpRequest) -> HttpResponse:
             counts,
             required=target.required,
             away=away.get((project.name, target.name)),
+            resume=_resume(stopped, project.name, target.name),
         )
         for name, project in sorted(settings.SENDIT.projects.items())
         if allowed is None or name in allowed
@@ -99,6 +104,7 @@ def _shown(
     *,
     required: bool,
     away: datetime | None,
+    resume: str,
 ) -> Shown:
     def number(state: str) -> int:
         return counts.get((project, name, state), (0, 0))[0]
@@ -123,6 +129,7 @@ def _shown(
         name=name,
         kind=kind,
         required=required,
+        resume=resume,
         tone=tone,
         words=words,
         verified=number(DeliveryState.VERIFIED),
@@ -133,6 +140,14 @@ def _shown(
         batch=proven.batch_id if proven else None,
         error=(failed.error or {}).get("message", "") if failed else "",
     )
+
+
+def _resume(stopped: Pauses, project: str, target: str) -> str:
+    if stopped.node:
+        return "sendit resume"
+    if project in stopped.projects:
+        return f"sendit resume --project {project}"
+    return f"sendit resume --target {target}" if target in stopped.targets else ""
 
 
 def _newest(found: tuple[int, int] | None) -> Delivery | None:

@@ -32,6 +32,7 @@ urlpatterns = [
     *both("projects", projects.projects, "projects"),
     *both("targets", targets.targets, "targets"),
     *both("settings", settings_page.settings_page, "settings"),
+    path("favicon.ico", views.icon, name="icon"),
     *both("login", sign_in.password, "sign-in"),
     *both("oidc", oidc.begin, "oidc"),
     *both("oidc/back", oidc.come_back, "oidc-back"),

@@ -1,8 +1,10 @@
-"""Whether the server is there and can work: for machines, without a login and without detail."""
+"""What machines ask for without a login: whether the server is there and can work; its icon."""
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.views.decorators.http import require_safe
 
 from sendit.errors import SenditError
@@ -29,3 +31,10 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     except (DatabaseError, OSError, SenditError):
         return HttpResponse("not ready\n", content_type="text/plain", status=503)
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@open_to_all
+@require_safe
+def icon(_request: HttpRequest) -> HttpResponse:
+    """Say where the icon is, to those who look for it in the old place."""
+    return redirect(static("web/icon.svg"))

@@ -16,6 +16,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from sendit.deid.pixels.frame import look_at
 from sendit.deid.pixels.picture import Window, grey, png, shrink
 from sendit.deid.pixels.preview import render, write_previews
 from tests.support.make_study import empty, make_instance, not_dicom, truncate, write_instance
@@ -87,6 +88,23 @@ def test_a_window_that_shows_nothing_is_replaced_by_percentiles(window: Window) 
     shown = grey(RAMP, slope=1, intercept=0, window=window, inverted=False)
 
     assert (shown.min(), shown.max()) == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "span"),
+    [
+        ({"RescaleIntercept": "-1024"}, Window(1024, 4096)),
+        ({"RescaleIntercept": "0", "RescaleSlope": "2"}, Window(4096, 8192)),
+        ({"PixelRepresentation": 1, "RescaleIntercept": "0"}, Window(0, 4096)),
+    ],
+    ids=["unsigned", "sloped", "signed"],
+)
+def test_what_values_could_be_is_known_without_reading_them(
+    tmp_path: Path, attributes: dict[str, object], span: Window
+) -> None:
+    look = look_at(_written(tmp_path / "a.dcm", **attributes))
+
+    assert (look.window, look.span) == (None, span)
 
 
 def test_a_flat_image_is_drawn() -> None:

@@ -29,6 +29,8 @@ _HEADER = (
     "Columns",
     "SamplesPerPixel",
     "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
     "NumberOfFrames",
     "PhotometricInterpretation",
     "RescaleSlope",
@@ -69,6 +71,8 @@ class Look:
     columns: int
     window: Window | None
     """The image's own, of its first frame."""
+    span: Window
+    """All that its stored values could be: where a window begins to be drawn when it has none."""
     is_grey: bool
     """A window means something."""
 
@@ -92,6 +96,7 @@ def look_at(path: Path) -> Look:
         rows=int(header.get("Rows") or 0),
         columns=int(header.get("Columns") or 0),
         window=_window(header, 0),
+        span=_span(header),
         is_grey=photometric.startswith("MONOCHROME"),
     )
 
@@ -158,6 +163,14 @@ def _window(header: Dataset, index: int) -> Window | None:
     centre = _number(header, index, "WindowCenter")
     width = _number(header, index, "WindowWidth")
     return None if centre is None or width is None else Window(centre, width)
+
+
+def _span(header: Dataset) -> Window:
+    slope = _number(header, 0, "RescaleSlope") or 1.0
+    intercept = _number(header, 0, "RescaleIntercept") or 0.0
+    width = 1 << int(header.get("BitsStored") or header.get("BitsAllocated") or 8)
+    middle = 0 if header.get("PixelRepresentation") else width / 2
+    return Window(slope * middle + intercept, abs(slope) * width)
 
 
 def _number(header: Dataset, index: int, keyword: str) -> float | None:

@@ -95,6 +95,7 @@ class Batch(models.Model):
             models.Index(fields=["finished", "id"], name="batch_finished"),
             models.Index(fields=["created"], name="batch_created"),
             models.Index(fields=["bytes", "id"], name="batch_bytes"),
+            models.Index(fields=["modified", "id"], name="batch_modified"),
             # Small parts of a large table: what waits, what is on its way, what needs somebody.
             models.Index(
                 models.F("priority").desc(),
@@ -198,6 +199,8 @@ class Image(models.Model):
             models.Index(fields=["status", "id"], name="image_status_id"),
             models.Index(fields=["batch", "series_instance_uid", "nr"], name="image_series"),
             models.Index(fields=["series_digest"], name="image_series_digest"),
+            # What the API sorts by.
+            models.Index(fields=["modified", "id"], name="image_modified"),
             models.Index(
                 fields=["lease_until"],
                 name="image_lease_until",

@@ -206,14 +206,24 @@ def _ask(user: User, *, stdin: bool) -> str:
     if stdin:
         text = sys.stdin.readline().rstrip("\n")
     else:
-        text = getpass.getpass(f"New password of {user.username}: ")
-        if getpass.getpass("Once more: ") != text:
+        text = _typed(f"New password of {user.username}: ")
+        if _typed("Once more: ") != text:
             raise UsageError("The two are not the same; nothing was changed.")
     try:
         validate_password(text, user)
     except ValidationError as error:
         raise UsageError(" ".join(error.messages)) from None
     return text
+
+
+def _typed(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        raise UsageError(
+            "Nobody typed a password; nothing was changed. A program gives one with "
+            "--password-stdin."
+        ) from None
 
 
 def _told(user: User) -> str:

@@ -70,7 +70,7 @@ if (viewer) {
     if (!fields.centre) return;
     event.preventDefault();
     picture.focus();
-    from = { x: event.clientX, y: event.clientY, centre: Number(fields.centre.value || 127), width: Number(fields.width.value || 255) };
+    from = { x: event.clientX, y: event.clientY, centre: Number(fields.centre.value || viewer.dataset.centre), width: Number(fields.width.value || viewer.dataset.width) };
     picture.setPointerCapture(event.pointerId);
   });
   picture.addEventListener("pointermove", (event) => {

@@ -1,4 +1,4 @@
-from sendit.server.rate import MOST_CLIENTS, RateLimit
+from sendit.identity.rate import MOST_CLIENTS, RateLimit
 
 
 def test_a_client_that_asks_too_often_waits_and_others_do_not() -> None:
