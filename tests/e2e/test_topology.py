@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser
 
 from sendit.terms import Stage
 from tests.e2e.topology import COMPOSE, NEEDED, OURS, ROOT, Topology, compose, resolved
@@ -159,9 +160,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert COMPOSE.exists()
 
 
-@pytest.mark.timeout(500)
-def test_main_job_goes_through_the_whole_topology(topology: Topology) -> None:
-    site = topology
+def start_all(site: Topology) -> None:
     site.start("watcher")
     site.wait_until(lambda: site.healthy("watcher"), "the watcher is not healthy")
     for name in ("web", "worker-phi", "worker-out"):
@@ -169,9 +168,19 @@ def test_main_job_goes_through_the_whole_topology(topology: Topology) -> None:
     site.wait_until(lambda: site.healthy("web"), "the web server is not healthy")
     site.start("nginx")
     site.wait_until(lambda: site.healthy("worker-phi"), "the workers are not healthy")
+
+
+def hand_in(site: Topology, name: str, **attributes: object) -> None:
+    make_study(site.root / f"arriving-{name}", **attributes)  # type: ignore[arg-type]
+    (site.root / f"arriving-{name}").rename(site.inbox / name)
+
+
+@pytest.mark.timeout(500)
+def test_main_job_goes_through_the_whole_topology(topology: Topology) -> None:
+    site = topology
+    start_all(site)
     for number in range(4):
-        make_study(site.root / f"arriving-{number}", n_series=2, n_images=3)
-        (site.root / f"arriving-{number}").rename(site.inbox / f"ACC{number}")
+        hand_in(site, f"ACC{number}", n_series=2, n_images=3)
 
     def done() -> bool:
         with psycopg.connect(site.database_url) as connection:
@@ -248,3 +257,50 @@ def test_the_front_says_when_pages_are_not_ready_and_limits_who_comes_in(
     for way_in in ("/login", "/login/x", "/oidc", "/oidc/", "/oidc/back/"):
         assert site.get(way_in)[0] == 429, way_in
     assert {site.get("/batches/")[0] for _ in range(30)} == {302}
+
+
+@pytest.mark.timeout(500)
+def test_a_study_is_watched_through_nginx_and_a_stopped_one_tried_again(
+    topology: Topology, chromium: Browser
+) -> None:
+    site = topology
+    config = site.root / "etc/sendit.toml"
+    config.write_text(config.read_text() + "[workers]\ntries = 1\n")
+    start_all(site)
+    password = "correct horse battery staple"
+    add = ("sendit", "user", "add", "maria", "--role", "admin", "--password-stdin")
+    site.run("watcher", *add, stdin=password)
+    address = f"https://localhost:{site.https_port}/"
+    page = chromium.new_page(ignore_https_errors=True)
+    page.set_default_timeout(90_000)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    page.goto(address)
+    page.get_by_label("Name").fill("maria")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Newest batches").wait_for()
+
+    # One comes in while somebody looks, and goes through: the page shows it by itself.
+    hand_in(site, "ACC-771", n_series=1, n_images=2)
+    page.get_by_role("row", name="ACC-771").get_by_text("DONE", exact=True).wait_for()
+    page.get_by_role("link", name="ACC-771").click()
+    page.get_by_text("Receipt: 2 instances").wait_for()
+
+    # The folder of its target is away: the next one stops, and one click tries again.
+    site.out.rename(site.root / "away")
+    hand_in(site, "ACC-772", n_series=1, n_images=1)
+    page.goto(address)
+    page.get_by_role("row", name="ACC-772").get_by_text("ERROR", exact=True).wait_for()
+    (site.root / "away").rename(site.out)
+    page.goto(f"{address}errors/?refresh=off")
+    page.get_by_role("button", name="Try it again").click()
+    page.get_by_text("1 tried again").wait_for()
+    page.goto(address)
+    page.get_by_role("row", name="ACC-772").get_by_text("DONE", exact=True).wait_for()
+
+    page.close()
+    assert complaints == []
+    assert len(list(site.out.rglob("*.dcm"))) == 3

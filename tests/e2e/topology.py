@@ -125,9 +125,31 @@ class Topology:
 
     def start(self, name: str, command: list[str] | None = None) -> None:
         """Start a service by its command in compose.yaml."""
+        words, environ = self._command(name, command or self.services[name]["command"])
+        with (self.root / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                words, cwd=self.root / "run", env=environ, stdout=log, stderr=log
+            )
+
+    def run(self, name: str, *command: str, stdin: str = "") -> None:
+        """Run a command where a service runs, as ``docker compose exec`` does."""
+        words, environ = self._command(name, list(command))
+        done = subprocess.run(
+            words,
+            cwd=self.root / "run",
+            env=environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _command(self, name: str, command: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Return a command as it is here, and the environment of a service."""
         service = self.services[name]
         secrets = self._secrets_of(name)
-        words = [self._here(word) for word in command or service["command"]]
+        words = [self._here(word) for word in command]
         program = {"nginx": self.nginx}.get(words[0]) or str(Path(sys.executable).parent / words[0])
         environ = {k: v for k, v in os.environ.items() if not k.startswith("SENDIT_")}
         environ |= {
@@ -139,10 +161,7 @@ class Topology:
             "PYTHONPATH": str(ROOT / "src"),
             "TMPDIR": f"{self.root}/tmp",
         }
-        with (self.root / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [program, *words[1:]], cwd=self.root / "run", env=environ, stdout=log, stderr=log
-            )
+        return [program, *words[1:]], environ
 
     def _secrets_of(self, name: str) -> Path:
         """Return a folder that holds what the service is given of the secrets, and no more."""
