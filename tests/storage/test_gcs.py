@@ -74,7 +74,7 @@ def make_receiver(server: GcsServer, way: TroubledStore, **options: object) -> S
 
 def make_gcs(url: str, **options: object) -> Target:
     own = {"endpoint": url, "bucket": "research", "collection": "irb-1", "anonymous": True}
-    return build("gcs", {**own, "timeout_seconds": 5, **options}, base=Path("/"))
+    return build("gcs", {**own, "timeout_seconds": 30, **options}, base=Path("/"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ bucket (and ``AWS_REGION`` its region; keys are found as every AWS program finds
 
 import hashlib
 import os
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +16,19 @@ from urllib.parse import quote
 import pytest
 from pydantic import ValidationError
 
-from sendit.errors import TargetConflict, TargetRefused, TargetUnavailable
+from sendit.errors import (
+    TargetConflict,
+    TargetRefused,
+    TargetUnavailable,
+    VerificationFailed,
+)
 from sendit.storage import Package, PackagedInstance, PackagedStudy, Target
 from sendit.storage.registry import accepts_identified, build
 from sendit.storage.s3_answers import read_xml
 from tests.contracts.targets import Receiver, TargetContract, make_package
 from tests.storage.store_receiver import StoreReceiver, make_large, unpacked
 from tests.support.cloud import KEY, READER, READER_SECRET, SECRET, SeaweedServer
-from tests.support.troubled_store import TroubledStore
+from tests.support.troubled_store import Answer, TroubledStore
 
 XML = {"Content-Type": "application/xml"}
 ANSWERS = {
@@ -103,7 +109,7 @@ class TestByDigest(TargetContract):
 
 def make_s3(server: SeaweedServer, **options: object) -> Target:
     known = {"access_key_id": KEY, "secret_access_key": SECRET}
-    own = {"endpoint": server.url, "bucket": server.bucket, "timeout_seconds": 5, **known}
+    own = {"endpoint": server.url, "bucket": server.bucket, "timeout_seconds": 30, **known}
     return build("s3", {**own, **options}, base=Path("/"))
 
 
@@ -185,6 +191,35 @@ def test_a_large_instance_goes_in_parts_too(seaweedfs: SeaweedServer, tmp_path: 
 
     target.verify(package, receipt)
     assert receipt.stored["2.25.3"].digest.endswith("-5")
+
+
+@pytest.mark.parametrize(
+    ("tells_sha256", "name"), [(True, "ChecksumSHA256"), (False, "ETag")], ids=["SHA-256", "MD5"]
+)
+def test_an_object_of_other_parts_than_were_sent_is_noticed(
+    seaweedfs: SeaweedServer, proxy: TroubledStore, tmp_path: Path, tells_sha256: bool, name: str
+) -> None:
+    def told(answer: Answer) -> Answer:
+        status, headers, body = answer
+        if not tells_sha256:
+            hidden = ("x-amz-checksum-sha256", "content-length")
+            headers = {key: value for key, value in headers.items() if key.lower() not in hidden}
+            body = re.sub(rb"<ChecksumSHA256>.*</ChecksumSHA256>", b"", body)
+        return status, headers, body
+
+    def of_other_parts(answer: Answer) -> Answer:
+        status, headers, body = told(answer)
+        body = re.sub(rf"(<{name}>(?:&#34;)?)....".encode(), rb"\1abcd", body)
+        return status, headers, body
+
+    package = make_large(tmp_path)
+    first = make_s3(seaweedfs, endpoint=proxy.url, part_mib=5, prefix="first")
+    proxy.changed = {"uploadId=": told}
+    first.verify(package, first.send(package))
+    proxy.changed = {"PUT": told, "POST": of_other_parts}
+
+    with pytest.raises(VerificationFailed, match="other bytes than were sent"):
+        make_s3(seaweedfs, endpoint=proxy.url, part_mib=5, prefix="second").send(package)
 
 
 # What is kept, and how

@@ -99,7 +99,6 @@ class CloudHttp:
                 method, path, body=body, headers=signed, traffic=traffic, allowed=range(300, 600)
             ) as response:
                 told = _told(response, response.read(_MOST))
-            traffic.tell(sum(len(part) for part in body if isinstance(part, bytes)))
             if 200 <= told.status < 300 or told.status in allowed:
                 return told
             if told.status not in BUSY or not wait:
