@@ -35,6 +35,14 @@ ANSWERS = {
     "full": (403, XML, b"<Error><Code>QuotaExceeded</Code></Error>"),
     "error 500": (500, XML, b"<Error><Code>InternalError</Code></Error>"),
 }
+ANSWERS |= {
+    code: (
+        status,
+        {**XML, "x-amz-bucket-region": "eu-west-1"},
+        f"<Error><Code>{code}</Code></Error>".encode(),
+    )
+    for status, code in ((301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed"))
+}
 TROUBLES = frozenset(
     {"away", "full", "slow", "drops connections", "error 500", "expired credentials"}
 )
@@ -355,6 +363,27 @@ def test_a_refusal_says_what_to_do(
         target.send(package)
     with pytest.raises(TargetRefused, match=word):
         target.probe()
+
+
+@pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed"])
+def test_the_region_of_the_bucket_is_told(
+    proxy: TroubledStore, seaweedfs: SeaweedServer, package: Package, code: str
+) -> None:
+    with (
+        proxy.troubled(code),
+        pytest.raises(TargetRefused, match=r'another region.*set region to "eu-west-1"'),
+    ):
+        make_s3(seaweedfs, endpoint=proxy.url).send(package)
+
+
+def test_a_store_that_is_busy_is_asked_again_when_it_is_read_too(
+    proxy: TroubledStore, seaweedfs: SeaweedServer, package: Package
+) -> None:
+    target = make_s3(seaweedfs, endpoint=proxy.url)
+    receipt = target.send(package)
+
+    with proxy.troubled_for(1, "error 500", after=0):
+        target.verify(package, receipt)
 
 
 def test_bytes_that_change_on_their_way_are_refused_by_the_store(
