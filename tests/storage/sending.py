@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.deliver import peak_bytes, read_package
+from benchmarks.deliver import read_package
+from benchmarks.measure import peak_bytes
 from sendit.storage.registry import build
 from tests.support.make_study import make_instance, write_instance
 
