@@ -9,10 +9,11 @@ of the rounds.  The library sends the files one by one, and the packed archive: 
 ready, and with the time for packing it before (by our packer, which is quicker than ``tar``).
 sendit packs the archive while it sends it.  Bytes are noise, so packing gains nothing.
 
-Each way meets two servers.  SeaweedFS (S3) and fake-gcs-server (Google's) share the processors
+Each way meets three servers.  SeaweedFS (S3) and fake-gcs-server (Google's) share the processors
 with who sends, and cost more than both: what is measured there is mostly them.  fake-gcs-server
 also copies what it has of an object for each chunk, so the library is measured with our size of
-chunks, too.  ``null_cloud`` takes bytes and keeps nothing: what is measured there is who sends.
+chunks, too.  ``null_cloud`` takes bytes and keeps nothing: what is measured there is who sends;
+and behind a line of 1 Gbit/s, whether who sends keeps it full.
 """
 
 import argparse
@@ -101,8 +102,9 @@ def main() -> int:
         corpus = Corpus(package, folder / "archive.tar.gz")
         corpus.pack()
         for kind, program in (("s3", "weed"), ("gcs", "fake-gcs-server-linux-amd64")):
-            with _null() as url:
-                _compare(kind, "null_cloud", _ways(kind, url, "research", corpus), corpus, rounds)
+            for name, words in (("null_cloud", ()), ("null_cloud at 1 Gbit/s", ("125",))):
+                with _null(*words) as url:
+                    _compare(kind, name, _ways(kind, url, "research", corpus), corpus, rounds)
             found = find_emulator(program)
             if found is None:
                 print(f"{program} is not there (make test brings it)", file=sys.stderr)
@@ -130,9 +132,9 @@ def make_package(root: Path, n_instances: int) -> Package:
 
 
 @contextmanager
-def _null() -> Iterator[str]:
-    words = [sys.executable, "-m", "benchmarks.null_cloud"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
+def _null(*words: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.null_cloud", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         process.kill()

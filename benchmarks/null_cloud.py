@@ -1,7 +1,8 @@
 """A cloud store that keeps nothing: takes objects by S3's and by Google's interface.
 
-Runs as a program of its own (``python -m benchmarks.null_cloud``) and prints its port.  It reads
-every byte and is far quicker than who sends, so that what a sender costs can be seen.  It keeps
+Runs as a program of its own (``python -m benchmarks.null_cloud [MEGABYTES]``) and prints its
+port.  It reads every byte, so many megabytes a second at most, as if a line lay between; without
+a number it is far quicker than who sends, so that what a sender costs can be seen.  It keeps
 to the protocols as far as uploads need them: parts and their completion (S3); ``Content-Range``,
 308 and ``Range`` of Google's resumable uploads, whose CRC32C it computes and tells (of an upload
 in one request, and of S3's, it repeats the digest that was announced).  It checks no digest,
@@ -13,6 +14,7 @@ import json
 import re
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +30,20 @@ _DONE = "<CompleteMultipartUploadResult><ETag>0-0</ETag></CompleteMultipartUploa
 _MISSING = "<Error><Code>NoSuchKey</Code></Error>"
 
 Told = tuple[int, dict[str, str], str]
+
+
+@dataclass(slots=True)
+class Line:
+    """Carries so many bytes a second."""
+
+    bytes_a_second: float
+    free_at: float = 0.0
+
+    def carry(self, n_bytes: int) -> None:
+        """Wait until they would have come."""
+        now = time.perf_counter()
+        self.free_at = max(self.free_at, now) + n_bytes / self.bytes_a_second
+        time.sleep(max(0.0, self.free_at - now))
 
 
 @dataclass(slots=True)
@@ -65,7 +81,14 @@ class Caller:
 def main() -> int:
     """Serve until killed."""
     uploads: dict[str, Upload] = {}
-    return serve(lambda sock: Caller(sock, uploads), take)
+    line = Line(float(sys.argv[1]) * 1e6) if len(sys.argv) > 1 else None
+
+    def take_slowly(caller: Caller, block: memoryview) -> None:
+        if line is not None:
+            line.carry(len(block))
+        take(caller, block)
+
+    return serve(lambda sock: Caller(sock, uploads), take_slowly)
 
 
 def take(caller: Caller, block: memoryview) -> None:
