@@ -2,8 +2,7 @@
 
 bqemulator runs our tables, load jobs and queries in DuckDB; it forgets job ids and takes rows
 that BigQuery would refuse, so those are met at the stub, written from the published reference.
-Google's own service has never been met here,
-unless the variables of ``test_gcs`` are set.
+Google's own service is met in ``test_real_services``, when a place there is given.
 """
 
 import dataclasses

@@ -3,12 +3,10 @@
 fake-gcs-server refuses to overwrite when asked so (412); gcp-storage-emulator refuses bytes that
 have another MD5 or CRC32C, and knows soft delete.  Neither knows credentials, quotas or ACLs, so
 what Google says of those is answered by a proxy in the words of the published reference.
-Google's own service has never been met here, unless ``TEST_GCS_BUCKET`` names a bucket (without
-soft delete), and ``TEST_BIGQUERY_DATASET`` a dataset of the same project.
+Google's own service is met in ``test_real_services``, when a place there is given.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -475,26 +473,3 @@ def test_that_nobody_gives_tokens_is_told(package: Package, tmp_path: Path) -> N
 
 def test_originals_are_never_taken() -> None:
     assert not accepts_identified("gcs")
-
-
-if os.environ.get("TEST_GCS_BUCKET"):
-
-    @pytest.mark.parametrize("layout", ["tree", "archive"])
-    def test_google_itself_takes_shows_and_gives_back(tmp_path: Path, layout: str) -> None:
-        package = make_package(tmp_path, n_instances=20)
-        options = {
-            "bucket": os.environ["TEST_GCS_BUCKET"],
-            "collection": f"sendit-test-{os.getpid()}",
-            "layout": layout,
-            "acl": os.environ.get("TEST_GCS_ACL", "bucket"),
-            "chunk_mib": 1,
-            "bigquery_dataset": os.environ.get("TEST_BIGQUERY_DATASET", ""),
-            "bigquery_table": f"sendit_test_{os.getpid()}",
-        }
-        target = build("gcs", options, base=Path("/"))
-
-        target.probe()
-        receipt = target.send(package)
-        target.verify(package, target.send(package))
-
-        assert target.remove(receipt).left == {}  # type: ignore[attr-defined]

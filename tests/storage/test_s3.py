@@ -1,11 +1,9 @@
 """S3, against a real SeaweedFS: signatures, checksums, conditions, parts and versions are its own.
 
-Amazon's own service has never been met here, unless ``TEST_S3_BUCKET`` names a
-bucket (and ``AWS_REGION`` its region; keys are found as every AWS program finds them).
+Amazon's own service is met in ``test_real_services``, when a place there is given.
 """
 
 import hashlib
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -443,24 +441,3 @@ def test_keys_are_found_in_the_files(
 
 def test_originals_are_never_taken() -> None:
     assert not accepts_identified("s3")
-
-
-if os.environ.get("TEST_S3_BUCKET"):
-
-    @pytest.mark.parametrize("layout", ["tree", "archive"])
-    def test_amazon_itself_takes_shows_and_gives_back(tmp_path: Path, layout: str) -> None:
-        package = make_large(tmp_path)
-        options = {
-            "bucket": os.environ["TEST_S3_BUCKET"],
-            "region": os.environ.get("AWS_REGION", "us-east-1"),
-            "prefix": f"sendit-test-{os.getpid()}",
-            "layout": layout,
-            "part_mib": 5,
-        }
-        target = build("s3", options, base=Path("/"))
-
-        target.probe()
-        receipt = target.send(package)
-        target.verify(package, target.send(package))
-
-        assert target.remove(receipt).left == {}  # type: ignore[attr-defined]

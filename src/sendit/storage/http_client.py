@@ -295,8 +295,9 @@ def _send(
         if isinstance(part, bytes) and len(part) < _SMALL:
             small.append(part)
             continue
-        connection.send(b"".join(small))
-        small.clear()
+        if small:
+            connection.send(b"".join(small))
+            small.clear()
         if isinstance(part, bytes):
             connection.send(part)
             tell(len(part))
