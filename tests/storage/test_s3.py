@@ -4,10 +4,13 @@ Amazon's own service is met in ``test_real_services``, when a place there is giv
 """
 
 import hashlib
+import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -437,6 +440,56 @@ def test_keys_are_found_in_the_files(
     target = make_s3(seaweedfs, access_key_id="", secret_access_key="", profile="irb")
 
     target.verify(package, target.send(package))
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """The metadata service of a machine with a role, version 2 (AWS, user guide of EC2)."""
+
+    role = "/latest/meta-data/iam/security-credentials/"
+    keys = json.dumps(
+        {
+            "Code": "Success",
+            "Type": "AWS-HMAC",
+            "AccessKeyId": KEY,
+            "SecretAccessKey": SECRET,
+            "Token": "",
+            "LastUpdated": "2026-01-01T00:00:00Z",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }
+    )
+
+    def do_PUT(self) -> None:
+        self._tell("token" if self.path == "/latest/api/token" else "")
+
+    def do_GET(self) -> None:
+        known = {self.role: "irb", f"{self.role}irb": self.keys}
+        is_known = self.headers.get("x-aws-ec2-metadata-token") == "token"
+        self._tell(known.get(self.path, "") if is_known else "")
+
+    def _tell(self, text: str) -> None:
+        self.send_response(200 if text else 401)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_keys_are_found_at_the_metadata_service(
+    seaweedfs: SeaweedServer, package: Package, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as service:
+        threading.Thread(target=service.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"http://127.0.0.1:{service.server_address[1]}"
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", address)
+        target = make_s3(seaweedfs, access_key_id="", secret_access_key="")
+
+        target.verify(package, target.send(package))
+
+        service.shutdown()
 
 
 def test_originals_are_never_taken() -> None:
