@@ -8,6 +8,7 @@ right MD5 are not sent again.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -44,6 +45,15 @@ class Bucket:
     """What is said of every new object: encryption, storage class."""
     at_once: int
     part_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part that is to be sent; its digest is made while others are sent."""
+
+    number: int
+    piece: Piece
+    sha256: Future[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,19 +206,19 @@ class S3Store:
             return self._put_whole(key, first.blocks, first.size, sha256, kind, Traffic())
         upload, there = self._begun(key, kind, Traffic())
 
-        def put(part: tuple[int, Piece], traffic: Traffic) -> _Sent:
-            number, piece = part
-            return self._put_part(key, upload, number, piece, there, traffic)
+        def put(part: _Part, traffic: Traffic) -> _Sent:
+            return self._put_part(key, upload, part, there, traffic)
 
-        every = enumerate(chain((first,), pieces), start=1)
-        del first  # a part is large
         # A file of many parts is one of several things done at once: its parts go one by one.
         at_once = min(self._bucket.at_once, _AT_ONCE) if progress is not None else 1
         told = progress if progress is not None else lambda: tell(self._bucket.part_bytes)
-        try:
-            sent = together(every, put, at_once=at_once, ahead=1, progress=told)
-        except _Ended:
-            return None
+        with ThreadPoolExecutor(at_once) as aside:
+            every = _parts(chain((first,), pieces), aside)
+            del first  # a part is large
+            try:
+                sent = together(every, put, at_once=at_once, ahead=1, progress=told)
+            except _Ended:
+                return None
         return self._complete(key, upload, sent)
 
     def _begun(self, key: str, kind: str, traffic: Traffic) -> tuple[str, Mapping[int, str]]:
@@ -252,13 +262,12 @@ class S3Store:
         self,
         key: str,
         upload: str,
-        number: int,
-        piece: Piece,
+        part: _Part,
         there: Mapping[int, str],
         traffic: Traffic,
     ) -> _Sent:
         """Send a part, unless it is there already."""
-        sha256 = _hexdigest(hashlib.sha256(), piece.blocks)
+        number, piece, sha256 = part.number, part.piece, part.sha256.result()
         if number in there and there[number] == (md5 := _md5(piece.blocks)):
             return _Sent(number, piece.size, sha256, md5, md5)
         told = self._ask(
@@ -365,6 +374,11 @@ def _blocks(entry: Entry) -> Iterator[bytes]:
             yield block
     if digest.hexdigest() != entry.sha256:
         raise changed_meanwhile()
+
+
+def _parts(pieces: Iterable[Piece], aside: ThreadPoolExecutor) -> Iterator[_Part]:
+    for number, piece in enumerate(pieces, start=1):
+        yield _Part(number, piece, aside.submit(_hexdigest, hashlib.sha256(), piece.blocks))
 
 
 def _is_of(sent: Sequence[_Sent], etag: str, checksum: str) -> bool:
