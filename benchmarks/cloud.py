@@ -4,69 +4,87 @@
 
     python -m benchmarks.cloud [--megabytes 100] [--rounds 3]
 
-All ways store the same files in the same server (SeaweedFS for S3, fake-gcs-server for Google's
-store), in turns, each time under keys of their own; the figures are medians of the rounds.  The
-library sends the files one by one, and the packed archive as one object; sendit sends the files
-with one stream and with several, and the archive packed on the way.  Bytes are noise, so packing
-gains nothing.
+All ways send the same bytes, each in a process of its own and in turns; the figures are medians
+of the rounds.  The library sends the files one by one, and the packed archive: as a file that is
+ready, and with the time for packing it before (by our packer, which is quicker than ``tar``).
+sendit packs the archive while it sends it.  Bytes are noise, so packing gains nothing.
+
+Each way meets three servers.  SeaweedFS (S3) and fake-gcs-server (Google's) share the processors
+with who sends, and cost more than both: what is measured there is mostly them.  fake-gcs-server
+also copies what it has of an object for each chunk, so the library is measured with our size of
+chunks, too.  ``null_cloud`` takes bytes and keeps nothing: what is measured there is who sends;
+and behind a line of 1 Gbit/s, whether who sends keeps it full.
 """
 
 import argparse
 import hashlib
+import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ways import PEER_PYTHON
-from sendit.storage import Package, PackagedInstance, PackagedStudy
-from sendit.storage.registry import build
+from benchmarks.deliver import read_package
+from benchmarks.ways import PEER_PYTHON, ROOT
+from sendit.storage import Package
+from sendit.storage.archive import plan_archives, write_archive
 from tests.support.cloud import KEY, SECRET, running_fake_gcs, running_seaweedfs
 from tests.support.system import find_emulator
 
 _SIZE = 512 * 1024
-_BOTO = """
-import boto3, pathlib, sys, time
-from botocore.config import Config
-url, bucket, key, secret, prefix, *files = sys.argv[1:]
-path_style = Config(s3={"addressing_style": "path"})
-client = boto3.client("s3", endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=secret,
-                      region_name="us-east-1", config=path_style)
-began = time.perf_counter()
-for file in files:
-    client.upload_file(file, bucket, prefix + "/" + pathlib.Path(file).name)
-print(time.perf_counter() - began)
-"""
-_GOOGLE = """
-import pathlib, sys, time
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
-url, bucket, prefix, *files = sys.argv[1:]
-client = storage.Client(project="test", credentials=AnonymousCredentials(),
-                        client_options={"api_endpoint": url})
-began = time.perf_counter()
-for file in files:
-    blob = client.bucket(bucket).blob(prefix + "/" + pathlib.Path(file).name)
-    blob.upload_from_filename(file, if_generation_match=0, checksum="crc32c")
-print(time.perf_counter() - began)
-"""
+_AWS = {
+    "AWS_ACCESS_KEY_ID": KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+_PIECE_MIB = {"s3": 8, "gcs": 16}
+"""Of ours, as the options have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one run took."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of sending; ``send`` gets a prefix and returns seconds and CPU seconds of ours."""
+    """One way of sending, to a place in the store."""
 
     name: str
-    send: Callable[[str], tuple[float, float | None]]
+    send: Callable[[str], Took]
     beside: str = ""
     """Which way of the library it is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What is sent."""
+
+    package: Package
+    archive: Path
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the files."""
+        return sum(one.size for one in self.package.instances) / 1e6
+
+    def pack(self) -> float:
+        """Pack the archive and return how many seconds that took."""
+        began = time.perf_counter()
+        (archive,) = plan_archives(self.package)
+        with self.archive.open("wb") as stream:
+            write_archive(stream, archive, progress=lambda: None)
+        return time.perf_counter() - began
 
 
 def main() -> int:
@@ -81,119 +99,121 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         package = make_package(folder / "clean", size * 1_000_000 // _SIZE)
-        packed = _packed(package, folder / "packed")
-        for store, program in ((_s3, "weed"), (_gcs, "fake-gcs-server-linux-amd64")):
+        corpus = Corpus(package, folder / "archive.tar.gz")
+        corpus.pack()
+        for kind, program in (("s3", "weed"), ("gcs", "fake-gcs-server-linux-amd64")):
+            for name, words in (("null_cloud", ()), ("null_cloud at 1 Gbit/s", ("125",))):
+                with _null(*words) as url:
+                    _compare(kind, name, _ways(kind, url, "research", corpus), corpus, rounds)
             found = find_emulator(program)
             if found is None:
                 print(f"{program} is not there (make test brings it)", file=sys.stderr)
                 continue
-            with store(found, package, packed, folder) as ways:
-                _compare(ways, len(package.instances), rounds)
+            running = running_seaweedfs if kind == "s3" else running_fake_gcs
+            with tempfile.TemporaryDirectory() as data, running(found, Path(data)) as server:
+                ways = _ways(kind, server.url, server.bucket, corpus)
+                _compare(kind, program, ways, corpus, rounds)
     return 0
 
 
 def make_package(root: Path, n_instances: int) -> Package:
-    """Write files of noise and describe them."""
+    """Write files of noise and describe them, for other processes too."""
     noise = os.urandom(_SIZE)
-    instances = []
+    rows = []
     for number in range(n_instances):
         path = root / f"P/1/2/{number}.dcm"
         path.parent.mkdir(parents=True, exist_ok=True)
         content = number.to_bytes(8, "big") + noise[8:]
         path.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        instances.append(PackagedInstance(str(number), f"P/1/2/{number}.dcm", digest, _SIZE))
-    study = PackagedStudy("P", "1", "S", "20200101", tuple(instances))
-    return Package(root, 1, (study,))
-
-
-def _packed(package: Package, folder: Path) -> Path:
-    """Return the package's archive as a file, for the library to send."""
-    folder.mkdir()
-    build("folder", {"path": str(folder), "layout": "archive"}, base=Path("/")).send(package)
-    return next(path for path in folder.rglob("*") if path.is_file())
+        rows.append(("P", "1", str(number), f"P/1/2/{number}.dcm", digest, _SIZE))
+    (root / "manifest.json").write_text(json.dumps(rows))
+    return read_package(root)
 
 
 @contextmanager
-def _s3(program: Path, package: Package, packed: Path, folder: Path) -> Iterator[list[Way]]:
-    (folder / "weed").mkdir()
-    with running_seaweedfs(program, folder / "weed") as server:
-        words = (server.url, server.bucket, KEY, SECRET)
-        own = {"endpoint": server.url, "bucket": server.bucket}
-        own |= {"access_key_id": KEY, "secret_access_key": SECRET}
-        yield _ways("s3", "boto3", _BOTO, words, own, "prefix", package, packed)
+def _null(*words: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.null_cloud", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.kill()
 
 
-@contextmanager
-def _gcs(program: Path, package: Package, packed: Path, folder: Path) -> Iterator[list[Way]]:
-    (folder / "gcs").mkdir()
-    with running_fake_gcs(program, folder / "gcs") as server:
-        own = {"endpoint": server.url, "bucket": server.bucket, "anonymous": True}
-        words = (server.url, server.bucket)
-        google = "google-cloud-storage"
-        yield _ways("gcs", google, _GOOGLE, words, own, "collection", package, packed)
-
-
-def _ways(
-    kind: str,
-    library: str,
-    code: str,
-    words: tuple[str, ...],
-    own: Mapping[str, object],
-    place: str,
-    package: Package,
-    packed: Path,
-) -> list[Way]:
+def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
     """Return the library's ways and ours."""
-    files = [str(package.root / one.file) for one in package.instances]
+    library = {"s3": "boto3", "gcs": "google-cloud-storage"}[kind]
+    files = [str(corpus.package.root / one.file) for one in corpus.package.instances]
+    ready, piece = [str(corpus.archive)], _PIECE_MIB[kind]
 
-    def of_library(what: list[str]) -> Callable[[str], tuple[float, None]]:
-        return lambda prefix: (_library(code, (*words, prefix, *what)), None)
+    def of_library(
+        what: Sequence[str], *, streams: int = 1, piece_mib: int = piece, packs: bool = False
+    ) -> Callable[[str], Took]:
+        def send(place: str) -> Took:
+            packing = corpus.pack() if packs else 0.0
+            words = [library, url, bucket, place, str(streams), str(piece_mib), *what]
+            took = _measured([str(PEER_PYTHON), "-m", "benchmarks.cloud_peers", *words])
+            return Took(took.wall_s + packing, took.cpu_s + packing, took.peak_bytes)
 
-    def of_sendit(**options: object) -> Callable[[str], tuple[float, float]]:
-        return lambda prefix: _sendit(kind, {**own, place: prefix, **options}, package)
+        return send
 
+    def of_sendit(layout: str, connections: int) -> Callable[[str], Took]:
+        options: dict[str, object] = {"endpoint": url, "bucket": bucket, "layout": layout}
+        options |= {"connections": connections}
+        options |= {"anonymous": True} if kind == "gcs" else {}
+        key = "collection" if kind == "gcs" else "prefix"
+        return lambda place: _sendit(kind, {**options, key: place}, corpus.package.root)
+
+    more = (
+        Way(f"{library}, archive, as it does it", of_library(ready, streams=10))
+        if kind == "s3"
+        else Way(f"{library}, archive, its own chunks", of_library(ready, piece_mib=0))
+    )
+    one = f"{library}, archive"
     return [
-        Way(library, of_library(files)),
-        Way(f"{library}, archive", of_library([str(packed)])),
-        Way(f"sendit {kind}, one stream", of_sendit(layout="tree", connections=1), library),
-        Way(f"sendit {kind}, four streams", of_sendit(layout="tree", connections=4), library),
-        Way(f"sendit {kind}, archive", of_sendit(layout="archive"), f"{library}, archive"),
+        Way(f"{library}, files", of_library(files)),
+        Way("sendit, files, one stream", of_sendit("tree", 1), f"{library}, files"),
+        Way("sendit, files, four streams", of_sendit("tree", 4), f"{library}, files"),
+        Way(one, of_library(ready)),
+        more,
+        Way(f"{library}, packing, then archive", of_library(ready, packs=True), one),
+        Way("sendit, archive, one stream", of_sendit("archive", 1), one),
+        *(
+            [Way("sendit, archive, four streams", of_sendit("archive", 4), one)]
+            if kind == "s3"
+            else []
+        ),
     ]
 
 
-def _library(code: str, words: tuple[str, ...]) -> float:
+def _sendit(kind: str, options: Mapping[str, object], folder: Path) -> Took:
+    words = [f"--option={key}={value}" for key, value in options.items()]
+    return _measured([sys.executable, "-m", "benchmarks.deliver", kind, str(folder), *words])
+
+
+def _measured(command: Sequence[str]) -> Took:
     done = subprocess.run(
-        [str(PEER_PYTHON), "-c", code, *words], capture_output=True, text=True, check=True
+        command, cwd=ROOT, env=os.environ | _AWS, capture_output=True, text=True, check=False
     )
-    return float(done.stdout)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:6])} failed:\n{done.stderr}")
+    return Took(**json.loads(done.stdout))
 
 
-def _sendit(kind: str, options: Mapping[str, object], package: Package) -> tuple[float, float]:
-    target = build(kind, options, base=Path("/"))
-    began, used = time.perf_counter(), time.process_time()
-    receipt = target.send(package)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - used
-    target.verify(package, receipt)
-    return seconds, cpu
-
-
-def _compare(ways: list[Way], n_images: int, rounds: int) -> None:
-    took: dict[str, list[tuple[float, float | None]]] = {way.name: [] for way in ways}
+def _compare(kind: str, server: str, ways: list[Way], corpus: Corpus, rounds: int) -> None:
+    took: dict[str, list[Took]] = {way.name: [] for way in ways}
     for number in range(rounds):
         for place, way in enumerate(ways):
             took[way.name].append(way.send(f"round{number}way{place}"))
-    median = {
-        name: statistics.median(seconds for seconds, _ in runs) for name, runs in took.items()
-    }
+    seconds = {name: statistics.median(one.wall_s for one in runs) for name, runs in took.items()}
+    print(f"{kind} to {server}: {corpus.megabytes:.0f} MB, {rounds} rounds")
     for way in ways:
-        seconds = median[way.name]
-        line = f"{way.name:32}{n_images * _SIZE / seconds / 1e6:7.0f} MB/s"
-        used = [cpu for _, cpu in took[way.name] if cpu is not None]
-        if used:
-            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            line += f"{1000 * statistics.median(used) / n_images:7.2f} CPU-ms an image"
-            line += f"{median[way.beside] / seconds:7.2f} x the library, at most {most:.0f} MiB"
+        runs = took[way.name]
+        cpu = statistics.median(one.cpu_s for one in runs) / corpus.megabytes
+        line = f"  {way.name:46}{corpus.megabytes / seconds[way.name]:6.0f} MB/s"
+        line += f"{1000 * cpu:6.2f} CPU-ms/MB{max(one.peak_bytes for one in runs) / 1e6:6.0f} MB"
+        if way.beside:
+            line += f"{seconds[way.beside] / seconds[way.name]:6.2f} x {way.beside}"
         print(line, flush=True)
 
 

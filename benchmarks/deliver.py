@@ -17,9 +17,11 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.measure import peak_bytes
 from sendit.storage import Package, PackagedInstance, PackagedStudy
 from sendit.storage.registry import build
 
+_TARGETS = ("orthanc", "dicomweb", "dicom", "s3", "gcs")
 CONNECTIONS = 4
 PER_REQUEST = 20
 
@@ -27,14 +29,14 @@ PER_REQUEST = 20
 def main() -> int:
     """Send as the command line says."""
     parser = argparse.ArgumentParser(description="Send a folder of instances by one way.")
-    parser.add_argument("way", choices=["bare-rest", "bare-stow", "orthanc", "dicomweb", "dicom"])
+    parser.add_argument("way", choices=["bare-rest", "bare-stow", *_TARGETS])
     parser.add_argument("folder", type=Path, help="with its manifest.json")
     parser.add_argument("--option", action="append", default=[], help="KEY=VALUE of the target")
     arguments = parser.parse_args()
     options = {key: _typed(value) for key, _, value in (o.partition("=") for o in arguments.option)}
     package = read_package(arguments.folder)
     send = _bare(arguments.way, package, str(options.get("url")))
-    if not arguments.way.startswith("bare"):
+    if arguments.way in _TARGETS:
         target = build(arguments.way, options, base=Path.cwd())
         send = lambda: target.send(package)  # noqa: E731
     before, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
@@ -45,16 +47,8 @@ def main() -> int:
     return 0
 
 
-def peak_bytes() -> int:
-    """Return the memory that this process had at most; not what its parent had."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def read_package(folder: Path) -> Package:
-    """Return the package that ``benchmarks.delivery`` wrote down."""
+    """Return the package that a ``manifest.json`` describes."""
     rows = json.loads((folder / "manifest.json").read_text())
     studies = []
     for (patient_id, study), members in groupby(rows, key=lambda row: (row[0], row[1])):
@@ -106,6 +100,8 @@ def _post(way: str, url: str, requests: Sequence[Sequence[tuple[Path, int]]]) ->
 
 
 def _typed(value: str) -> object:
+    if value in ("True", "False"):
+        return value == "True"
     return int(value) if value.isdecimal() else value
 
 

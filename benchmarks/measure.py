@@ -54,3 +54,11 @@ def warm(folder: Path) -> int:
             while file.read(1 << 20):
                 pass
     return len(files)
+
+
+def peak_bytes() -> int:
+    """Return the memory that this process had at most; not what its parent had."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -9,7 +9,11 @@ import json
 import selectors
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+Sender = TypeVar("Sender")
 
 BLOCK = 1 << 20
 UID_ELEMENT = b"\x02\x00\x03\x00UI"
@@ -29,6 +33,13 @@ class Caller:
 
 def main() -> int:
     """Serve until killed."""
+    return serve(Caller, take)
+
+
+def serve(
+    make: Callable[[socket.socket], Sender], take: Callable[[Sender, memoryview], None]
+) -> int:
+    """Listen on a port, which is printed, and take what each caller sends, block by block."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
     waiting = selectors.DefaultSelector()
@@ -39,13 +50,16 @@ def main() -> int:
             if key.fileobj is listener:
                 sock, _ = listener.accept()
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                waiting.register(sock, selectors.EVENT_READ, Caller(sock))
+                waiting.register(sock, selectors.EVENT_READ, (sock, make(sock)))
                 continue
-            caller: Caller = key.data
-            count = caller.sock.recv_into(buffer)
+            sock, caller = key.data
+            try:
+                count = sock.recv_into(buffer)
+            except ConnectionError:
+                count = 0
             if not count:
-                waiting.unregister(caller.sock)
-                caller.sock.close()
+                waiting.unregister(sock)
+                sock.close()
                 continue
             take(caller, buffer[:count])
 

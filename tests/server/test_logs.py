@@ -83,7 +83,8 @@ def test_configuration_shows_ours_and_silences_what_quotes_values() -> None:
         "logging.config.dictConfig(logs.logging_configuration(log_format='text', level='info'));"
         "logging.getLogger('sendit.web').info('ready');"
         f"logging.getLogger('pydicom').warning('{CANARY}');"
-        f"logging.getLogger('urllib3').warning('{CANARY}')"
+        f"logging.getLogger('urllib3').warning('{CANARY}');"
+        "logging.getLogger('google.auth._default').warning('no project')"
     )
 
     done = subprocess.run(
@@ -91,4 +92,5 @@ def test_configuration_shows_ours_and_silences_what_quotes_values() -> None:
     )
 
     assert "INFO ready" in done.stderr
+    assert "google" not in done.stderr
     assert CANARY not in done.stdout + done.stderr

@@ -1,15 +1,17 @@
 """Send a package, and have it proven if asked, in a process of its own; print its peak of memory.
 
 ``python -m tests.storage.sending KIND OPTIONS FOLDER [--prove]``; the folder has the
-``manifest.json`` that ``write_sparse_package`` writes.
+``manifest.json`` that ``write_sparse_package`` and ``write_noise_package`` write.
 """
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
-from benchmarks.deliver import peak_bytes, read_package
+from benchmarks.deliver import read_package
+from benchmarks.measure import peak_bytes
 from sendit.storage.registry import build
 from tests.support.make_study import make_instance, write_instance
 
@@ -46,6 +48,22 @@ def write_sparse_package(folder: Path, *, n_instances: int, size: int) -> Path:
             digest.update(BLOCK[: rest - start])
         uid = str(ds.SOPInstanceUID)
         rows.append(("P", str(ds.StudyInstanceUID), uid, name, digest.hexdigest(), size))
+    (folder / "manifest.json").write_text(json.dumps(rows))
+    return folder
+
+
+def write_noise_package(folder: Path, *, n_instances: int, size: int) -> Path:
+    """Write instances that cannot be packed; they are one file under many names."""
+    noise = folder / "noise"
+    noise.write_bytes(os.urandom(size))
+    digest = hashlib.sha256(noise.read_bytes()).hexdigest()
+    (folder / "P/2.25.1/2.25.2").mkdir(parents=True)
+    rows = []
+    for number in range(n_instances):
+        uid = f"2.25.3{number:06}"
+        name = f"P/2.25.1/2.25.2/{uid}.dcm"
+        (folder / name).hardlink_to(noise)
+        rows.append(("P", "2.25.1", uid, name, digest, size))
     (folder / "manifest.json").write_text(json.dumps(rows))
     return folder
 

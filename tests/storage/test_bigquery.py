@@ -2,8 +2,7 @@
 
 bqemulator runs our tables, load jobs and queries in DuckDB; it forgets job ids and takes rows
 that BigQuery would refuse, so those are met at the stub, written from the published reference.
-Google's own service has never been met here,
-unless the variables of ``test_gcs`` are set.
+Google's own service is met in ``test_real_services``, when a place there is given.
 """
 
 import dataclasses
@@ -184,6 +183,41 @@ def test_rows_of_an_object_that_was_lost_are_replaced(
 
 
 # Answered by the stub
+
+
+def test_series_that_share_a_number_are_told_apart(
+    fake_gcs: GcsServer, stub: BigQueryStub, tmp_path: Path
+) -> None:
+    first, second = (make_package(tmp_path, patient_id=name) for name in ("PXKCD", "PXKCE"))
+    for one in second.instances:  # the same study's second series
+        place = tmp_path / one.file.replace("PXKCE", "PXKCD").replace("2.25.200", "2.25.201")
+        place.parent.mkdir(exist_ok=True)
+        (tmp_path / one.file).rename(place)
+    more = tuple(
+        dataclasses.replace(
+            one,
+            sop_instance_uid=f"{one.sop_instance_uid}9",
+            file=one.file.replace("PXKCE", "PXKCD").replace("2.25.200", "2.25.201"),
+        )
+        for one in second.instances
+    )
+    study = dataclasses.replace(first.studies[0], instances=(*first.studies[0].instances, *more))
+
+    make_target(fake_gcs, stub.url).send(dataclasses.replace(first, studies=(study,)))
+
+    (row,) = stub.rows["dicom"]
+    header = json.loads(row["DicomHeader"])
+    assert header["NumberOfSeries"] == 2
+    assert [one["Images"] for one in header["Series"].values()] == [3, 3]
+    assert {one["SeriesNumber"] for one in header["Series"].values()} == {"1"}
+
+
+def test_a_row_says_what_the_object_is(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package
+) -> None:
+    make_target(fake_gcs, stub.url, layout="tree").send(package)
+
+    assert {row["ContentType"] for row in stub.rows["dicom"]} == {"application/dicom"}
 
 
 def test_there_is_one_load_job_for_a_batch_and_its_id_is_used_once(

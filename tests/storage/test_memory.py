@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.sending import write_sparse_package
+from tests.storage.sending import write_noise_package, write_sparse_package
 from tests.support.dicom_peers import OrthancServer, free_ports, have, running
 from tests.support.system import find_program
 
@@ -19,6 +19,9 @@ MANY = (600, MB)
 ONE = (1, 600 * MB)
 MORE_AT_MOST = 40 * MB
 """Names, digests and receipts of some hundred instances, and what the allocator keeps."""
+
+IN_ALL = 200 * MB
+"""With the interpreter and everything imported."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], 
 @pytest.fixture
 def null_http() -> Iterator[str]:
     """A receiver that reads every byte, says that it was stored, and keeps nothing."""
-    words = [sys.executable, "-m", "benchmarks.null_http"]
+    yield from running_null("null_http")
+
+
+@pytest.fixture
+def null_cloud() -> Iterator[str]:
+    """The same that stands for a cloud store; an emulator would keep it all in its memory."""
+    yield from running_null("null_cloud")
+
+
+def running_null(name: str) -> Iterator[str]:
+    words = [sys.executable, "-m", f"benchmarks.{name}"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
@@ -100,6 +113,23 @@ def test_c_store_sends_a_file_in_pieces(
     peaks = [peak("dicom", options, packages[size], prove=False) for size in (SMALL, large)]
 
     assert peaks[1] - peaks[0] < MORE_AT_MOST, peaks
+
+
+@pytest.mark.parametrize("layout", ["archive", "tree"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("s3", {"access_key_id": "k", "secret_access_key": "s"}),
+        ("gcs", {"anonymous": True, "collection": "irb-1"}),
+    ],
+)
+def test_a_cloud_store_is_sent_a_few_parts_at_a_time(
+    tmp_path: Path, null_cloud: str, kind: str, options: dict[str, object], layout: str
+) -> None:
+    package = write_noise_package(tmp_path, n_instances=600, size=MB)
+    options |= {"endpoint": null_cloud, "bucket": "research", "layout": layout}
+
+    assert peak(kind, options, package, prove=False) < IN_ALL
 
 
 @pytest.mark.parametrize("kind", ["orthanc", "dicomweb", "dicom"])

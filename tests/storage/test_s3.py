@@ -1,33 +1,48 @@
 """S3, against a real SeaweedFS: signatures, checksums, conditions, parts and versions are its own.
 
-Amazon's own service has never been met here, unless ``TEST_S3_BUCKET`` names a
-bucket (and ``AWS_REGION`` its region; keys are found as every AWS program finds them).
+Amazon's own service is met in ``test_real_services``, when a place there is given.
 """
 
 import hashlib
-import os
+import json
+import re
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from pydantic import ValidationError
 
-from sendit.errors import TargetConflict, TargetRefused, TargetUnavailable
+from sendit.errors import (
+    TargetConflict,
+    TargetRefused,
+    TargetUnavailable,
+    VerificationFailed,
+)
 from sendit.storage import Package, PackagedInstance, PackagedStudy, Target
 from sendit.storage.registry import accepts_identified, build
 from sendit.storage.s3_answers import read_xml
 from tests.contracts.targets import Receiver, TargetContract, make_package
 from tests.storage.store_receiver import StoreReceiver, make_large, unpacked
 from tests.support.cloud import KEY, READER, READER_SECRET, SECRET, SeaweedServer
-from tests.support.troubled_store import TroubledStore
+from tests.support.troubled_store import Answer, TroubledStore
 
 XML = {"Content-Type": "application/xml"}
 ANSWERS = {
     "full": (403, XML, b"<Error><Code>QuotaExceeded</Code></Error>"),
     "error 500": (500, XML, b"<Error><Code>InternalError</Code></Error>"),
+}
+ANSWERS |= {
+    code: (
+        status,
+        {**XML, "x-amz-bucket-region": "eu-west-1"},
+        f"<Error><Code>{code}</Code></Error>".encode(),
+    )
+    for status, code in ((301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed"))
 }
 TROUBLES = frozenset(
     {"away", "full", "slow", "drops connections", "error 500", "expired credentials"}
@@ -103,7 +118,7 @@ class TestByDigest(TargetContract):
 
 def make_s3(server: SeaweedServer, **options: object) -> Target:
     known = {"access_key_id": KEY, "secret_access_key": SECRET}
-    own = {"endpoint": server.url, "bucket": server.bucket, "timeout_seconds": 5, **known}
+    own = {"endpoint": server.url, "bucket": server.bucket, "timeout_seconds": 30, **known}
     return build("s3", {**own, **options}, base=Path("/"))
 
 
@@ -185,6 +200,35 @@ def test_a_large_instance_goes_in_parts_too(seaweedfs: SeaweedServer, tmp_path: 
 
     target.verify(package, receipt)
     assert receipt.stored["2.25.3"].digest.endswith("-5")
+
+
+@pytest.mark.parametrize(
+    ("tells_sha256", "name"), [(True, "ChecksumSHA256"), (False, "ETag")], ids=["SHA-256", "MD5"]
+)
+def test_an_object_of_other_parts_than_were_sent_is_noticed(
+    seaweedfs: SeaweedServer, proxy: TroubledStore, tmp_path: Path, tells_sha256: bool, name: str
+) -> None:
+    def told(answer: Answer) -> Answer:
+        status, headers, body = answer
+        if not tells_sha256:
+            hidden = ("x-amz-checksum-sha256", "content-length")
+            headers = {key: value for key, value in headers.items() if key.lower() not in hidden}
+            body = re.sub(rb"<ChecksumSHA256>.*</ChecksumSHA256>", b"", body)
+        return status, headers, body
+
+    def of_other_parts(answer: Answer) -> Answer:
+        status, headers, body = told(answer)
+        body = re.sub(rf"(<{name}>(?:&#34;)?)....".encode(), rb"\1abcd", body)
+        return status, headers, body
+
+    package = make_large(tmp_path)
+    first = make_s3(seaweedfs, endpoint=proxy.url, part_mib=5, prefix="first")
+    proxy.changed = {"uploadId=": told}
+    first.verify(package, first.send(package))
+    proxy.changed = {"PUT": told, "POST": of_other_parts}
+
+    with pytest.raises(VerificationFailed, match="other bytes than were sent"):
+        make_s3(seaweedfs, endpoint=proxy.url, part_mib=5, prefix="second").send(package)
 
 
 # What is kept, and how
@@ -322,6 +366,27 @@ def test_a_refusal_says_what_to_do(
         target.probe()
 
 
+@pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed"])
+def test_the_region_of_the_bucket_is_told(
+    proxy: TroubledStore, seaweedfs: SeaweedServer, package: Package, code: str
+) -> None:
+    with (
+        proxy.troubled(code),
+        pytest.raises(TargetRefused, match=r'another region.*set region to "eu-west-1"'),
+    ):
+        make_s3(seaweedfs, endpoint=proxy.url).send(package)
+
+
+def test_a_store_that_is_busy_is_asked_again_when_it_is_read_too(
+    proxy: TroubledStore, seaweedfs: SeaweedServer, package: Package
+) -> None:
+    target = make_s3(seaweedfs, endpoint=proxy.url)
+    receipt = target.send(package)
+
+    with proxy.troubled_for(1, "error 500", after=0):
+        target.verify(package, receipt)
+
+
 def test_bytes_that_change_on_their_way_are_refused_by_the_store(
     seaweedfs: SeaweedServer, package: Package
 ) -> None:
@@ -377,26 +442,55 @@ def test_keys_are_found_in_the_files(
     target.verify(package, target.send(package))
 
 
-def test_originals_are_never_taken() -> None:
-    assert not accepts_identified("s3")
+class Metadata(BaseHTTPRequestHandler):
+    """The metadata service of a machine with a role, version 2 (AWS, user guide of EC2)."""
 
-
-if os.environ.get("TEST_S3_BUCKET"):
-
-    @pytest.mark.parametrize("layout", ["tree", "archive"])
-    def test_amazon_itself_takes_shows_and_gives_back(tmp_path: Path, layout: str) -> None:
-        package = make_large(tmp_path)
-        options = {
-            "bucket": os.environ["TEST_S3_BUCKET"],
-            "region": os.environ.get("AWS_REGION", "us-east-1"),
-            "prefix": f"sendit-test-{os.getpid()}",
-            "layout": layout,
-            "part_mib": 5,
+    role = "/latest/meta-data/iam/security-credentials/"
+    keys = json.dumps(
+        {
+            "Code": "Success",
+            "Type": "AWS-HMAC",
+            "AccessKeyId": KEY,
+            "SecretAccessKey": SECRET,
+            "Token": "",
+            "LastUpdated": "2026-01-01T00:00:00Z",
+            "Expiration": "2099-01-01T00:00:00Z",
         }
-        target = build("s3", options, base=Path("/"))
+    )
 
-        target.probe()
-        receipt = target.send(package)
+    def do_PUT(self) -> None:
+        self._tell("token" if self.path == "/latest/api/token" else "")
+
+    def do_GET(self) -> None:
+        known = {self.role: "irb", f"{self.role}irb": self.keys}
+        is_known = self.headers.get("x-aws-ec2-metadata-token") == "token"
+        self._tell(known.get(self.path, "") if is_known else "")
+
+    def _tell(self, text: str) -> None:
+        self.send_response(200 if text else 401)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_keys_are_found_at_the_metadata_service(
+    seaweedfs: SeaweedServer, package: Package, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as service:
+        threading.Thread(target=service.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"http://127.0.0.1:{service.server_address[1]}"
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", address)
+        target = make_s3(seaweedfs, access_key_id="", secret_access_key="")
+
         target.verify(package, target.send(package))
 
-        assert target.remove(receipt).left == {}  # type: ignore[attr-defined]
+        service.shutdown()
+
+
+def test_originals_are_never_taken() -> None:
+    assert not accepts_identified("s3")

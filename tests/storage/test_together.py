@@ -1,7 +1,10 @@
 """Work over a few connections: its order, its end, and who renews the claim."""
 
+import gc
 import socket
 import threading
+import weakref
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,6 +24,29 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert results == [2 * item for item in range(50)]
     assert set(told) == {threading.get_ident()}
     assert len(told) == 50
+
+
+class Large:
+    """An item of which few can be in memory."""
+
+
+def test_an_item_is_forgotten_when_its_work_is_done() -> None:
+    known: weakref.WeakSet[Large] = weakref.WeakSet()
+    most = 0
+
+    def items() -> Iterator[Large]:
+        nonlocal most
+        for _ in range(20):
+            gc.collect()
+            most = max(most, len(known))
+            item = Large()
+            known.add(item)
+            yield item
+            del item
+
+    together(items(), lambda *_: None, at_once=2, ahead=1, progress=lambda: None)
+
+    assert most <= 3
 
 
 def test_the_first_failure_wakes_and_ends_the_others() -> None:

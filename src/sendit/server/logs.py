@@ -85,6 +85,8 @@ def logging_configuration(*, log_format: str, level: str) -> dict[str, object]:
             # Warn about values, and quote them.
             "py.warnings": {"handlers": [], "level": "CRITICAL", "propagate": False},
             "pydicom": {"handlers": [], "level": "CRITICAL", "propagate": False},
+            # Say that there are no credentials, which our own message says with a remedy.
+            "google": {"level": "ERROR"},
             # Names every path that changes, when asked for details.
             "watchfiles": {"handlers": [], "level": "WARNING", "propagate": True},
         },

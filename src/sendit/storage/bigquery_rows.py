@@ -20,7 +20,7 @@ from sendit.deid.release_known import Known
 from sendit.errors import Rejected, TargetError, Unreadable
 from sendit.storage.base import Package, PackagedInstance, PackagedStudy, Progress, Receipt, Stored
 from sendit.storage.bigquery_schema import SCHEMAS, SchemaName
-from sendit.storage.objects import GZIP
+from sendit.storage.objects import DICOM, GZIP
 
 Row = Mapping[str, str | int | None]
 
@@ -125,19 +125,13 @@ def _compatible(
             for name, value in first.items()
             if all(one.values.get(name) == value for one in members)
         }
-        series = {
-            group[0].values.get("SeriesNumber", str(number)): {
-                "SeriesNumber": group[0].values.get("SeriesNumber", ""),
-                "Images": len(group),
-                "SeriesDescription": group[0].values.get("SeriesDescription", ""),
-            }
-            for number, group in enumerate(_series(members))
-        }
+        series = _series_by_number(members)
+        kind = DICOM if key.endswith(".dcm") else GZIP
         header = {
             **shared,
             "CodedPatientID": study.patient_id,
             "CodedAccessionNumberID": study.study_pseudonym,
-            "ContentType": GZIP,
+            "ContentType": kind,
             "NumberOfSeries": len(series),
             "Series": series,
             "IMAGE_COUNT": len(members),
@@ -151,13 +145,28 @@ def _compatible(
             "storage_metadataLink": metadata_link(key, bucket),
             "CodedAccessionNumberID": study.study_pseudonym,
             "CodedPatientID": study.patient_id,
-            "ContentType": GZIP,
+            "ContentType": kind,
             **{
                 name: shared.get(name)
                 for name in ("PatientSex", "PatientAge", "Modality", "StudyDescription")
             },
             "DicomHeader": json.dumps(header, sort_keys=True),
         }
+
+
+def _series_by_number(members: Sequence[Described]) -> Mapping[str, Mapping[str, str | int]]:
+    """Return what the original told of each series; two may have the same number, or none."""
+    series: dict[str, Mapping[str, str | int]] = {}
+    for group in _series(members):
+        values = group[0].values
+        number = values.get("SeriesNumber", "")
+        others = sum(one["SeriesNumber"] == number for one in series.values())
+        series[f"{number}_{others + 1}" if others or not number else number] = {
+            "SeriesNumber": number,
+            "Images": len(group),
+            "SeriesDescription": values.get("SeriesDescription", ""),
+        }
+    return series
 
 
 def _typed(

@@ -20,6 +20,8 @@ from sendit.storage.together import Traffic
 BUSY = (429, 500, 502, 503, 504)
 _WAITS = (0.1, 0.4, 1.6)
 """Seconds before it is asked again, at most."""
+_PATIENCE = 10
+"""Seconds that a store may ask us to wait (``Retry-After``); more is for the pipeline."""
 _MOST = 1 << 24
 
 
@@ -99,12 +101,10 @@ class CloudHttp:
                 method, path, body=body, headers=signed, traffic=traffic, allowed=range(300, 600)
             ) as response:
                 told = _told(response, response.read(_MOST))
-            traffic.tell(sum(len(part) for part in body if isinstance(part, bytes)))
             if 200 <= told.status < 300 or told.status in allowed:
                 return told
-            if told.status not in BUSY or not wait:
+            if not _is_asked_again(told, wait):
                 break
-            time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads requests in time
         raise self._explain(told)
 
     @contextmanager
@@ -117,20 +117,34 @@ class CloudHttp:
         traffic: Traffic,
     ) -> Iterator[tuple[Told, HTTPResponse]]:
         """Ask, and let the caller read the answer; as ``ask``."""
-        signed = self._signed("GET", path, headers, "")
-        with self._client.stream(
-            "GET", path, headers=signed, traffic=traffic, allowed=range(300, 600)
-        ) as response:
-            good = 200 <= response.status < 300
-            told = _told(response, b"" if good else response.read(_MOST))
-            if not good and told.status not in allowed:
+        for wait in (*_WAITS, 0.0):
+            signed = self._signed("GET", path, headers, "")
+            with self._client.stream(
+                "GET", path, headers=signed, traffic=traffic, allowed=range(300, 600)
+            ) as response:
+                good = 200 <= response.status < 300
+                told = _told(response, b"" if good else response.read(_MOST))
+                if good or told.status in allowed:
+                    yield told, response
+                    return
+            if not _is_asked_again(told, wait):
                 raise self._explain(told)
-            yield told, response
 
     def _signed(
         self, method: str, path: str, headers: Mapping[str, str] | None, payload_sha256: str
     ) -> Mapping[str, str]:
         return self._login.headers(method, self.url + path, headers or {}, payload_sha256)
+
+
+def _is_asked_again(told: Told, wait: float) -> bool:
+    """Wait and say yes when a store is busy, but not for as long as it may ask for."""
+    after = told.headers.get("retry-after", "")
+    seconds = int(after) if after.isascii() and after.isdigit() else 0
+    if told.status not in BUSY or not wait or seconds > _PATIENCE:
+        return False
+    spread = wait * random.uniform(0.5, 1)  # noqa: S311 - spreads requests in time
+    time.sleep(max(spread, seconds))
+    return True
 
 
 def _told(response: HTTPResponse, body: bytes) -> Told:

@@ -45,8 +45,8 @@ class GcsOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstring
     """Ask without credentials; for other servers than Google's only."""
     endpoint: Url = "https://storage.googleapis.com"
     """Address of the store."""
-    chunk_mib: Annotated[int, Strict(), Field(ge=1, le=512)] = 8
-    """Size of the chunks of resumable uploads, in MiB, 1 to 512; three are in memory."""
+    chunk_mib: Annotated[int, Strict(), Field(ge=1, le=512)] = 16
+    """Size of the chunks of resumable uploads, in MiB, 1 to 512; up to three are in memory."""
     bigquery_dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")] = ""
     """Dataset of BigQuery that gets rows about what is stored; none: no rows."""
     bigquery_table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "dicom"

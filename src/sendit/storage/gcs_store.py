@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -25,9 +25,9 @@ from sendit.storage.base import Progress
 from sendit.storage.cloud_http import CloudHttp, Login, Told
 from sendit.storage.durable import changed_meanwhile, open_source
 from sendit.storage.google_answers import explain, read_json
-from sendit.storage.http_client import FilePart
+from sendit.storage.http_client import Body, FilePart
 from sendit.storage.http_options import HttpOptions
-from sendit.storage.objects import Held, WholeReading, regroup
+from sendit.storage.objects import Held, Piece, WholeReading, regroup
 from sendit.storage.together import Traffic, together
 
 _MIB = 1 << 20
@@ -41,13 +41,6 @@ _RIGHTS = (
 _MISSING = "make the bucket, or set bucket anew"
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    start: int
-    content: bytes
-    is_last: bool
-
-
 class _Digests:
     """What Google computes too."""
 
@@ -56,10 +49,11 @@ class _Digests:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32c = google_crc32c.Checksum()
 
-    def update(self, block: bytes) -> None:
-        self.size += len(block)
-        self._md5.update(block)
-        self._crc32c.update(block)
+    def update(self, blocks: Iterable[bytes]) -> None:
+        for block in blocks:
+            self.size += len(block)
+            self._md5.update(block)
+            self._crc32c.update(block)
 
     def hexadecimal(self) -> dict[str, str]:
         return {"md5": self._md5.hexdigest(), "crc32c": self._crc32c.digest().hex()}
@@ -100,7 +94,7 @@ class GcsStore:
         content = FilePart(entry.source, entry.size)
         with ThreadPoolExecutor(1) as aside:
             digests = aside.submit(_digests_of, entry)
-            told = self._put_whole(key, content, {"crc32c": _crc32c_of(entry)}, kind, traffic)
+            told = self._put_whole(key, (content,), {"crc32c": _crc32c_of(entry)}, kind, traffic)
         if told is None:
             return None
         try:
@@ -112,29 +106,36 @@ class GcsStore:
     def put_blocks(
         self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
     ) -> Held | None:
-        """Store what comes block by block, by a resumable upload if it is more than one chunk."""
+        """Store what comes block by block, by a resumable upload if it is more than one chunk.
+
+        Three things are done at the same time: a chunk is packed, and the one before it is sent
+        while its digests are made.
+        """
         digests = _Digests()
-        chunks = self._chunks(blocks, digests)
+        chunks = regroup(blocks, self._chunk_bytes)
         first = next(chunks)
         if first.is_last:
+            digests.update(first.blocks)
             known = digests.hexadecimal()
-            whole = self._put_whole(key, first.content, known, kind, Traffic())
+            whole = self._put_whole(key, first.blocks, known, kind, Traffic())
             return None if whole is None else self._checked(key, whole, known, digests.size)
         session = self._begin(key, kind)
         if session is None:
             return None
+        with ThreadPoolExecutor(1) as aside:
 
-        def put(chunk: _Chunk, traffic: Traffic) -> Told:
-            return self._put_chunk(session, chunk, traffic)
+            def put(chunk: Piece, traffic: Traffic) -> Told:
+                digested = aside.submit(digests.update, chunk.blocks)
+                told = self._put_chunk(session, chunk, traffic)
+                digested.result()
+                return told
 
-        def all_chunks() -> Iterator[_Chunk]:
-            yield first
-            yield from chunks
-
-        try:
-            told = together(all_chunks(), put, at_once=1, progress=progress)[-1]
-        except _Taken:
-            return None
+            every = chain((first,), chunks)
+            del first  # a chunk is large
+            try:
+                told = together(every, put, at_once=1, progress=progress)[-1]
+            except _Taken:
+                return None
         return self._checked(key, told, digests.hexadecimal(), digests.size)
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
@@ -186,7 +187,7 @@ class GcsStore:
     def _put_whole(
         self,
         key: str,
-        content: FilePart | bytes,
+        content: Body,
         digests: Mapping[str, str],
         kind: str,
         traffic: Traffic,
@@ -201,23 +202,12 @@ class GcsStore:
         told = self._http.ask(
             "POST",
             self._upload("multipart"),
-            body=(head.encode(), content, f"\r\n--{_BOUNDARY}--\r\n".encode()),
+            body=(head.encode(), *content, f"\r\n--{_BOUNDARY}--\r\n".encode()),
             headers={"Content-Type": f"multipart/related; boundary={_BOUNDARY}"},
             allowed=(412,),
             traffic=traffic,
         )
         return None if told.status == 412 else told
-
-    def _chunks(self, blocks: Iterable[bytes], digests: _Digests) -> Iterator[_Chunk]:
-        waiting: _Chunk | None = None
-        for content in regroup(blocks, self._chunk_bytes):
-            start = digests.size
-            digests.update(content)
-            if waiting is not None:
-                yield waiting
-            waiting = _Chunk(start, content, is_last=False)
-        if waiting is not None:
-            yield _Chunk(waiting.start, waiting.content, is_last=True)
 
     def _begin(self, key: str, kind: str) -> str | None:
         """Begin a resumable upload and return where it goes on; None when the key is taken."""
@@ -236,13 +226,15 @@ class GcsStore:
             raise TargetError(f"{self.location} does not answer as Google's store; see endpoint.")
         return f"{session.path}?{session.query}"
 
-    def _put_chunk(self, session: str, chunk: _Chunk, traffic: Traffic) -> Told:
+    def _put_chunk(self, session: str, chunk: Piece, traffic: Traffic) -> Told:
         """Send what the store has not got of a chunk yet; go on after a lost connection."""
-        end = chunk.start + len(chunk.content)
+        end = chunk.start + chunk.size
         total = str(end) if chunk.is_last else "*"
         had, lost = chunk.start, 0
         while True:
-            part = chunk.content[had - chunk.start :]
+            part = chunk.blocks
+            if had > chunk.start:
+                part = (b"".join(part)[had - chunk.start :],) if had < end else ()
             span = f"{had}-{end - 1}" if part else "*"
             try:
                 told = self._ask_session(session, f"bytes {span}/{total}", part, traffic)
@@ -250,7 +242,7 @@ class GcsStore:
                 lost += 1
                 if lost == _TRIES:
                     raise
-                told = self._ask_session(session, "bytes */*", b"", traffic)
+                told = self._ask_session(session, "bytes */*", (), traffic)
             if told.status == 412:
                 raise _Taken
             if told.status != 308:
@@ -261,11 +253,11 @@ class GcsStore:
             if not chunk.start <= had <= end or (had == before and not lost):
                 raise TargetUnavailable(f"{self.location} lost a part of an upload.")
 
-    def _ask_session(self, session: str, span: str, part: bytes, traffic: Traffic) -> Told:
+    def _ask_session(self, session: str, span: str, part: Body, traffic: Traffic) -> Told:
         return self._http.ask(
             "PUT",
             session,
-            body=(part,) if part else (),
+            body=part,
             headers={"Content-Range": span},
             allowed=(308, 412),
             traffic=traffic,
@@ -355,7 +347,7 @@ def _digests_of(entry: Entry) -> Mapping[str, str]:
     digests, sha256 = _Digests(), hashlib.sha256()
     with open_source(entry.source, size=entry.size) as stream:
         while block := stream.read(_MIB):
-            digests.update(block)
+            digests.update((block,))
             sha256.update(block)
     if sha256.hexdigest() != entry.sha256:
         raise changed_meanwhile()

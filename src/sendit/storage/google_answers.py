@@ -93,6 +93,8 @@ def explain(told: Told, *, location: str, rights: str, missing: str) -> TargetEr
         return TargetUnavailable(
             f"{location} got other bytes than were sent ({shown}); it is tried again."
         )
+    if told.status in (405, 501):
+        return TargetRefused(f"{location} does not answer as Google's ({shown}); see endpoint.")
     if told.status in BUSY or told.status in (408, 409):
         return TargetUnavailable(f"{location} answers {shown}; it is tried again.")
     return TargetError(f"{location} answers {shown}; see its log, then retry the batch.")

@@ -4,6 +4,8 @@ All three are google-auth's, which renews a token before it expires.  Its reques
 the standard library, which heeds the proxy variables of the environment.
 """
 
+import json
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -20,6 +22,7 @@ from google.oauth2.service_account import Credentials
 from sendit.errors import TargetError, TargetRefused, TargetUnavailable
 
 _SECONDS = 30
+_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 class GoogleLogin:
@@ -84,7 +87,13 @@ class _failures:
     """Says in our words what google-auth says."""
 
     def __init__(self, file: Path | None) -> None:
-        self._where = f"the file {file}" if file else "the environment or the metadata server"
+        self._file = file
+        named = os.environ.get(_VARIABLE)
+        self._where = "gcloud's file or the metadata server"
+        if file is not None:
+            self._where = f"the file {file}"
+        elif named:
+            self._where = f"the file {named} (named by {_VARIABLE})"
 
     def __enter__(self) -> None:
         pass
@@ -97,19 +106,46 @@ class _failures:
         if isinstance(error, exceptions.TransportError) or (
             isinstance(error, exceptions.RefreshError) and error.retryable
         ):
-            return TargetUnavailable("Google gives no token just now: its server did not answer.")
+            return TargetUnavailable(
+                f"Whoever gives tokens for the credentials of {self._where} did not answer. See "
+                "that this machine can reach it (oauth2.googleapis.com, or the metadata server); "
+                "it is tried again."
+            )
         if isinstance(error, exceptions.RefreshError):
             return TargetRefused(
                 f"Google refuses the credentials of {self._where}: they have expired or were "
                 "revoked. Make new ones, then retry the batch."
             )
         if isinstance(error, (exceptions.GoogleAuthError, OSError, ValueError)):
-            return TargetRefused(
-                f"There are no usable Google credentials in {self._where} "
-                f"({type(error).__name__}). Set credentials_file of the target, or "
-                "GOOGLE_APPLICATION_CREDENTIALS for the workers."
-            )
+            return TargetRefused(self._unusable(error))
         return None
+
+    def _unusable(self, error: Exception) -> str:
+        if self._file is None and not os.environ.get(_VARIABLE):
+            return (
+                f"There are no Google credentials: no credentials_file of the target, no "
+                f"{_VARIABLE}, no file of gcloud's, and no metadata server that answers. Set one "
+                "of the first two."
+            )
+        # What the variable names may be of any kind; Google's library does not say what is wrong.
+        what = "is not there, or holds no credentials" if self._file is None else _problem(error)
+        name = "credentials_file of the target" if self._file else f"{_VARIABLE} of the workers"
+        return (
+            f"{self._where[0].upper()}{self._where[1:]} {what}. Get a new key for the service "
+            f"account, or set {name} anew."
+        )
+
+
+def _problem(error: Exception) -> str:
+    """Return what is wrong with the key of a service account."""
+    match error:
+        case OSError():
+            return f"cannot be read ({error.strerror})"
+        case json.JSONDecodeError():
+            return "is not JSON"
+        case exceptions.MalformedError():
+            return "is not the whole key of a service account"
+    return "holds a private key that cannot be used"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from sendit.storage.http_options import HttpOptions, tls_context
 from sendit.storage.together import Traffic
 
 _BLOCK = 1 << 22
+_SMALL = 1 << 16
+"""Less than this is sent together with what follows."""
 _MAX_ANSWER = 1 << 26
 _RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
 
@@ -290,12 +292,17 @@ def _send(
     small: list[bytes] = []
     connection.endheaders()
     for part in ask.body:
-        if isinstance(part, bytes):
+        if isinstance(part, bytes) and len(part) < _SMALL:
             small.append(part)
             continue
-        connection.send(b"".join(small))
-        small.clear()
-        _send_file(connection.sock, part, tell)
+        if small:
+            connection.send(b"".join(small))
+            small.clear()
+        if isinstance(part, bytes):
+            connection.send(part)
+            tell(len(part))
+        else:
+            _send_file(connection.sock, part, tell)
     if small:
         connection.send(b"".join(small))
 

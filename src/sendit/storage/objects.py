@@ -132,18 +132,37 @@ class WholeReading(io.RawIOBase):
         return len(block)
 
 
-def regroup(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of the bytes that become one object."""
+
+    start: int
+    """Where they begin in it."""
+    blocks: tuple[bytes, ...] = field(repr=False)
+    size: int
+    is_last: bool
+
+
+def regroup(blocks: Iterable[bytes], size: int) -> Iterator[Piece]:
     """Return the same bytes in pieces of a size; at least one piece, maybe empty."""
-    waiting = bytearray()
-    some = False
+    start, length = 0, 0
+    waiting: list[bytes] = []
     for block in blocks:
-        waiting += block
-        while len(waiting) > size:
-            yield bytes(waiting[:size])
-            some = True
-            del waiting[:size]
-    if waiting or not some:
-        yield bytes(waiting)
+        rest = block
+        while length + len(rest) > size:
+            waiting.append(rest[: size - length])
+            rest = rest[size - length :]
+            yield Piece(start, _taken(waiting), size, is_last=False)
+            start, length = start + size, 0
+        waiting.append(rest)
+        length += len(rest)
+    yield Piece(start, _taken(waiting), length, is_last=True)
+
+
+def _taken(blocks: list[bytes]) -> tuple[bytes, ...]:
+    taken = tuple(blocks)
+    blocks.clear()
+    return taken
 
 
 class _Stream(Protocol):

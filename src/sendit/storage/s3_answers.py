@@ -20,6 +20,12 @@ from sendit.storage.cloud_http import BUSY, Told
 from sendit.storage.objects import Held
 
 _FULL = ("QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "TooManyBuckets")
+_ELSEWHERE = (
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+)
 _REMEDIES: Mapping[str, tuple[type[TargetError], str]] = {
     "AccessDenied": (
         TargetRefused,
@@ -34,12 +40,6 @@ _REMEDIES: Mapping[str, tuple[type[TargetError], str]] = {
     "RequestTimeTooSkewed": (TargetRefused, "the clocks differ; set the clock of this machine"),
     "NoSuchBucket": (TargetRefused, "there is no such bucket; make it, or set bucket anew"),
     "InvalidBucketName": (TargetRefused, "that is no name of a bucket; set bucket anew"),
-    "PermanentRedirect": (TargetRefused, "the bucket is in another region; set region"),
-    "AuthorizationHeaderMalformed": (TargetRefused, "the bucket is in another region; set region"),
-    "IllegalLocationConstraintException": (
-        TargetRefused,
-        "the bucket is in another region; set region",
-    ),
     "NotImplemented": (
         TargetRefused,
         "it does not know what was asked for (a conditional write, an encryption?); see the guide",
@@ -74,8 +74,9 @@ def explain(told: Told, *, location: str) -> TargetError:
         return TargetFull(f"{location} has no room left ({shown}). Make room or raise its quota.")
     if code in _REMEDIES:
         kind, remedy = _REMEDIES[code]
-        return kind(f"{location} answers {shown}: {remedy}.")
-    if told.status in (301, 307, 308):
+        later = "; it is tried again" if kind.retryable else ""
+        return kind(f"{location} answers {shown}: {remedy}{later}.")
+    if told.status in (301, 307, 308) or code in _ELSEWHERE:
         region = told.headers.get("x-amz-bucket-region", "")
         known = f' to "{region}"' if region.replace("-", "").isalnum() else ""
         return TargetRefused(f"{location} is in another region ({shown}); set region{known}.")

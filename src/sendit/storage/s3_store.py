@@ -8,6 +8,7 @@ right MD5 are not sent again.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -18,9 +19,9 @@ from sendit.storage.archive import Entry
 from sendit.storage.base import Progress
 from sendit.storage.cloud_http import CloudHttp, Login, Told
 from sendit.storage.durable import changed_meanwhile, open_source
-from sendit.storage.http_client import FilePart
+from sendit.storage.http_client import Body, FilePart
 from sendit.storage.http_options import HttpOptions
-from sendit.storage.objects import Held, WholeReading, regroup
+from sendit.storage.objects import Held, Piece, WholeReading, regroup
 from sendit.storage.s3_answers import error_code, explain, held_of, read_xml, to_base64
 from sendit.storage.together import Traffic, together
 
@@ -48,10 +49,23 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """A part that is to be sent; its digest is made while others are sent."""
+
     number: int
-    content: bytes
-    md5: str
+    piece: Piece
+    sha256: Future[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A part that is there."""
+
+    number: int
+    size: int
     sha256: str
+    etag: str
+    md5: str
+    """Empty where the store has told its SHA-256."""
 
 
 class _Ended(Exception):
@@ -74,16 +88,18 @@ class S3Store:
     def put_file(self, key: str, entry: Entry, kind: str, traffic: Traffic) -> Held | None:
         """Store a file unless something stands there."""
         if entry.size > _SINGLE:
-            return self._put_parts(key, self._parts(_blocks(entry), entry.size), kind, traffic.tell)
-        body = FilePart(entry.source, entry.size)
-        return self._put_whole(key, body, entry.sha256, kind, traffic)
+            return self._put_parts(
+                key, self._pieces(_blocks(entry), entry.size), kind, traffic.tell
+            )
+        body = (FilePart(entry.source, entry.size),)
+        return self._put_whole(key, body, entry.size, entry.sha256, kind, traffic)
 
     def put_blocks(
         self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
     ) -> Held | None:
         """Store what comes block by block, in parts if it is more than one."""
         return self._put_parts(
-            key, self._parts(blocks, at_most), kind, lambda _: None, progress=progress
+            key, self._pieces(blocks, at_most), kind, lambda _: None, progress=progress
         )
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
@@ -148,12 +164,12 @@ class S3Store:
     # Writing
 
     def _put_whole(
-        self, key: str, body: FilePart | bytes, sha256: str, kind: str, traffic: Traffic
+        self, key: str, body: Body, size: int, sha256: str, kind: str, traffic: Traffic
     ) -> Held | None:
         told = self._ask(
             "PUT",
             key,
-            body=(body,),
+            body=body,
             headers={
                 **self._bucket.headers,
                 "Content-Type": kind,
@@ -169,54 +185,41 @@ class S3Store:
         held = held_of(key, told)
         if held.digests.get("sha256", sha256) != sha256:
             raise VerificationFailed(_CHANGED % self.location)
-        size = len(body) if isinstance(body, bytes) else body.size
         return Held(key, size, held.version, {"sha256": sha256}, held.mark)
 
-    def _parts(self, blocks: Iterable[bytes], at_most: int) -> Iterator[_Part]:
+    def _pieces(self, blocks: Iterable[bytes], at_most: int) -> Iterator[Piece]:
         size = max(self._bucket.part_bytes, at_most // _PARTS // _MIB * _MIB + _MIB)
-        for number, content in enumerate(regroup(blocks, size), start=1):
-            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            yield _Part(number, content, md5, hashlib.sha256(content).hexdigest())
+        return regroup(blocks, size)
 
     def _put_parts(
         self,
         key: str,
-        parts: Iterator[_Part],
+        pieces: Iterator[Piece],
         kind: str,
         tell: Callable[[int], None],
         *,
         progress: Progress | None = None,
     ) -> Held | None:
-        first = next(parts)
-        second = next(parts, None)
-        if second is None:
-            return self._put_whole(key, first.content, first.sha256, kind, Traffic())
-        traffic = Traffic()
-        upload, there = self._begun(key, kind, traffic)
-        size = 0
+        first = next(pieces)
+        if first.is_last:
+            sha256 = _hexdigest(hashlib.sha256(), first.blocks)
+            return self._put_whole(key, first.blocks, first.size, sha256, kind, Traffic())
+        upload, there = self._begun(key, kind, Traffic())
 
-        def put(part: _Part, traffic: Traffic) -> tuple[_Part, str]:
-            if there.get(part.number) != part.md5:
-                etag = self._put_part(key, upload, part, traffic)
-            else:
-                etag = part.md5
-            return _Part(part.number, b"", part.md5, part.sha256), etag
-
-        def counted() -> Iterator[_Part]:
-            nonlocal size
-            for part in chain((first, second), parts):
-                size += len(part.content)
-                tell(0)
-                yield part
+        def put(part: _Part, traffic: Traffic) -> _Sent:
+            return self._put_part(key, upload, part, there, traffic)
 
         # A file of many parts is one of several things done at once: its parts go one by one.
         at_once = min(self._bucket.at_once, _AT_ONCE) if progress is not None else 1
         told = progress if progress is not None else lambda: tell(self._bucket.part_bytes)
-        try:
-            sent = together(counted(), put, at_once=at_once, progress=told)
-        except _Ended:
-            return None
-        return self._complete(key, upload, sent, size)
+        with ThreadPoolExecutor(at_once) as aside:
+            every = _parts(chain((first,), pieces), aside)
+            del first  # a part is large
+            try:
+                sent = together(every, put, at_once=at_once, ahead=1, progress=told)
+            except _Ended:
+                return None
+        return self._complete(key, upload, sent)
 
     def _begun(self, key: str, kind: str, traffic: Traffic) -> tuple[str, Mapping[int, str]]:
         """Return an upload of many parts, and the MD5 of the parts that are there already."""
@@ -255,31 +258,43 @@ class S3Store:
                 return parts
             query["part-number-marker"] = found.text("NextPartNumberMarker")
 
-    def _put_part(self, key: str, upload: str, part: _Part, traffic: Traffic) -> str:
+    def _put_part(
+        self,
+        key: str,
+        upload: str,
+        part: _Part,
+        there: Mapping[int, str],
+        traffic: Traffic,
+    ) -> _Sent:
+        """Send a part, unless it is there already."""
+        number, piece, sha256 = part.number, part.piece, part.sha256.result()
+        if number in there and there[number] == (md5 := _md5(piece.blocks)):
+            return _Sent(number, piece.size, sha256, md5, md5)
         told = self._ask(
             "PUT",
             key,
-            query={"partNumber": str(part.number), "uploadId": upload},
-            body=(part.content,),
-            headers={"x-amz-checksum-sha256": to_base64(part.sha256)},
-            payload_sha256=part.sha256,
+            query={"partNumber": str(number), "uploadId": upload},
+            body=piece.blocks,
+            headers={"x-amz-checksum-sha256": to_base64(sha256)},
+            payload_sha256=sha256,
             allowed=(404,),
             traffic=traffic,
         )
         if told.status == 404:
             raise _Ended
-        if held_of(key, told).digests.get("sha256", part.sha256) != part.sha256:
+        held = held_of(key, told)
+        computed = held.digests.get("sha256", "")
+        if computed not in ("", sha256):
             raise VerificationFailed(_CHANGED % self.location)
-        return told.headers.get("etag", "").strip('"')
+        md5 = "" if computed else _md5(piece.blocks)
+        return _Sent(number, piece.size, sha256, held.mark, md5)
 
-    def _complete(
-        self, key: str, upload: str, sent: Sequence[tuple[_Part, str]], size: int
-    ) -> Held | None:
+    def _complete(self, key: str, upload: str, sent: Sequence[_Sent]) -> Held | None:
         """Make an object of the parts, unless something stands there now."""
         items = "".join(
-            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>"
+            f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag>"
             f"<ChecksumSHA256>{to_base64(part.sha256)}</ChecksumSHA256></Part>"
-            for part, etag in sent
+            for part in sent
         )
         body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
         traffic = Traffic()
@@ -302,11 +317,9 @@ class S3Store:
         if answer.name != "CompleteMultipartUploadResult":  # an error may come after a 200
             raise self._explain(Told(500, told.headers, told.body))
         etag = answer.text("ETag").strip('"')
-        md5s = b"".join(bytes.fromhex(part.md5) for part, _ in sent)
-        whole = f"{hashlib.md5(md5s, usedforsecurity=False).hexdigest()}-{len(sent)}"
-        plain = all(etag == part.md5 for part, etag in sent)
-        if plain and "-" in etag and etag != whole:
+        if not _is_of(sent, etag, answer.text("ChecksumSHA256")):
             raise VerificationFailed(_CHANGED % self.location)
+        size = sum(part.size for part in sent)
         return Held(key, size, told.headers.get("x-amz-version-id", ""), {}, etag)
 
     def _abort(self, key: str, upload: str, traffic: Traffic) -> None:
@@ -321,7 +334,7 @@ class S3Store:
         key: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Sequence[bytes | FilePart] = (),
+        body: Body = (),
         headers: Mapping[str, str] | None = None,
         payload_sha256: str = "",
         allowed: Sequence[int] = (),
@@ -361,3 +374,31 @@ def _blocks(entry: Entry) -> Iterator[bytes]:
             yield block
     if digest.hexdigest() != entry.sha256:
         raise changed_meanwhile()
+
+
+def _parts(pieces: Iterable[Piece], aside: ThreadPoolExecutor) -> Iterator[_Part]:
+    for number, piece in enumerate(pieces, start=1):
+        yield _Part(number, piece, aside.submit(_hexdigest, hashlib.sha256(), piece.blocks))
+
+
+def _is_of(sent: Sequence[_Sent], etag: str, checksum: str) -> bool:
+    """Say whether what a store tells of an object is of these parts, as far as it tells it.
+
+    Both are digests of the parts' digests; an ETag is no MD5 where a key of the store encrypts.
+    """
+    if checksum:
+        whole = _hexdigest(hashlib.sha256(), (bytes.fromhex(part.sha256) for part in sent))
+        return checksum == f"{to_base64(whole)}-{len(sent)}"
+    if "-" in etag and all(part.etag == part.md5 for part in sent):
+        return etag == f"{_md5(bytes.fromhex(part.md5) for part in sent)}-{len(sent)}"
+    return True
+
+
+def _md5(blocks: Iterable[bytes]) -> str:
+    return _hexdigest(hashlib.md5(usedforsecurity=False), blocks)
+
+
+def _hexdigest(digest: "hashlib._Hash", blocks: Iterable[bytes]) -> str:
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()

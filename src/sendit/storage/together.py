@@ -72,6 +72,7 @@ def together(
     *,
     at_once: int,
     progress: Progress,
+    ahead: int = 0,
     weight: Callable[[Item], int] = lambda _: 1,
 ) -> Sequence[Result]:
     """Do the work for every item and return the results in the order of the items.
@@ -88,18 +89,22 @@ def together(
         How many threads there are.
     progress
         Called here, after each item, and every second in which bytes moved.
+    ahead
+        How many items wait for a thread, at most; as many as there are threads when it is 0.
     weight
         How many times it is called for one item.
     """
-    traffic = Traffic()
+    traffic, most = Traffic(), at_once + (ahead or at_once)
     results: dict[int, Result] = {}
-    waiting: dict[Future[Result], tuple[int, Item]] = {}
+    waiting: dict[Future[Result], tuple[int, int]] = {}
     source = iter(enumerate(items))
     with ThreadPoolExecutor(at_once, thread_name_prefix="sendit-target") as threads:
         try:
             while True:
-                while len(waiting) < 2 * at_once and (following := next(source, None)):
-                    waiting[threads.submit(work, following[1], traffic)] = following
+                while len(waiting) < most and (following := next(source, None)):
+                    number, item = following
+                    waiting[threads.submit(work, item, traffic)] = number, weight(item)
+                    del item, following  # it may be large
                 if not waiting:
                     return [results[number] for number in sorted(results)]
                 before = traffic.moved
@@ -107,9 +112,9 @@ def together(
                 if not done and traffic.moved != before:
                     progress()
                 for future in done:
-                    number, item = waiting.pop(future)
+                    number, times = waiting.pop(future)
                     results[number] = future.result()
-                    for _ in range(weight(item)):
+                    for _ in range(times):
                         progress()
         finally:
             traffic.stop()
