@@ -44,8 +44,8 @@ def package(tmp_path: Path) -> Package:
 
 
 def make_target(gcs: GcsServer, bigquery: str, dataset: str = "irb", **options: object) -> Target:
-    own = {"bigquery_dataset": dataset, "bigquery_project": BIGQUERY_PROJECT}
-    return make_gcs(gcs.url, bigquery_endpoint=bigquery, **own, **options)
+    own = {"bigquery_dataset": dataset, "bigquery_project": BIGQUERY_PROJECT, **options}
+    return make_gcs(gcs.url, bigquery_endpoint=bigquery, **own)
 
 
 @pytest.mark.parametrize("schema", ALL)
@@ -365,6 +365,17 @@ def test_a_dataset_that_is_not_there_is_told(
 ) -> None:
     with pytest.raises(TargetRefused, match="make the dataset"):
         make_target(fake_gcs, stub.url, "nowhere").send(package)
+
+
+def test_a_project_that_is_not_there_is_told_before_anything_is_sent(
+    fake_gcs: GcsServer, stub: BigQueryStub
+) -> None:
+    target = make_target(fake_gcs, stub.url, bigquery_project="nowhere-2031")
+
+    with pytest.raises(TargetRefused, match="set bigquery_project and"):
+        target.probe()
+
+    assert stub.rows == {}
 
 
 def test_a_job_that_fails_loads_nothing_and_is_told(

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.cloud import BIGQUERY_PROJECT
+
 Answer = tuple[int, dict[str, Any]]
 _QUERY = re.compile(
     r"(?:SELECT (?P<columns>[\w, ()*]+)|(?P<delete>DELETE)) FROM `(?P<table>[^`]+)` "
@@ -70,6 +72,8 @@ class BigQueryStub:
             if part in f"{method} {path}" and waiting:
                 return waiting.pop(0)
         place = path.partition("?")[0]
+        if f"/projects/{BIGQUERY_PROJECT}/" not in place:
+            return error(404, "notFound")
         if place.endswith("/queries"):
             return self._query(json.loads(body))
         if place.startswith("/upload/"):
