@@ -251,6 +251,17 @@ def test_the_front_says_when_pages_are_not_ready_and_limits_who_comes_in(
     site.postgresql.start()
     site.wait_until(lambda: site.get("/readyz")[0] == 200, "it is not ready again")
 
+    site.postgresql.freeze()
+    try:
+        assert [site.get("/readyz")[:2] for _ in range(6)] == [(503, "not ready\n")] * 6
+        assert site.get("/healthz")[0] == 200
+    finally:
+        site.postgresql.thaw()
+    site.wait_until(lambda: site.get("/readyz")[0] == 200, "it is not ready again")
+    said = (site.root / "web.log").read_text()
+    assert said.count("not ready: the database did not answer") == 1
+    assert said.count("did not answer within 3 s") == 1
+
     # Every way in is limited, and nothing else is.
     tried = [site.get("/login/")[0] for _ in range(30)]
     assert (tried[0], tried[-1]) == (200, 429)

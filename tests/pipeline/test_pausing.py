@@ -1,10 +1,12 @@
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sendit.config.windows import opens_at
 from sendit.errors import UsageError
+from sendit.metrics.standing import standing
 from sendit.metrics.status import describe
 from sendit.pipeline.admission import admit, obstacle
 from sendit.pipeline.pausing import pause, paused, resume
@@ -22,6 +24,13 @@ def held(batch_id: int) -> str:
     return str(describe([Batch.objects.get(pk=batch_id)])[0]["held"])
 
 
+def stands(batch_id: int) -> str:
+    """Return what ``sendit status`` and the pages say in one sentence."""
+    batch = Batch.objects.get(pk=batch_id)
+    [told] = describe([batch])
+    return standing(batch, now=datetime.now(UTC), held=told["held"]).words
+
+
 @pytest.mark.parametrize("where", [{}, {"project": "demo"}], ids=["node", "project"])
 def test_paused_batch_takes_no_step_and_says_why(line: Line, where: Where) -> None:
     line.installation.add_study("ACC1", n_series=1)
@@ -32,6 +41,7 @@ def test_paused_batch_takes_no_step_and_says_why(line: Line, where: Where) -> No
 
     assert line.batch(batch_id).status == Status.NEW
     assert "sendit resume" in held(batch_id)
+    assert "sendit resume" in stands(batch_id)
     assert resume(line.configuration, now=line.clock, **where)
     line.work()
     assert line.batch(batch_id).status == Status.DONE
@@ -56,7 +66,8 @@ def test_batch_for_a_paused_target_waits_before_it_is_sent(line: Line) -> None:
     batch = line.run("ACC1")
 
     assert (batch.stage, batch.status) == (Stage.SEND, Status.DONEPROCESSING)
-    assert "targets is paused" in held(batch.pk)
+    assert "Target out is paused" in held(batch.pk)
+    assert "Target out is paused" in stands(batch.pk)
     assert line.installation.delivered() == []
     line.work(later=timedelta(hours=1))
     assert line.batch(batch.pk).stage == Stage.SEND
@@ -78,6 +89,8 @@ def test_pausing_twice_says_so_and_unknown_names_are_refused(line: Line) -> None
 
 
 def test_batch_waits_for_the_hours_in_which_it_may_be_sent(line: Line) -> None:
+    elsewhere = PROJECT.replace('name = "out"', 'name = "other"')
+    line.installation.write_project(elsewhere, name="elsewhere")
     local = line.clock.astimezone()
     begin, end = local + timedelta(hours=2), local + timedelta(hours=4)
     line.set_project(f'send_window = "{begin:%H:%M}-{end:%H:%M}"\n' + PROJECT)
@@ -86,7 +99,9 @@ def test_batch_waits_for_the_hours_in_which_it_may_be_sent(line: Line) -> None:
     batch = line.run("ACC1")
 
     assert batch.stage == Stage.SEND
-    assert f"goes on at {begin:%Y-%m-%d %H:%M}" in held(batch.pk)
+    assert f"goes on at {begin:%Y-%m-%d %H:%M %Z}" in held(batch.pk)
+    pause(line.configuration, target="other")  # where this batch does not go
+    assert "goes on at" in held(batch.pk)
     line.work(later=timedelta(hours=2, minutes=1))
     assert line.batch(batch.pk).status == Status.DONE
 
@@ -113,6 +128,50 @@ def test_window_opens_when_it_says(window: str, at: str, opens: str | None) -> N
     expected = None if opens is None else moment(opens)
 
     assert opens_at(window, now=moment(at).astimezone(UTC)) == expected
+
+
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine's clock be New York's: 5 h behind, 4 h from 8 March to 1 November 2026."""
+    with monkeypatch.context() as environ:
+        environ.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_new_york")
+@pytest.mark.parametrize(
+    ("window", "now", "opens"),
+    [
+        ("20:00-06:00", "2026-03-08T00:30Z", "2026-03-08T01:00Z"),
+        ("20:00-06:00", "2026-03-08T09:59Z", None),
+        ("20:00-06:00", "2026-03-08T10:00Z", "2026-03-09T00:00Z"),
+        ("20:00-06:00", "2026-11-01T10:59Z", None),
+        ("20:00-06:00", "2026-11-01T11:00Z", "2026-11-02T01:00Z"),
+        ("01:30-05:00", "2026-11-01T05:30Z", None),
+        ("01:30-05:00", "2026-11-01T06:10Z", None),
+        ("02:30-05:00", "2026-03-08T07:10Z", "2026-03-08T07:30Z"),
+        ("02:15-02:45", "2026-03-08T07:05Z", "2026-03-08T07:15Z"),
+    ],
+    ids=[
+        "before the night that is short",
+        "the last minute of the short night",
+        "after the short night",
+        "the last minute of the long night",
+        "after the long night",
+        "begins in the hour that comes twice",
+        "and is open the second time",
+        "begins in the hour that is left out",
+        "lies in the hour that is left out: by the hour as it was",
+    ],
+)
+def test_window_goes_by_the_clock_on_the_wall_when_that_is_changed(
+    window: str, now: str, opens: str | None
+) -> None:
+    expected = None if opens is None else datetime.fromisoformat(opens)
+
+    assert opens_at(window, now=datetime.fromisoformat(now)) == expected
 
 
 @pytest.mark.parametrize("text", ["20-06", "24:00-01:00", "08:00-08:00", "night"])

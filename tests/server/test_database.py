@@ -1,9 +1,11 @@
+import os
+import socket
 from pathlib import Path
 
 from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
-from sendit.server.database import SQLITE_OPTIONS, database_from_url
+from sendit.server.database import SQLITE_OPTIONS, WHILE_ALIVE, database_from_url
 from tests.support.installation import Installation
 
 
@@ -39,7 +41,7 @@ def test_postgresql_address_is_taken_apart() -> None:
 
     assert (entry["USER"], entry["PASSWORD"]) == ("s@x", "p/w")
     assert (entry["HOST"], entry["PORT"], entry["NAME"]) == ("db.example.org", "5433", "sendit")
-    assert entry["OPTIONS"] == {"options": "-c jit=off", "sslmode": "require"}
+    assert entry["OPTIONS"] == {"options": "-c jit=off", **WHILE_ALIVE, "sslmode": "require"}
 
 
 def test_address_opens_a_real_postgresql(
@@ -55,7 +57,25 @@ def test_address_opens_a_real_postgresql(
     assert found == ("postgres", "off"), "compiling costs a hundred times what a question does"
 
 
+def test_server_whose_machine_is_gone_is_given_up_within_minutes(
+    postgresql_url: str, django_db_blocker: DjangoDbBlocker
+) -> None:
+    connections = ConnectionHandler({"default": database_from_url(postgresql_url)})
+
+    with (
+        django_db_blocker.unblock(),
+        connections["default"].cursor() as cursor,
+        socket.socket(fileno=os.dup(cursor.connection.fileno())) as ours,
+    ):
+        keeps = ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        unanswered = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    connections.close_all()
+
+    assert (keeps, idle, unanswered) == (1, 30, 60_000)
+
+
 def test_options_in_the_address_stand_in_place_of_ours() -> None:
     entry = database_from_url("postgresql://s@db/sendit?options=")
 
-    assert entry["OPTIONS"] == {"options": ""}, "a pooler may refuse any"
+    assert entry["OPTIONS"] == {**WHILE_ALIVE, "options": ""}, "a pooler may refuse any"

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -74,6 +74,21 @@ class PostgreSQL:
         """Crash, and come back."""
         self.stop()
         self.start()
+
+    def freeze(self) -> None:
+        """Answer nothing from now on and refuse nothing, as a machine does that is stuck."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on where it froze."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for process in (first, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def new_database(self, name: str) -> str:
         """Make an empty database and return its address."""

@@ -166,6 +166,19 @@ def test_a_volume_that_is_not_mounted_is_not_ready(
     assert client.get("/healthz").status_code == 200
 
 
+def test_pages_without_the_field_key_are_not_ready(
+    configuration: Configuration, client: Client
+) -> None:
+    key_file = configuration.settings.keys.field_file
+    key_file.rename(key_file.with_suffix(".away"))
+
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.content) == (503, b"not ready\n")
+    key_file.with_suffix(".away").rename(key_file)
+    assert client.get("/readyz").status_code == 200
+
+
 def test_an_answer_loads_nothing_foreign_and_is_kept_nowhere(signed_in: Client) -> None:
     headers = signed_in.get("/").headers
 

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -133,12 +132,10 @@ def _run_with_django(request: _Request) -> int:
     django = importlib.import_module("django")
     management = importlib.import_module("django.core.management")
     database = importlib.import_module("django.db")
-    zone = os.environ.get("TZ")
     try:
         django.setup()
     except UsageError as error:
         raise _WrongUsage(str(error)) from None
-    _keep_time_zone(zone)
     sys.excepthook = report_crash
     rooms = management.get_commands()
     if request.command not in rooms:
@@ -178,14 +175,6 @@ def report_crash(
 ) -> None:
     """Log what nobody expected: its type and where, not its text, which may quote a value."""
     logger.critical("stopped by an error in sendit itself", exc_info=(kind, error, trace))
-
-
-def _keep_time_zone(zone: str | None) -> None:
-    """Undo what Django's set-up does to the process: a day is a day where this machine is."""
-    os.environ.pop("TZ", None)
-    if zone is not None:
-        os.environ["TZ"] = zone
-    time.tzset()
 
 
 def _say(message: str, *, code: int) -> int:

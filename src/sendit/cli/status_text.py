@@ -58,7 +58,7 @@ def all_lines(
 
 def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) -> Iterator[str]:
     """Yield everything about one batch."""
-    stands = standing(batch, now=now, deliveries=described["deliveries"])
+    stands = standing(batch, now=now, deliveries=described["deliveries"], held=described["held"])
     yield f"batch     {batch.pk}"
     yield f"uid       {one_line(described['uid'])}"
     yield f"project   {described['project']}"
@@ -106,7 +106,7 @@ def _names(what: str, names: Sequence[str]) -> Iterator[str]:
 
 def _row(batch: Batch, described: Mapping[str, Any], now: datetime) -> tuple[object, ...]:
     beside = _beside(described)
-    stands = standing(batch, now=now, deliveries=described["deliveries"])
+    stands = standing(batch, now=now, deliveries=described["deliveries"], held=described["held"])
     return (
         batch.pk,
         described["uid"],

@@ -5,6 +5,7 @@ ending in ``_FILE`` names.  A ``SENDIT_`` variable that stands for nothing is a 
 it is most likely a typing error in something that matters.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from sendit.config.section import Section, is_secret
 PREFIX = "SENDIT_"
 RESERVED = ("SENDIT_CONFIG", "SENDIT_TEST_REQUIRE_ALL", "SENDIT_TEST_DICOM")
 FILE = "environment"
+# int() alone reads digits of every script, and what a file may not hold nobody expects here.
+_WHOLE_NUMBER = re.compile(r"\s*-?[0-9]{1,19}\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def _typed(slot: Slot, text: str) -> object:
     kinds = {slot.annotation, *get_args(slot.annotation)}
     if bool in kinds and text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if int in kinds and text.strip().removeprefix("-").isdecimal():
+    if int in kinds and _WHOLE_NUMBER.fullmatch(text):
         return int(text)
     return text
 

@@ -1,11 +1,11 @@
 """A time of day between two hours, such as ``"20:00-06:00"``: at night, when the line is free.
 
-The hours are those of this machine's clock and time zone.  A window that ends before it
-begins goes over midnight.
+The hours are those of this machine's clock and time zone (``TZ``).  A window that ends before
+it begins goes over midnight.
 """
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 _WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 
@@ -44,10 +44,17 @@ def opens_at(text: str, *, now: datetime) -> datetime | None:
     if window is None:
         return None
     begin, end = window
-    local = now.astimezone()
-    at = local.time().replace(tzinfo=None)
-    inside = begin <= at < end if begin < end else at >= begin or at < end
-    if inside:
-        return None
-    day = local.date() if at < begin else local.date() + timedelta(days=1)
-    return datetime.combine(day, begin).astimezone(now.tzinfo)
+    today = now.astimezone().date()
+    days = (today + timedelta(days=number) for number in range(-1, 3))
+    # As moments: an hour of the clock on the wall comes twice, or never, once a year.
+    opens = next(
+        _moment(day, begin)
+        for day in days
+        if now < _moment(day if begin < end else day + timedelta(days=1), end)
+    )
+    return None if opens <= now else opens.astimezone(now.tzinfo)
+
+
+def _moment(day: date, hour: time) -> datetime:
+    """Return when the clock of this machine first shows an hour of a day."""
+    return datetime.fromtimestamp(datetime.combine(day, hour).timestamp(), UTC)

@@ -45,9 +45,13 @@ class Standing:
 
 
 def standing(
-    batch: Batch, *, now: datetime, deliveries: Sequence[Mapping[str, Any]] = ()
+    batch: Batch,
+    *,
+    now: datetime,
+    deliveries: Sequence[Mapping[str, Any]] = (),
+    held: str | None = None,
 ) -> Standing:
-    """Return how a batch stands; ``deliveries`` as ``metrics.status`` describes them."""
+    """Return how a batch stands; ``deliveries`` and ``held`` as ``metrics.status`` tells them."""
     status = Status(batch.status)
     if batch.turned_down:
         return Standing("quiet", "Rejected by a person; its originals went back to the inbox.")
@@ -65,9 +69,11 @@ def standing(
         return _at_rest(batch, status, deliveries)
     if batch.retry_at is not None and batch.retry_at > now:
         again = moment_text(batch.retry_at)
-        return Standing("waiting", f"Failed at {batch.stage}; tried again at {again}.")
+        return Standing("waiting", f"Failed at {batch.stage}; tried again at {again} UTC.")
+    if held:
+        return Standing("waiting", held)
     if batch.stage in OUTWARD and batch.due_at is not None and batch.due_at > now:
-        return Standing("waiting", f"Waits to be sent until {moment_text(batch.due_at)}.")
+        return Standing("waiting", f"Waits to be sent until {moment_text(batch.due_at)} UTC.")
     if status == Status.QUEUE:
         return Standing("waiting", "In the queue.")
     return Standing("busy", f"{DOING[batch.stage].capitalize()}.")

@@ -1,13 +1,13 @@
 """What is known of some batches, as ``status --json`` and the API say it.
 
-Six queries, however many batches.  The batch's ``uid`` and the ``file`` of an error may
-identify a patient: they belong on a terminal or behind a login, and ``with_files=False``
-leaves the files out.
+Six queries, however many batches, and one more while a target is paused.  The batch's
+``uid`` and the ``file`` of an error may identify a patient: they belong on a terminal or
+behind a login, and ``with_files=False`` leaves the files out.
 """
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any  # a JSON document, whose values are of many types
 
@@ -15,7 +15,7 @@ from django.db.models import Count, Q
 
 from sendit.metrics.recalls import recalled
 from sendit.pipeline.pausing import paused, why_waiting
-from sendit.records.models import Batch, Delivery, Finding, Image
+from sendit.records.models import Batch, Delivery, Finding, Image, Profile
 from sendit.terms import Status, Verdict
 
 IMAGE_STATES = (
@@ -40,10 +40,15 @@ def describe(
     deliveries = describe_deliveries(these)
     about = _about(these, with_files=with_files)
     pauses = paused()
+    targets = _targets_of({batch.profile_id for batch in batches} if pauses.targets else set())
     now = datetime.now(UTC)
+
+    def held(batch: Batch) -> str | None:
+        where = targets.get(batch.profile_id, frozenset())
+        return batch.held or why_waiting(batch, pauses, targets=where, now=now)
+
     return [
-        _describe(batch, counts[batch.pk], deliveries[batch.pk], about)
-        | {"held": batch.held or why_waiting(batch, pauses, now=now)}
+        _describe(batch, counts[batch.pk], deliveries[batch.pk], about) | {"held": held(batch)}
         for batch in batches
     ]
 
@@ -115,6 +120,14 @@ def _describe(
         "finished": iso(batch.finished),
         "bytes": batch.bytes,
     }
+
+
+def _targets_of(profiles: Set[str]) -> dict[str, frozenset[str]]:
+    """Return the names of the targets of some project files, by digest."""
+    if not profiles:
+        return {}
+    rows = Profile.objects.filter(pk__in=profiles).values_list("digest", "content__targets")
+    return {digest: frozenset(one["name"] for one in targets) for digest, targets in rows}
 
 
 def _entries(

@@ -4,7 +4,7 @@ Nothing that runs is broken off.  A paused node or project takes no further step
 nothing in; batches for a paused target come as far as ``send`` and wait there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -88,8 +88,13 @@ def wait_until(project: Project, stage: Stage, *, now: datetime) -> datetime | N
     return opens_at(project.send_window, now=now) if stage == Stage.SEND else None
 
 
-def why_waiting(batch: Batch, pauses: Pauses, *, now: datetime) -> str | None:
-    """Return why a batch that nothing is wrong with does not go on, in words for an operator."""
+def why_waiting(
+    batch: Batch, pauses: Pauses, *, targets: Set[str] = frozenset(), now: datetime
+) -> str | None:
+    """Return why a batch that nothing is wrong with does not go on, in words for an operator.
+
+    ``targets`` are those that the batch goes to; they matter only while one is paused.
+    """
     if not batch.stage or batch.status in (Status.ERROR, Status.DONE, Status.EMPTY):
         return None
     if pauses.node:
@@ -97,12 +102,14 @@ def why_waiting(batch: Batch, pauses: Pauses, *, now: datetime) -> str | None:
     if batch.project in pauses.projects:
         return f'Project {batch.project} is paused; "sendit resume --project" lets it go on.'
     if batch.stage in OUTWARD and batch.due_at is not None and batch.due_at > now:
-        if pauses.targets:
-            return 'One of its targets is paused; "sendit resume --target" lets it go on.'
+        if stopped := sorted(pauses.targets & targets):
+            what = "Target" if len(stopped) == 1 else "Targets"
+            verb = "is" if len(stopped) == 1 else "are"
+            return f'{what} {", ".join(stopped)} {verb} paused; "sendit resume --target" goes on.'
         local = batch.due_at.astimezone()
         return (
             f"Waits to be sent (send_window, hold_releases, or a target's next try); goes on at "
-            f"{local:%Y-%m-%d %H:%M}."
+            f"{local:%Y-%m-%d %H:%M %Z}."
         )
     return None
 

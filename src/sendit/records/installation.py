@@ -15,6 +15,7 @@ from django.db import transaction
 
 from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
+from sendit.config.settings import Settings
 from sendit.records import audit
 from sendit.records.audit_tables import AuditHead
 from sendit.records.ledger_tables import Credential, IdentityHistory, LedgerNamespace
@@ -38,6 +39,18 @@ def one_at_a_time(work_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def require_field_key(settings: Settings) -> None:
+    """Return if the field key is there, and the one that this database knows.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When it is not.
+    """
+    known = Installation.objects.filter(pk=1).values_list("field_key_fingerprint", flat=True)
+    field_keys(settings, history=True, fingerprint=known.first())
 
 
 def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:

@@ -1,5 +1,6 @@
 """The address of a database as Django wants it."""
 
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SQLITE_OPTIONS = {
@@ -14,11 +15,21 @@ WITHOUT_JIT = "-c jit=off"
 """All questions are short; PostgreSQL, which guesses high, would compile some for 10 to 400 ms."""
 
 
+WHILE_ALIVE: Mapping[str, str] = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A server whose machine is gone costs a minute; Linux would wait for it for two hours."""
+
+
 def database_from_url(url: str) -> dict[str, object]:
     """Return the entry of ``DATABASES`` for ``sqlite:///FILE`` or ``postgresql://USER:PW@HOST/DB``.
 
-    The query of a PostgreSQL address holds libpq's options (``?sslmode=require``); one named
-    ``options`` stands in place of ours.
+    The query of a PostgreSQL address holds libpq's options (``?sslmode=require``); they stand
+    in place of ours.
     """
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
@@ -34,6 +45,10 @@ def database_from_url(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "OPTIONS": {"options": WITHOUT_JIT, **dict(parse_qsl(parts.query, keep_blank_values=True))},
+        "OPTIONS": {
+            "options": WITHOUT_JIT,
+            **WHILE_ALIVE,
+            **dict(parse_qsl(parts.query, keep_blank_values=True)),
+        },
         "CONN_HEALTH_CHECKS": True,
     }

@@ -14,6 +14,7 @@ from sendit.server.settings import (
     TIME_ZONE,
     USE_I18N,
     USE_TZ,
+    ZONE_OF_THIS_MACHINE,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "TIME_ZONE",
     "USE_I18N",
     "USE_TZ",
+    "ZONE_OF_THIS_MACHINE",
 ]
 
 DATABASES["default"]["CONN_MAX_AGE"] = 60

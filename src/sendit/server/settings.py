@@ -33,6 +33,9 @@ SECRET_KEY = (
 ALLOWED_HOSTS = [*_web.allowed_hosts, "127.0.0.1", "localhost", "[::1]"]
 USE_TZ = True
 TIME_ZONE = "UTC"
+# Django sets the whole process to that; what is of this machine, such as a window for sending,
+# goes by its own clock (``records.apps`` sets it back).
+ZONE_OF_THIS_MACHINE: str | None = os.environ.get("TZ")
 USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

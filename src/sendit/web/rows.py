@@ -65,7 +65,7 @@ def rows(batches: Sequence[Batch], access: Access, *, now: datetime) -> list[Row
     return [
         Row(
             batch=batch,
-            standing=standing(batch, now=now, deliveries=told["deliveries"]),
+            standing=standing(batch, now=now, deliveries=told["deliveries"], held=told["held"]),
             told=told,
             started=moment_text(batch.started)[:MINUTES],
             took=_took(batch),
