@@ -7,6 +7,7 @@ end of a mode every image must have arrived exactly once, byte for byte as in a 
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle, product
@@ -68,6 +70,15 @@ AT_STAGE = (
     "SELECT worker FROM records_stagerun WHERE ended IS NULL AND stage = '{stage}' ORDER BY id"
 )
 WAITING = "SELECT id FROM records_batch WHERE stage = '{stage}' AND lease_token = ''"
+MET = {
+    "kill before": (
+        "SELECT DISTINCT stage FROM records_batch WHERE stage != '' AND lease_token = '' "
+        "AND status != 'QUEUE'"
+    ),
+    "kill in": "SELECT DISTINCT stage FROM records_stagerun WHERE ended IS NULL",
+    "kill after": "SELECT DISTINCT stage FROM records_stagerun WHERE ended IS NULL",
+}
+"""At which stages something can be met now."""
 LATELY = "SELECT id, worker FROM records_stagerun WHERE stage = '{stage}' AND outcome = 'done'"
 HURRY = (
     "UPDATE records_batch SET retry_at = NULL WHERE status != 'ERROR'",
@@ -76,6 +87,9 @@ HURRY = (
 )
 VOLUME = "48m"
 DAY = 86400
+
+WRONG = ("repeated moves", "lost", "doubled or foreign", "changed bytes")
+"""What must be 0."""
 
 Cell = tuple[str, str]
 """Stage and fault."""
@@ -116,6 +130,8 @@ class Site:
     fed: int = 0
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     url: str = ""
+    connection: "psycopg.Connection[tuple[object, ...]] | None" = None
+    """Kept, since a new one for each of our many questions would cost as much as the work."""
 
     def __post_init__(self) -> None:
         self.installation = installation_in(self.root, mode=self.mode.partition("+")[0])
@@ -128,22 +144,25 @@ class Site:
     def ask(self, statement: str) -> list[tuple[object, ...]]:
         try:
             if self.url:
-                with psycopg.connect(self.url, connect_timeout=2) as connection:
-                    return connection.execute(statement).fetchall()  # type: ignore[call-overload, no-any-return]
+                return self._postgresql().execute(statement).fetchall()  # type: ignore[call-overload]
             file = self.root / "work/sendit.sqlite3"
             with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as database:
                 return database.execute(statement).fetchall()
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable, sqlite3.OperationalError):
             return []
 
+    def _postgresql(self) -> "psycopg.Connection[tuple[object, ...]]":
+        if self.connection is None or self.connection.closed:
+            self.connection = psycopg.connect(self.url, connect_timeout=2, autocommit=True)
+        return self.connection
+
     def hurry(self) -> None:
         """Let what is put off be tried at once, as ``sendit retry`` does."""
         undefined = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)  # not yet
         with suppress(psycopg.OperationalError, *undefined, sqlite3.OperationalError):
             if self.url:
-                with psycopg.connect(self.url, connect_timeout=2) as connection:
-                    for statement in HURRY:
-                        connection.execute(statement)
+                for statement in HURRY:
+                    self._postgresql().execute(statement)
             else:
                 file = self.root / "work/sendit.sqlite3"
                 with closing(sqlite3.connect(file, timeout=5)) as database, database:
@@ -214,13 +233,24 @@ class Site:
 
     # Harm
 
-    def go_through(self, cells: Sequence[Cell], *, seconds: float = 90) -> None:
+    def go_through(self, cells: Sequence[Cell], *, seconds: float = 180) -> None:
         for stage, fault in self.random.sample(list(cells), len(cells)):
             until = time.monotonic() + seconds
             while not self.strike(stage, fault):
                 assert time.monotonic() < until, f"no batch came to {stage}\n{self.said()}"
                 self.look_after()
             self.done[fault] += 1
+
+    def kill_at_random(self, number: int) -> None:
+        """Go on killing until so many were killed, at whatever stage work is met."""
+        while self.kills.total() < number:
+            self.look_after()
+            fault = self.random.choice(KILLS)
+            stages = [str(stage) for (stage,) in self.ask(MET[fault])]
+            if stages:
+                self.strike(self.random.choice(stages), fault)
+            else:
+                time.sleep(0.02)
 
     def look_after(self) -> None:
         for process in self.processes:
@@ -332,7 +362,7 @@ class Site:
 
     # What must hold
 
-    def settle(self, *, seconds: float = 240) -> None:
+    def settle(self, *, seconds: float = 300) -> None:
         """Wait until everything rests."""
         until = time.monotonic() + seconds
         statement = "SELECT count(*) FROM records_batch WHERE status = 'DONE' AND stage = ''"
@@ -366,6 +396,7 @@ class Site:
             "lost": len(right.keys() - wild.keys()),
             "doubled or foreign": len(wild.keys() - right.keys()),
             "changed bytes": sum(wild[name] != right[name] for name in wild.keys() & right.keys()),
+            "stages without a kill": sum(not self.kills[stage] for stage in STAGES),
         }
 
 
@@ -451,9 +482,7 @@ def run(mode: str, cells: Sequence[Cell], *, seed: int, kills: int = 0) -> dict[
             try:
                 site.start()
                 site.go_through(cells)
-                while site.kills.total() < kills:
-                    site.look_after()
-                    site.strike(chosen.choice(STAGES), chosen.choice(KILLS))
+                site.kill_at_random(kills)
                 site.settle()
             finally:
                 site.end()
@@ -474,10 +503,13 @@ def run(mode: str, cells: Sequence[Cell], *, seed: int, kills: int = 0) -> dict[
 
 
 def report(site: Site, found: dict[str, int]) -> None:
-    """Print the table of one mode."""
-    print(f"\n{site.mode}: " + ", ".join(f"{name} {value}" for name, value in found.items()))
-    print("  faults: " + ", ".join(f"{name} {n}" for name, n in sorted(site.done.items())))
-    print("  kills by stage: " + ", ".join(f"{stage} {site.kills[stage]}" for stage in STAGES))
+    """Print the table of one mode, at once: the other modes print theirs beside it."""
+    lines = (
+        f"\n{site.mode}: " + ", ".join(f"{name} {value}" for name, value in found.items()),
+        "  faults: " + ", ".join(f"{name} {n}" for name, n in sorted(site.done.items())),
+        "  kills by stage: " + ", ".join(f"{stage} {site.kills[stage]}" for stage in STAGES),
+    )
+    print("\n".join(lines), flush=True)
 
 
 def main() -> int:
@@ -485,16 +517,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20260504)
     parser.add_argument("--kills", type=int, default=1000, help="over all modes")
     parser.add_argument("--mode", choices=MODES, action="append")
+    parser.add_argument("--jobs", type=int, default=len(MODES), help="so many modes at a time")
     options = parser.parse_args()
     modes = options.mode or MODES
-    bad = 0
-    total = 0
-    for mode in modes:
-        found = run(mode, whole()[mode], seed=options.seed, kills=options.kills // len(modes))
-        total += found["kills"]
-        bad += sum(found[what] for what in ("lost", "doubled or foreign", "changed bytes"))
-    print(f"\n{total} kills; {bad} images lost, doubled or changed")
-    return int(bad > 0)
+    each = -(-options.kills // len(modes))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=spawn) as at_a_time:
+        runs = [
+            at_a_time.submit(run, mode, whole()[mode], seed=options.seed, kills=each)
+            for mode in modes
+        ]
+        found = [run.result() for run in as_completed(runs)]
+    total, bad = sum(one["kills"] for one in found), sum(one[w] for one in found for w in WRONG)
+    left_out = sum(one["stages without a kill"] for one in found)
+    print(f"\n{total} kills; {bad} moves repeated, images lost, doubled or changed")
+    return int(bad > 0 or left_out > 0)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from tests.e2e.matrix import FAULTS, MODES, STAGES, may_mount, pairwise, run, whole
+from tests.e2e.matrix import FAULTS, MODES, STAGES, WRONG, may_mount, pairwise, run, whole
 from tests.support.stores import PostgreSQL, Redis
 
 SEED = 20260504
@@ -31,5 +31,4 @@ def test_whatever_fails_nothing_is_lost_doubled_or_changed(
 
     assert found["kills"] > 0
     assert found["moves"] == found["batches"] * 2  # the others may wait and go on
-    wrong = ("repeated moves", "lost", "doubled or foreign", "changed bytes")
-    assert {what: found[what] for what in wrong} == dict.fromkeys(wrong, 0)
+    assert {what: found[what] for what in WRONG} == dict.fromkeys(WRONG, 0)
