@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from sendit.cli.machine_check import core_dumps, swap
+from tests.support.hanging_mount import mounted
 from tests.support.installation import Installation
 
 HEAD = "Filename Type Size Used Priority\n"
 
 
-def diagnosis(installation: Installation) -> dict[str, str | None]:
+def diagnosis(installation: Installation, **environ: str) -> dict[str, str | None]:
     """Return what the doctor says of each thing, with core dumps off."""
     done = subprocess.run(
         [sys.executable, "-m", "sendit", "doctor", "--json"],
         cwd=installation.root,
-        env=installation.environ(),
+        env=installation.environ(**environ),
         capture_output=True,
         text=True,
         check=False,
@@ -44,8 +46,11 @@ def test_faults_are_found_one_by_one(installation: Installation) -> None:
         }
         phi = installation.work_dir / "phi"
         phi.chmod(0o755)
-        assert "chmod 700" in (diagnosis(installation)["rights of the working folders"] or "")
+        installation.projects.joinpath("demo.toml").chmod(0o666)
+        assert "chmod 700" in (diagnosis(installation)["rights"] or "")
+        assert "chmod o-w" in (diagnosis(installation)["rights"] or "")
         phi.chmod(0o700)
+        installation.projects.joinpath("demo.toml").chmod(0o644)
         assert installation.run("pause", "--project", "demo").returncode == 0
         assert "project demo" in (diagnosis(installation)["pauses"] or "")
         assert installation.run("resume", "--project", "demo").returncode == 0
@@ -60,6 +65,73 @@ def test_faults_are_found_one_by_one(installation: Installation) -> None:
     finally:
         assert installation.run("stop_watcher").returncode == 0
     assert "No watcher" in (diagnosis(installation)["watcher"] or "")
+
+
+def test_work_dir_of_too_long_a_name_is_a_finding_beside_the_others(
+    installation: Installation, tmp_path: Path
+) -> None:
+    database = f"sqlite:///{tmp_path}/db.sqlite3"
+    assert installation.run("status", SENDIT_DATABASE_URL=database).returncode == 0
+
+    found = diagnosis(
+        installation,
+        SENDIT_WORK_DIR=str(tmp_path / ("x" * 300)),
+        SENDIT_DATABASE_URL=database,
+    )
+
+    assert "File name too long" in (found["working volumes"] or "")
+    assert found["database"] is None
+    assert {"inboxes", "admission", "watcher", "core dumps", "swap"} <= set(found)
+
+
+@pytest.mark.timeout(300)
+def test_batch_whose_originals_are_gone_is_named_with_what_to_do(
+    installation: Installation,
+) -> None:
+    assert installation.run("pause", "--target", "out").returncode == 0
+    installation.add_study("ACC1", n_series=1)
+    assert installation.run("run", "--once").returncode == 0
+    assert diagnosis(installation)["originals"] is None
+    shutil.rmtree(installation.work_dir / "phi/1")
+
+    found = diagnosis(installation)["originals"] or ""
+
+    assert "batch 1 are gone" in found
+    assert "sendit resolve 1 --reject" in found
+    shutil.rmtree(installation.work_dir / "clean/1")
+    assert installation.run("resume", "--target", "out").returncode == 0
+    assert installation.run("run", "--once").returncode == 0
+    assert "batch 1 are gone" in (diagnosis(installation)["originals"] or "")
+    assert installation.run("resolve", "1", "--reject").returncode == 0
+    assert diagnosis(installation)["originals"] is None
+
+
+@pytest.mark.fuse
+@pytest.mark.timeout(300)
+def test_folder_or_key_that_hangs_is_named_and_the_rest_is_looked_at(
+    installation: Installation, tmp_path: Path
+) -> None:
+    assert installation.run("run", "--once").returncode == 0
+    elsewhere = tmp_path / "server"
+    elsewhere.mkdir()
+    (tmp_path / "mounted").mkdir()
+    shutil.copy(installation.work_dir / "keys/field.key", elsewhere / "field.key")
+    key_file = tmp_path / "mounted/field.key"
+
+    with mounted(elsewhere, tmp_path / "mounted") as server:
+        server.hang()
+        key = diagnosis(installation, SENDIT_KEYS_FIELD_FILE=str(key_file))
+        folder = diagnosis(
+            installation,
+            SENDIT_WORK_DIR=str(tmp_path / "mounted/work"),
+            SENDIT_DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3",
+        )
+
+    for found, what in ((key, "field key"), (folder, "working folder")):
+        said = found["what sendit cannot do without"] or ""
+        assert f"The {what}" in said
+        assert "does not answer" in said
+        assert {"database", "inboxes", "core dumps", "swap"} <= set(found)
 
 
 def test_core_dumps_that_are_on_are_wrong() -> None:

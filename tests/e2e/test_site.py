@@ -162,6 +162,37 @@ def test_worker_refuses_to_start_without_what_it_needs(site: Site) -> None:
 
 
 @pytest.mark.timeout(400)
+def test_doctor_names_the_queue_that_nobody_takes_from(site: Site) -> None:
+    """The workers that send listen to another Redis, as after a slip in one host's broker.url."""
+    site.installation.add_study("ACC1", n_series=1, n_images=1)
+    right, wrong = site.broker_url, site.broker_url.removesuffix("/0") + "/1"
+
+    def found() -> dict[str, str | None]:
+        checks = json.loads(site.run("doctor", "--json").stdout)["checks"]
+        return {check["what"]: check["problem"] for check in checks}
+
+    with running(site, out=0):
+        site.broker_url = wrong
+        site.start("worker-out", "worker", "--zone", "out", "--concurrency", "1")
+        site.broker_url = right
+        site.wait_until(
+            lambda: site.ask("SELECT 1 FROM records_beat WHERE name LIKE 'worker-out%'"),
+            "the worker did not begin",
+        )
+        site.wait_until(lambda: site.waiting("out"), "no message waits for it")
+        ill = found()
+        site.end(["worker-out"])
+        site.start("worker-out", "worker", "--zone", "out", "--concurrency", "1")
+        site.wait_until_done(1)
+        well = found()
+
+    assert "wait for zone out and nobody takes them" in (ill["queue of zone out"] or "")
+    assert ill["workers of zone out"] is None
+    assert ill["queue of zone phi"] is None
+    assert well["queue of zone out"] is None
+
+
+@pytest.mark.timeout(400)
 def test_old_workers_leave_a_newer_database_alone(site: Site) -> None:
     with running(site):
         site.tell(

@@ -1,6 +1,8 @@
 """What compose.yaml describes: judged by compose and hadolint, and run natively, end to end."""
 
 import json
+import os
+import signal
 import stat
 import subprocess
 import sys
@@ -57,6 +59,50 @@ def test_nothing_starts_without_what_a_site_must_say(name: str) -> None:
 
     assert done.returncode != 0
     assert name in done.stderr
+
+
+SEVERAL = {
+    **NEEDED,
+    "SENDIT_INSIDE_ADDRESS": "192.0.2.1",
+    "SENDIT_NFS_SERVER": "192.0.2.2",
+    "SENDIT_NFS_PATH": "/sendit",
+}
+
+
+def test_workers_of_a_further_host_reach_database_redis_and_the_same_working_volume() -> None:
+    files = ("-f", "compose.yaml", "-f", "docker/several-hosts.yaml")
+
+    done = compose(*files, "--profile=all", "config", "--format=json", **SEVERAL)
+
+    assert done.returncode == 0, done.stderr
+    site = json.loads(done.stdout)
+    published = {
+        name: [(port["host_ip"], port["published"]) for port in service["ports"]]
+        for name, service in site["services"].items()
+        if service.get("ports") and name != "nginx"
+    }
+    assert published == {"db": [("192.0.2.1", "5432")], "redis": [("192.0.2.1", "6379")]}
+    for name in ("worker-phi", "worker-out", "db", "redis"):
+        assert {"inside", "between"} <= set(site["services"][name]["networks"])
+    assert not site["networks"]["between"].get("internal")
+    assert site["volumes"]["work"]["driver_opts"]["device"] == ":/sendit"
+    for name in SEVERAL.keys() - NEEDED.keys():
+        without = {key: value for key, value in SEVERAL.items() if key != name}
+        assert compose(*files, "--profile=all", "config", "-q", **without).returncode != 0
+
+
+def test_image_is_built_for_the_user_that_it_is_started_as() -> None:
+    services = resolved("all", **NEEDED, SENDIT_UID="4711", SENDIT_GID="4712")["services"]
+
+    for name in OURS:
+        args = services[name]["build"]["args"]
+        assert services[name]["user"] == f"{args['SENDIT_UID']}:{args['SENDIT_GID']}" == "4711:4712"
+
+
+def test_send_window_goes_by_the_clock_that_the_site_names() -> None:
+    services = resolved("all", **NEEDED, TZ="Europe/Berlin")["services"]
+
+    assert {services[name]["environment"]["TZ"] for name in OURS} == {"Europe/Berlin"}
 
 
 @pytest.mark.parametrize("name", [*OURS, *OF_OTHERS])
@@ -163,6 +209,12 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
 def start_all(site: Topology) -> None:
     site.start("watcher")
     site.wait_until(lambda: site.healthy("watcher"), "the watcher is not healthy")
+    watcher = site.processes["watcher"]
+    watcher.send_signal(signal.SIGSTOP)  # holds its lock, and does not get on
+    os.utime(site.root / "work/run/loop.lock", (0, 0))
+    assert not site.healthy("watcher")
+    watcher.send_signal(signal.SIGCONT)
+    site.wait_until(lambda: site.healthy("watcher"), "the watcher is not healthy again")
     for name in ("web", "worker-phi", "worker-out"):
         site.start(name)
     site.wait_until(lambda: site.healthy("web"), "the web server is not healthy")

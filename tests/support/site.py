@@ -92,10 +92,10 @@ class Site:
         with psycopg.connect(self.database_url, connect_timeout=5) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
-    def waiting(self) -> int:
-        """Return how many messages nobody has taken."""
+    def waiting(self, *zones: str) -> int:
+        """Return how many messages nobody has taken, of all zones by default."""
         with closing(redis.Redis.from_url(self.broker_url)) as client:
-            return sum(client.llen(zone) for zone in ("phi", "out"))
+            return sum(client.llen(zone) for zone in zones or ("phi", "out"))
 
     def statuses(self) -> list[str]:
         return [str(row[0]) for row in self.ask("SELECT status FROM records_batch ORDER BY id")]

@@ -1,40 +1,42 @@
 """What is wrong with an installation, looked at from this machine, and what to do about it.
 
 ``check`` tries configuration and targets before a study is there; this looks at a site that
-runs: clocks, rights, room, who is at work, whether anybody takes the messages.
+runs: clocks, rights, room, who is at work, whether anybody takes the messages.  Nothing that is
+wrong keeps it from looking at the rest, and it waits for no file system that hangs.
 """
 
 import os
 import resource
-import stat
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
+from sendit.cli.clock_check import clock_of_database, clock_of_volume
 from sendit.cli.machine_check import core_dumps, swap
+from sendit.cli.rights_check import rights
+from sendit.cli.work_check import (
+    broker,
+    lost_originals,
+    pauses,
+    queue,
+    stuck_batches,
+    watcher,
+    workers,
+)
 from sendit.config import Configuration
-from sendit.config.places import hung_places
+from sendit.config.places import hung_own_places, hung_places
 from sendit.config.rules import inbox_problems
 from sendit.errors import SenditError
-from sendit.ingest.loop_lock import loop_is_alive
 from sendit.pipeline.admission import obstacle
-from sendit.pipeline.pausing import paused
 from sendit.pipeline.workspace import Workspace
-from sendit.records.beats import WATCHER, last_beat, workers_alive
-from sendit.records.installation import load_keys
-from sendit.records.models import Batch
+from sendit.records.installation import load_keys, require_key_files
 from sendit.records.own_keys import require_own_keys
 from sendit.records.schema import require_same_schema
 from sendit.terms import Zone
-from sendit.workers.nudge import nudger
-
-MOST_SECONDS_APART = 2.0
-STUCK = timedelta(minutes=10)
-PRIVATE = ("phi", "keys", "reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,125 +50,89 @@ class Finding:
 
 def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]:
     """Yield what was looked at, in the order of what depends on what."""
-    database = _try("database", require_same_schema)
-    yield database
-    if database.problem is None:
-        yield _try("keys", lambda: load_keys(configuration, history=True))
-        yield _try("own keys", lambda: require_own_keys(configuration.settings))
-        yield Finding("clock of the database", _clock_of_database())
-    yield _try("working volumes", Workspace(configuration.settings.work_dir).check)
-    yield Finding("clock of the working volume", _clock_of_volume(configuration))
-    yield Finding("rights of the working folders", _rights(configuration))
-    yield Finding("inboxes", _inboxes(configuration))
-    yield Finding("mounted file systems", " ".join(hung_places(configuration)) or None)
-    if database.problem is None:
-        yield Finding("admission", obstacle(configuration))
-        yield from _at_work(configuration, now=now)
-        yield Finding("pauses", _pauses())
-        yield Finding("batches", _stuck(now=now))
+    settings = configuration.settings
+    hung = hung_own_places(settings)
+    if hung:
+        yield Finding("what sendit cannot do without", " ".join(hung))
+    if hung and settings.database.sqlite_file is not None:
+        yield Finding("database", "Not looked at: its file may hang, too.")
+        answers = False
+    else:
+        database = _look("database", require_same_schema)
+        yield database
+        answers = database.problem is None
+    if not hung:
+        yield from _files(configuration, database_answers=answers)
+    if answers:
+        yield _look("clock of the database", clock_of_database)
+    yield _look("inboxes", lambda: _inboxes(configuration))
+    yield _look("mounted file systems", lambda: " ".join(hung_places(configuration)))
+    if answers and not hung:
+        yield _look("admission", lambda: obstacle(configuration))
+    yield from _at_work(configuration, database_answers=answers, hung=bool(hung), now=now)
+    if answers:
+        yield _look("pauses", pauses)
+        yield _look("batches", lambda: stuck_batches(now=now))
+    if answers and not hung:
+        yield _look("originals", lambda: lost_originals(configuration))
     yield Finding("core dumps", core_dumps(resource.getrlimit(resource.RLIMIT_CORE)[0]))
     yield Finding("swap", swap(Path("/")))
 
 
-def _try(what: str, do: Callable[[], object]) -> Finding:
+def _files(configuration: Configuration, *, database_answers: bool) -> Iterator[Finding]:
+    settings = configuration.settings
+    if database_answers:
+        yield _look("keys", lambda: load_keys(configuration, history=True))
+        yield _look("own keys", lambda: require_own_keys(settings))
+    else:
+        yield _look("keys", lambda: require_key_files(settings))
+    yield _look("working volumes", Workspace(settings.work_dir).check)
+    yield _look("clock of the working volume", lambda: clock_of_volume(settings.work_dir))
+    yield _look("rights", lambda: rights(configuration, environ=os.environ))
+
+
+def _at_work(
+    configuration: Configuration, *, database_answers: bool, hung: bool, now: datetime
+) -> Iterator[Finding]:
+    messages = configuration.settings.mode == "celery"
+    if database_answers and (messages or not hung):
+        yield _look("watcher", lambda: watcher(configuration, now=now))
+    if not messages:
+        return
+    found = _look("broker", lambda: broker(configuration))
+    yield found
+    if not database_answers:
+        return
+    for zone in Zone:
+        yield _look(f"workers of zone {zone}", partial(workers, zone, now=now))
+        if found.problem is None:
+            yield _look(f"queue of zone {zone}", partial(queue, configuration, zone))
+
+
+def _look(what: str, do: Callable[[], object]) -> Finding:
+    """Look at one thing: it is well unless an error or a text says otherwise."""
     try:
-        do()
+        said = do()
     except SenditError as error:
-        return Finding(what, str(error))
+        said = str(error)
     except DatabaseError as error:
-        return Finding(what, f"The database does not answer ({type(error).__name__}).")
+        said = (
+            f"The database does not answer as it should ({type(error).__name__}): start it, or "
+            "mend database.url, its password and the network between."
+        )
     except OSError as error:
-        return Finding(what, f"{os.strerror(error.errno or 0)}: {error.filename}")
-    return Finding(what, None)
+        said = (
+            f"{os.strerror(error.errno or 0)}: {error.filename}. Sendit cannot use it: mend the "
+            "path, its owner or its file system."
+        )
+    return Finding(what, said if isinstance(said, str) and said else None)
 
 
-def _clock_of_database() -> str | None:
-    if connection.vendor != "postgresql":
-        return None
-    with connection.cursor() as cursor:
-        before = time.time()
-        cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
-        theirs = float(cursor.fetchone()[0])
-        ours = (before + time.time()) / 2
-    return _apart(theirs - ours, "the database server")
-
-
-def _clock_of_volume(configuration: Configuration) -> str | None:
-    probe = configuration.settings.work_dir / f".sendit-clock-{os.getpid()}"
-    try:
-        probe.touch()
-        theirs = probe.stat().st_mtime
-        probe.unlink()
-    except OSError as error:
-        return f"The working folder cannot be written ({os.strerror(error.errno or 0)})."
-    return _apart(theirs - time.time(), "the working volume's server")
-
-
-def _apart(seconds: float, whose: str) -> str | None:
-    if abs(seconds) <= MOST_SECONDS_APART:
-        return None
-    return (
-        f"The clock of {whose} differs from this machine's by {abs(seconds):.0f} s: leases may "
-        "lapse early or late. Let both follow one time server."
-    )
-
-
-def _rights(configuration: Configuration) -> str | None:
-    work_dir = configuration.settings.work_dir
-    for name in PRIVATE:
-        folder = work_dir / name
-        if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-            return f"{folder} can be read by other users. Run: chmod 700 {folder}"
-    return None
-
-
-def _inboxes(configuration: Configuration) -> str | None:
+def _inboxes(configuration: Configuration) -> str:
     problems = inbox_problems(
         configuration.settings, projects=configuration.projects, must_exist=True, file="sendit.toml"
     )
-    return "; ".join(str(problem) for problem in problems) or None
-
-
-def _at_work(configuration: Configuration, *, now: datetime) -> Iterator[Finding]:
-    if configuration.settings.mode != "celery":
-        alive = loop_is_alive(configuration.settings.work_dir)
-        yield Finding("watcher", None if alive else _NO_WATCHER)
-        return
-    yield Finding("watcher", None if last_beat(WATCHER, now=now) else _NO_WATCHER)
-    carrier = nudger(configuration)
-    broker = _try("broker", carrier.require)
-    yield broker
-    for zone in Zone:
-        waiting = carrier.waiting(zone) or 0 if broker.problem is None else 0
-        problem = None
-        if not workers_alive(zone, now=now):
-            problem = (
-                f"No worker of zone {zone} is alive ({waiting} messages wait); start "
-                f'"sendit worker --zone {zone}".'
-            )
-        yield Finding(f"workers of zone {zone}", problem)
-
-
-_NO_WATCHER = 'No watcher is alive: folders are not taken in. Start "sendit run".'
-
-
-def _pauses() -> str | None:
-    now = paused()
-    if now.node:
-        return 'The node is paused. Run "sendit resume" when it may go on.'
-    names = [f"project {name}" for name in sorted(now.projects)]
-    names += [f"target {name}" for name in sorted(now.targets)]
-    return f'Paused: {", ".join(names)}. Run "sendit resume" with its name.' if names else None
-
-
-def _stuck(*, now: datetime) -> str | None:
-    left = Batch.objects.untouched(now).filter(modified__lt=now - STUCK).count()
-    if not left:
-        return None
-    return (
-        f"{left} batches could go on for more than {STUCK.total_seconds() / 60:.0f} minutes and "
-        "nobody has taken them up: are there workers of their zone, and does the broker answer?"
-    )
+    return "; ".join(str(problem) for problem in problems)
 
 
 def utc_now() -> datetime:

@@ -62,7 +62,7 @@ class Project(Section):
     send: Literal["auto", "manual"] = "auto"
     """`manual`: wait at `DONEPROCESSING` for `sendit upload_finished`."""
     send_window: Annotated[str, AfterValidator(_window)] = ""
-    """When images may be sent, such as `"20:00-06:00"`, by this machine's clock; empty: always."""
+    """When images may be sent: `"20:00-06:00"`, by this machine's clock (`TZ`); empty: always."""
     priority: Whole = 0
     """Higher goes first."""
     anonymize: Flag = True

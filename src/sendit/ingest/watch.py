@@ -18,7 +18,7 @@ from django.db.models import Q
 from sendit.config import Configuration
 from sendit.ingest.crew import Crew, crew_for
 from sendit.ingest.events import Waiter
-from sendit.ingest.loop_lock import only_loop
+from sendit.ingest.loop_lock import give_sign, only_loop
 from sendit.ingest.rounds import Rounds
 from sendit.pipeline.admission import admit, anything_waits, obstacle
 from sendit.pipeline.sweep import orphans, sweep
@@ -113,6 +113,7 @@ class _Loop:
         self._waiter = Waiter(self._rounds.folders_with_events(), stop=stop)
         self._next_sweep = 0.0
         self._next_beat = 0.0
+        self._next_sign = 0.0
         self._told = ""
         self._obstacle: str | None = None
         self._refused: dict[str, str] = {}
@@ -142,6 +143,7 @@ class _Loop:
         until = time.monotonic() + DATABASE_PATIENCE_SECONDS
         while True:
             try:
+                self._sign_if_due()
                 self._rounds.look_if_due()
                 self._let_in_if_possible()
                 self._try("the sweep", self._sweep_if_due)
@@ -179,7 +181,14 @@ class _Loop:
         return not self._rounds.settling and not self._rounds.look_is_due()
 
     def _let_in_if_possible(self) -> None:
+        self._sign_if_due()
         self._try("admission", self._let_in)
+
+    def _sign_if_due(self) -> None:
+        """Give a sign of life on this machine, whether or not the database answers."""
+        if time.monotonic() >= self._next_sign:
+            self._try("the sign of life", lambda: give_sign(self._configuration.settings.work_dir))
+            self._next_sign = time.monotonic() + EVERY_SECONDS
 
     def _let_in(self) -> None:
         admitted = admit(self._configuration, now=_utc_now())

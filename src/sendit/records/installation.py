@@ -41,6 +41,18 @@ def one_at_a_time(work_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def require_key_files(settings: Settings) -> None:
+    """Return if both keys are there and can be read; whose they are, only the database knows.
+
+    Raises
+    ------
+    sendit.errors.KeyProblem
+        When one is not.
+    """
+    site_key(settings, history=True, fingerprint=None)
+    field_keys(settings, history=True, fingerprint=None)
+
+
 def require_field_key(settings: Settings) -> None:
     """Return if the field key is there, and the one that this database knows.
 

@@ -82,6 +82,12 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         # look through all batches for the first that fits, of which there may be none.
         return self.due(now).order_by("stage", "due_at").values_list("pk").first() is not None
 
+    def with_originals(self) -> Self:
+        """Return those taken in and not at rest, whose originals must still be there."""
+        on_their_way = [Status.PROCESSING, Status.DONEPROCESSING, Status.ERROR]
+        taken_in = self.exclude(stage__in=["", Stage.IMPORT]).filter(status__in=on_their_way)
+        return taken_in.filter(turned_down=False, cleaned_at=None)
+
     def _pauses(self) -> "models.QuerySet[Pause]":
         """Return the pauses that hold up the batch at hand, for a subquery."""
         pause: type[Pause] = self.model._meta.apps.get_model("records", "Pause")

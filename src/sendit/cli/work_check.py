@@ -1,0 +1,103 @@
+"""Whether anybody is at work: the watcher, the workers of each zone, and who takes messages."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sendit.config import Configuration
+from sendit.ingest.loop_lock import loop_is_alive
+from sendit.pipeline.pausing import paused
+from sendit.pipeline.workspace import Workspace
+from sendit.records.beats import WATCHER, last_beat, workers_alive
+from sendit.records.models import Batch
+from sendit.terms import Zone
+from sendit.workers.nudge import nudger
+
+STUCK = timedelta(minutes=10)
+TAKEN_WITHIN_SECONDS = 3.0
+"""A worker with nothing to do takes a message within less."""
+_NAMED = 5
+
+
+def watcher(configuration: Configuration, *, now: datetime) -> str | None:
+    """Return what is wrong when folders are not taken in."""
+    if configuration.settings.mode == "celery":
+        alive = last_beat(WATCHER, now=now) is not None
+    else:
+        alive = loop_is_alive(configuration.settings.work_dir)
+    return None if alive else 'No watcher is alive: folders are not taken in. Start "sendit run".'
+
+
+def broker(configuration: Configuration) -> None:
+    """Return if the broker answers, else raise ``BrokerUnavailable``."""
+    nudger(configuration).require()
+
+
+def workers(zone: Zone, *, now: datetime) -> str | None:
+    """Return what is wrong when a zone has no worker that gives signs of life."""
+    if workers_alive(zone, now=now):
+        return None
+    return (
+        f'No worker of zone {zone} is alive: its batches wait. Start "sendit worker --zone {zone}".'
+    )
+
+
+def queue(configuration: Configuration, zone: Zone) -> str | None:
+    """Return what is wrong when messages wait though nobody has anything to do."""
+    carrier = nudger(configuration)
+    until = time.monotonic() + TAKEN_WITHIN_SECONDS
+    while (waiting := carrier.waiting(zone) or 0) and not _anybody_at_work():
+        if time.monotonic() > until:
+            return (
+                f"{waiting} messages wait for zone {zone} and nobody takes them, nor is anybody "
+                f'at work. Is "sendit worker --zone {zone}" alive, and does its broker.url name '
+                "this Redis?"
+            )
+        time.sleep(0.1)
+    return None
+
+
+def _anybody_at_work() -> bool:
+    now = datetime.now(UTC)
+    return Batch.objects.claimed(now).exists() or Batch.objects.shared_out(now).exists()
+
+
+def pauses() -> str | None:
+    """Return what is paused."""
+    now = paused()
+    if now.node:
+        return 'The node is paused. Run "sendit resume" when it may go on.'
+    names = [f"project {name}" for name in sorted(now.projects)]
+    names += [f"target {name}" for name in sorted(now.targets)]
+    return f'Paused: {", ".join(names)}. Run "sendit resume" with its name.' if names else None
+
+
+def stuck_batches(*, now: datetime) -> str | None:
+    """Return how many batches nobody takes up."""
+    left = Batch.objects.untouched(now).filter(modified__lt=now - STUCK).count()
+    if not left:
+        return None
+    return (
+        f"{left} batches could go on for more than {STUCK.total_seconds() / 60:.0f} minutes and "
+        "nobody has taken them up: are there workers of their zone, and does the broker answer?"
+    )
+
+
+def lost_originals(configuration: Configuration) -> str | None:
+    """Return which batches are on their way without their files, as after a restore."""
+    workspace = Workspace(configuration.settings.work_dir)
+    on_their_way = Batch.objects.with_originals().order_by("pk").values_list("pk", flat=True)
+    lost = [batch_id for batch_id in on_their_way if not workspace.phi(batch_id).is_dir()]
+    if not lost:
+        return None
+    return (
+        f"The originals of {_listed(lost)} are gone from {workspace.work_dir / 'phi'}, as after a "
+        "restore of the database alone. Put the working folder back; or hand the folders in again, "
+        f'and end what is left of each when it has stopped: "sendit resolve {lost[0]} --reject".'
+    )
+
+
+def _listed(batch_ids: Sequence[int]) -> str:
+    names = ", ".join(map(str, batch_ids[:_NAMED]))
+    more = f" and {len(batch_ids) - _NAMED} more" if len(batch_ids) > _NAMED else ""
+    return f"{'batch' if len(batch_ids) == 1 else 'batches'} {names}{more}"
