@@ -11,7 +11,7 @@ from tests.support.installation import Installation
 ROOT = Path(__file__).parents[2]
 
 
-def run_script(installation: Installation, script: str) -> str:
+def run_script(installation: Installation, script: str, **environ: str) -> str:
     """Run lines of Python with Django set up on the installation, as a file of their own."""
     file = installation.root / "script.py"
     file.write_text(
@@ -27,7 +27,7 @@ def run_script(installation: Installation, script: str) -> str:
     with said.open("wb") as stdout, complaints.open("wb") as stderr:
         done = subprocess.run(
             [sys.executable, str(file)],
-            env=installation.environ(DJANGO_SETTINGS_MODULE="sendit.server.settings"),
+            env=installation.environ(DJANGO_SETTINGS_MODULE="sendit.server.settings", **environ),
             cwd=installation.root,
             stdout=stdout,  # no pipes: a process that cannot be ended would keep them open
             stderr=stderr,
@@ -46,7 +46,7 @@ def test_worker_that_is_stuck_past_its_deadline_is_replaced(installation: Instal
         pool = Pool(processes=1)
         pool.start()
         first = pool._workers[0].process
-        pool._workers[0].signs.deadline = time.time() - 60
+        pool._workers[0].signs.deadline = time.monotonic() - 60
         pool.tend()
         second = pool._workers[0].process
         print(first.exitcode, first.pid != second.pid, second.is_alive())
@@ -87,11 +87,66 @@ def test_worker_that_died_is_replaced_and_its_claim_is_free(installation: Instal
     assert said.splitlines() == ["0", "1 0"]
 
 
+BUSY = """
+import threading
+from datetime import UTC, datetime, timedelta
+from sendit.workers.pool import Life
+
+def work(parent, signs, seconds):
+    Life(parent, signs).watch(datetime.now(UTC) + timedelta(seconds=float(seconds)), 7)
+    threading.Event().wait(600)
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("seconds", "before", "after", "replaced"),
+    [(600, "+0", "+86400", False), (-60, "+86400", "+0", True)],
+    ids=["not when the clock is set ahead", "also when it is set back"],
+)
+def test_deadline_goes_by_a_clock_that_nobody_sets(
+    installation: Installation,
+    faketime: dict[str, str],
+    seconds: int,
+    before: str,
+    after: str,
+    replaced: bool,
+) -> None:
+    (installation.root / "busy.py").write_text(BUSY)
+    clock = installation.root / "clock"
+    clock.write_text(before)
+
+    said = run_script(
+        installation,
+        f"""
+        import threading
+        from pathlib import Path
+        rest = threading.Event()  # time.sleep() is refused where faketime sets the clock
+        pool = Pool(processes=1, what="busy", arguments=("{seconds}",))
+        pool.start()
+        first = pool._workers[0]
+        while first.signs.batch != 7:
+            rest.wait(0.05)
+        was = time.time()
+        Path({str(clock)!r}).write_text({after!r})
+        while abs(time.time() - was) < 80000:
+            rest.wait(0.05)
+        pool.tend()
+        print(pool._workers[0] is not first)
+        pool.stop(seconds=0)
+        """,
+        **faketime,
+        FAKETIME_TIMESTAMP_FILE=str(clock),
+    )
+
+    assert said.split() == [str(replaced)]
+
+
 STUCK = """
 import os, time
 
 def work(parent, signs, place):
-    signs.batch, signs.heard, signs.deadline = 7, time.monotonic(), time.time() + 600
+    signs.batch, signs.heard, signs.deadline = 7, time.monotonic(), time.monotonic() + 600
     os.stat(f"{place}/{os.getpid()}")
     signs.deadline = 0
     time.sleep(600)

@@ -15,9 +15,9 @@ class Signs(ctypes.Structure):
     """What a worker tells its parent, in memory that both see."""
 
     deadline: float
-    """Epoch seconds by which the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
+    """When the current step must have ended; 0: none runs, or ``NOT_BEGUN``."""
     heard: float
-    """When it last got on with it, on the clock that nobody sets (``time.monotonic``)."""
+    """When it last got on with it; both on the clock that nobody sets (``time.monotonic``)."""
     batch: int
     """Whose step it is."""
     _fields_ = (

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -154,7 +154,7 @@ class Pool:
         signs = worker.signs
         if signs.deadline <= 0 or worker.process.exitcode is not None:
             return None
-        if time.time() > signs.deadline + GRACE:
+        if time.monotonic() > signs.deadline + GRACE:
             return "past its deadline"
         if time.monotonic() > signs.heard + self._silence and self._hangs(signs.batch):
             return "in a file system that does not answer"
@@ -267,7 +267,9 @@ class Life:
         """Tell the parent by when the step of a batch must have got on; None: it has ended."""
         self._signs.batch = batch_id
         self._signs.heard = time.monotonic()
-        self._signs.deadline = until.astimezone(UTC).timestamp() if until else 0.0
+        # By a clock that nobody sets: one that is set ahead would end everybody's step.
+        left = (until - utc_now()).total_seconds() if until else 0.0
+        self._signs.deadline = time.monotonic() + left if until else 0.0
 
     def rest(self, seconds: float) -> None:
         """Do nothing for a while, by a clock that nobody sets, or until told to stop."""
