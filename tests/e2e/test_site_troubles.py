@@ -2,6 +2,10 @@
 
 import os
 import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ import pytest
 from tests.support.installation import SOURCES, Installation
 from tests.support.site import SITE, Site, running, site_in
 from tests.support.stores import PostgreSQL, Redis
+from tests.support.system import find_program
 
 
 @pytest.fixture
@@ -72,6 +77,56 @@ def rows(site: Site) -> list[tuple[object, ...]]:
         "SELECT stage, worker, outcome, started, ended FROM records_stagerun "
         "WHERE batch_id = 1 AND outcome = 'done' ORDER BY id"
     )
+
+
+@pytest.fixture
+def small_database() -> Iterator[tuple[PostgreSQL, Path]]:
+    """A PostgreSQL on a volume of its own that has little room, and that volume."""
+    initdb = find_program("initdb")
+    volume = Path(tempfile.mkdtemp(prefix="sendit-small-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120m,mode=755", "tmpfs", str(volume)]
+    if initdb is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        volume.rmdir()
+        pytest.skip("needs PostgreSQL, and root to mount a small volume")
+    server = PostgreSQL(initdb, within=volume)
+    try:
+        server.start()
+        yield server, volume
+    finally:
+        server.remove()
+        subprocess.run(["umount", str(volume)], check=True)
+        volume.rmdir()
+
+
+@pytest.mark.timeout(400)
+def test_database_volume_that_is_full_costs_only_the_time_until_there_is_room(
+    installation: Installation, small_database: tuple[PostgreSQL, Path], redis_server: Redis
+) -> None:
+    server, volume = small_database
+    url = server.new_database("small")
+    site = site_in(installation, database_url=url, broker_url=redis_server.url)
+    filler = volume / "filler"
+
+    with running(site):
+        site.installation.add_study("ACC1", n_series=1, n_images=60)
+        site.wait_until(lambda: site.ask("SELECT 1 FROM records_image"), "nothing came in")
+        with suppress(OSError), filler.open("wb", buffering=0) as stream:
+            while True:
+                stream.write(bytes(65536))
+        site.wait_until(
+            lambda: any(
+                "did not answer" in log.read_text() for log in installation.root.glob("*.log")
+            ),
+            "nobody missed the database",
+        )
+        assert [process.poll() for process in site.processes.values()] == [None] * 3
+        filler.unlink()
+        with suppress(subprocess.CalledProcessError):
+            server.start()  # as compose does, had it ended
+        site.wait_until_done(1)
+
+    assert len(installation.delivered()) == 60
+    assert site.ask("SELECT count(*) FROM records_finding") == [(0,)]
 
 
 POISON = """\

@@ -34,11 +34,13 @@ class PostgreSQL:
         The program; its siblings lie beside it.
     settings
         Further ``-c`` settings.
+    within
+        Where its folder is made, if that matters.
     """
 
-    def __init__(self, initdb: str, *settings: str) -> None:
+    def __init__(self, initdb: str, *settings: str, within: Path | None = None) -> None:
         # Not below pytest's own folder: that is 0700 and its path is too long for a socket.
-        self.folder = Path(tempfile.mkdtemp(prefix="sendit-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="sendit-pg-", dir=within))
         self.port = free_port()
         self._bin = Path(initdb).parent
         self._settings = settings
