@@ -10,7 +10,8 @@ import errno
 import filecmp
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,16 +157,35 @@ class Workspace:
         going = folder.with_name(f".{folder.name}.going")
         self.remove(going)
         if folder.exists():
-            folder.rename(going)
+            with suppress(FileNotFoundError):
+                folder.rename(going)
             sync_folders([folder.parent])
             self.remove(going)
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder of this workspace and all in it; one that is gone is fine."""
+        """Remove a folder of this workspace and all in it; one that is gone is fine.
+
+        So is one that somebody else removes at the same time: a worker that was stopped for
+        longer than its lease goes on where it was.
+        """
         if not folder.is_relative_to(self.work_dir):
             raise ValueError("only folders below work_dir are removed")
-        if folder.exists():
-            shutil.rmtree(folder)
+        while folder.exists():
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder)
+
+    def remove_files(self, folder: Path, *, but: Set[str]) -> None:
+        """Remove the files of a folder, but those of some names without extension; as above."""
+        with suppress(FileNotFoundError):
+            for path in list(folder.iterdir()):
+                if path.name.partition(".")[0] not in but:
+                    path.unlink(missing_ok=True)
+
+    def remove_if_empty(self, folder: Path) -> None:
+        """Remove a folder in which nothing is left; as above."""
+        with suppress(FileNotFoundError):
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _finish_move(source: Path, destination: Path) -> bool:

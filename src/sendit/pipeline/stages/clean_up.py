@@ -7,7 +7,6 @@ stays until it has.  A batch that was turned down is given back instead (``givin
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from sendit.deid.pixels.preview import write_previews
 from sendit.errors import BatchStopped
@@ -93,14 +92,10 @@ def _catch_up(work: Work) -> bool:
 
 def _remove_originals(work: Work) -> None:
     folder = work.workspace.phi(work.batch_id)
-    if folder.is_dir():
-        # What was excluded after import, by the engine or by a person, still lies here.
-        stays = excluded_numbers(work.batch_id) | {"excluded"}
-        for path in list(folder.iterdir()):
-            if path.name.partition(".")[0] not in stays:
-                path.unlink()
-        _remove_if_empty(folder / "excluded")
-        _remove_if_empty(folder)
+    # What was excluded after import, by the engine or by a person, still lies here.
+    work.workspace.remove_files(folder, but=excluded_numbers(work.batch_id) | {"excluded"})
+    work.workspace.remove_if_empty(folder / "excluded")
+    work.workspace.remove_if_empty(folder)
 
 
 def _remove_excluded(work: Work) -> None:
@@ -108,7 +103,7 @@ def _remove_excluded(work: Work) -> None:
     work.workspace.remove(folder / "excluded")
     for nr in excluded_numbers(work.batch_id):
         (folder / f"{nr}.dcm").unlink(missing_ok=True)
-    _remove_if_empty(folder)
+    work.workspace.remove_if_empty(folder)
 
 
 def _remove_results(work: Work) -> None:
@@ -144,8 +139,3 @@ REMOVERS: Mapping[str, Callable[[Work], None]] = {
     "identifiers": remove_identifiers,
     "previews": _remove_previews,
 }
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
