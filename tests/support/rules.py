@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hanging_mount import may_mount
+from tests.support.power import may_mount_disk
 from tests.support.system import EMULATORS, PROGRAMS
 
 SERVER_FIXTURES = frozenset(program.fixture for program in (*PROGRAMS, *EMULATORS))
@@ -32,15 +33,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _leave_out_what_no_package_brings(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests that mount a file system where the kernel does not let us."""
-    mounting = [item for item in items if item.get_closest_marker("fuse")]
-    if not mounting:
-        return
-    with tempfile.TemporaryDirectory() as place:
-        if may_mount(Path(place)):
-            return
-    config.hook.pytest_deselected(items=mounting)
-    items[:] = [item for item in items if item not in mounting]
-    print(f"\n{len(mounting)} tests of a hung mount are left out: /dev/fuse cannot be used here.")
+    for marker, (may, why) in _MOUNTING.items():
+        mounting = [item for item in items if item.get_closest_marker(marker)]
+        if not mounting:
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            if may(Path(place)):
+                continue
+        config.hook.pytest_deselected(items=mounting)
+        items[:] = [item for item in items if item not in mounting]
+        print(f"\n{len(mounting)} tests {why}")
+
+
+_MOUNTING = {
+    "fuse": (may_mount, "of a hung mount are left out: /dev/fuse cannot be used here."),
+    "disk": (may_mount_disk, "of a power cut are left out: no loop device can be mounted here."),
+}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
