@@ -39,3 +39,11 @@ def test_places_that_are_forgotten_leave_nothing() -> None:
 
     assert said.places == ""
     assert "1.dcm" not in repr(said_once([entry(1)]))
+
+
+def test_a_target_is_named_once_however_often_it_failed() -> None:
+    one = entry(1, file=None, image=None, target="pacs")
+
+    [said] = said_once([one, one])
+
+    assert (said.places, said.times) == ("target pacs", "(2 times)")

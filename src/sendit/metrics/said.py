@@ -45,15 +45,16 @@ def said_once(entries: Sequence[Mapping[str, Any]]) -> list[Said]:
 
 
 def _places(entries: Sequence[Mapping[str, Any]]) -> str:
-    places = [place for entry in entries if (place := _place(entry))]
+    places = list(dict.fromkeys(place for entry in entries if (place := _place(entry))))
     more = f", and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
     return ", ".join(places[:SHOWN]) + more
 
 
 def _place(entry: Mapping[str, Any]) -> str:
-    """Return what an entry is about: an image by its number, and the file while it is known."""
+    """Return what an entry is about: a target, or an image, and its file while it is known."""
+    target = f"target {entry['target']}" if entry["target"] else ""
     number = f"image {entry['number']}" if entry["image"] else ""
-    return " ".join(filter(None, (number, entry["file"])))
+    return " ".join(filter(None, (target, number, entry["file"])))
 
 
 def _second(moment: str) -> str:
