@@ -95,6 +95,17 @@ def test_link_that_leaves_the_folder_is_never_followed(here: Path) -> None:
     assert reasons(report) == {"link.dcm": "LINK_OUTSIDE"}
 
 
+def test_link_that_leads_nowhere_or_to_itself_stops_nothing(here: Path) -> None:
+    make_study(here / "in" / "study", n_series=1, n_images=1)
+    (here / "in" / "circle").symlink_to("circle")
+    (here / "in" / "nowhere").symlink_to("gone")
+
+    report = report_of(here, code=1)
+
+    assert [reasons(report)[name] for name in ("circle", "nowhere")] == ["LINK_OUTSIDE"] * 2
+    assert report["totals"]["written"] == 1
+
+
 def test_link_inside_the_folder_is_left_out_and_its_file_is_taken(here: Path) -> None:
     [file] = make_study(here / "in" / "study", n_series=1, n_images=1)
     (here / "in" / "a-link.dcm").symlink_to(file)

@@ -147,8 +147,12 @@ def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) ->
 
 def _refuse_link(path: Path, root: Path) -> None:
     """Raise: a link shows a file that is read under its own name, or one outside of IN."""
-    target = path.resolve()
-    if target.is_relative_to(root) and target.is_file():
+    try:
+        target = path.resolve(strict=True)
+        inside = target.is_relative_to(root) and target.is_file()
+    except (OSError, RuntimeError):  # to nothing, or in a circle
+        inside = False
+    if inside:
         raise Excluded(Reason.SAME_FILE, "link inside the folder")
     raise Unreadable(Reason.LINK_OUTSIDE, "is a link that leads to no file of the folder")
 
