@@ -11,6 +11,7 @@ from sendit.deid.syntax import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, S
 from sendit.deid.walk import Plan, walk
 from sendit.errors import ImageError, Unreadable
 from tests.deid.fuzz import SEEDS, attempt, engine_for, originals, run
+from tests.support.make_study import make_instance, write_instance
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -67,6 +68,18 @@ def test_input_that_once_failed_does_so_no_more(tmp_path: Path) -> None:
 
     for seed in sorted(SEEDS.glob("*.dcm")):
         attempt(engine, seed, tmp_path / "out.dcm")
+
+
+def test_thousands_of_private_elements_cost_no_hours(tmp_path: Path) -> None:
+    # If each looked through all others for its creator, this would take one.
+    source = write_instance(tmp_path / "private.dcm", make_instance())
+    tags = ((0x7FE1 + 2 * (one // 0xE000), 0x1000 + one % 0xE000) for one in range(100_000))
+    elements = (struct.pack("<HH2sH2s", *tag, b"LO", 2, b"ab") for tag in tags)
+    source.write_bytes(source.read_bytes() + b"".join(elements))
+
+    report = engine_for(source).deidentify_to(source, tmp_path / "out.dcm")
+
+    assert report.rules["private"] >= 100_000
 
 
 def test_nesting_beyond_reason_is_refused_fast(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Level:
     sequences: list[tuple[Key, list["Level"]]] = field(default_factory=list, repr=False)
     _by_tag: dict[int, tuple[Key, bytes]] | None = field(default=None, repr=False)
     _elements: frozenset[tuple[Key, bytes]] | None = field(default=None, repr=False)
+    _creators: dict[int, str] | None = field(default=None, repr=False)
 
     def by_tag(self) -> dict[int, tuple[Key, bytes]]:
         """Return the leaves by tag; asked for once reading is done."""
@@ -47,12 +48,17 @@ class Level:
         return inherited
 
     def creators(self) -> dict[int, str]:
-        """Return the private creators, in small letters, by their own tags (PS3.5 7.8.1)."""
-        return {
-            key >> 16: value.decode("latin-1").strip(" \0").casefold()
-            for key, value in self.leaves
-            if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
-        }
+        """Return the private creators, in small letters, by their own tags (PS3.5 7.8.1).
+
+        Asked for by each private element, once reading is done.
+        """
+        if self._creators is None:
+            self._creators = {
+                key >> 16: value.decode("latin-1").strip(" \0").casefold()
+                for key, value in self.leaves
+                if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
+            }
+        return self._creators
 
     def elements(self) -> frozenset[tuple[Key, bytes]]:
         """Return the leaves as a set; asked for once reading is done."""
