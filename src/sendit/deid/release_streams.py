@@ -1,8 +1,9 @@
 """Search compressed pixels for what is no picture: comments, application segments, tails.
 
 JPEG and JPEG-LS streams may carry EXIF, XMP and comments, JPEG 2000 streams comments, and
-every fragment may go on behind the end of its picture.  Nothing is decoded; of each fragment
-only its beginning and its end are read.
+every fragment may go on behind the end of its picture.  RLE streams have offsets that nobody
+uses, and an end that nothing marks.  Nothing is decoded; of each fragment only its beginning and
+its end are read.
 
 ITU-T T.81 B.1.1 (JPEG markers), T.800 A.9.2 (JPEG 2000 comments).
 """
@@ -47,12 +48,16 @@ def _stretches(path: Path, offset: int, fragments: tuple[int, ...]) -> Iterator[
         for number, size in enumerate(fragments):
             start = offset + 8
             offset = start + size
-            if number:  # the first is the Basic Offset Table
-                head = os.pread(descriptor, min(size, _HEAD), start)
+            head = os.pread(descriptor, min(size, _HEAD), start)
+            count = min(size, _TAIL)
+            tail = os.pread(descriptor, count, offset - count)
+            if number and head.startswith((_JPEG, _JPEG_2000)):
                 yield from _segments(head)
-                count = min(size, _TAIL)
-                tail = os.pread(descriptor, count, offset - count)
                 yield tail[tail.rfind(_END) + 2 :] if _END in tail else b""
+            else:
+                # The Basic Offset Table, RLE, what goes on from the fragment before, or no
+                # picture: no mark tells where a picture ends.
+                yield from (head, tail)
     finally:
         os.close(descriptor)
 
@@ -60,8 +65,6 @@ def _stretches(path: Path, offset: int, fragments: tuple[int, ...]) -> Iterator[
 def _segments(head: bytes) -> Iterator[bytes]:
     """Yield the content of each segment that is not for the decoder."""
     is_jpeg = head.startswith(_JPEG)
-    if not is_jpeg and not head.startswith(_JPEG_2000):
-        return
     at = 2
     while at + 4 <= len(head) and head[at] == 0xFF:
         code = head[at + 1]
