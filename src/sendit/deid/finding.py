@@ -169,7 +169,7 @@ class _Reading:
         words, place = self._words_around(spans, place)
         if words[place].strip("0123456789") != self._folded.letters[start:end]:
             return False
-        if self._stands_by_name(words, place):
+        if self._stands_by_name(words, place) or self._is_possessive(end, words[place]):
             return False
         if words[place] in self._vocabulary.function:
             source = self._text[self._folded.at[start] : self._folded.at[end - 1] + 1]
@@ -186,6 +186,12 @@ class _Reading:
         while breaks[spans[last][1]] < WALL:
             last += 1
         return [letters[a:b] for a, b in spans[first : last + 1]], place - first
+
+    def _is_possessive(self, end: int, word: str) -> bool:
+        """Return whether something is said to be the person's; a disease keeps its Graves'."""
+        after = self._folded.at[end - 1] + 1
+        is_genitive = self._text[after : after + 2].casefold() in ("'s", "’s")
+        return is_genitive and word not in self._vocabulary.eponyms
 
     def _stands_by_name(self, words: list[str], place: int) -> bool:
         before = words[place - 1] if place else ""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from sendit.deid.folding import is_ideographic, squeeze
+from sendit.deid.romanising import romanised
 
 # Prefixes and suffixes; no names in the last two components, or where there are no components.
 _TITLES_WORDS = (
@@ -37,7 +38,7 @@ def name_forms(value: str) -> Iterator[tuple[str, bool]]:
 
     Single letters are no names; an initial counts only beside a family name.
     """
-    for variant in (value, *_misread(value)):
+    for variant in (value, *romanised(value), *_misread(value)):
         for group in variant.split("="):
             yield from _group_forms(group)
 
