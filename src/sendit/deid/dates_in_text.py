@@ -1,10 +1,11 @@
 """Find dates in running text and move them, in the notation they were written in.
 
 Read are compact dates (20240305, with or without a time behind), numeric ones with one kind
-of separator, ones with a month's name in six languages, and the Chinese, Japanese and Korean
-notations.  A date moves when day, month and year are beyond doubt; where only a known date
-tells (03/04/2024), the known date decides; else it is removed.  So is every date of birth,
-and a month with a year or a day alone.  A year alone stays.
+of separator, ones with a month's name in twelve languages, and the Chinese, Japanese and Korean
+notations, in the digits of any script.  A date moves when day, month and year are beyond doubt;
+where only a known date tells (03/04/2024), the known date decides; else it is removed.  So is
+every date of birth, a month with a year or a day alone, and day and month of a known date.  A
+year alone stays.
 
 Elements of VR DA and DT are left to ``dates``; this module sees text only.
 """
@@ -15,6 +16,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from re import Match
 
+from sendit.deid.folding import plain_digits
 from sendit.deid.known import Known
 from sendit.deid.spans import Span
 
@@ -43,13 +45,21 @@ _FORMS = [
         "gen feb mar apr mag giu lug ago set ott nov dic",
         "januari februari maart april mei juni juli augustus september oktober november december",
         "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+        "januari februari mars april maj juni juli augusti september oktober november december",
+        "januar februar marts april maj juni juli august september oktober november december",
+        "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada"
+        " grudnia",
+        "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+        "ιανουαρίου φεβρουαρίου μαρτίου απριλίου μαΐου ιουνίου ιουλίου αυγούστου σεπτεμβρίου"
+        " οκτωβρίου νοεμβρίου δεκεμβρίου",
+        "ocak şubat mart nisan mayis haziran temmuz ağustos eylül ekim kasim aralik",
     )
 ]
 _MONTHS = {name: number for form in _FORMS for number, name in enumerate(form, 1)}
 # Words of their own in a description: only with a day and a year are they months.
-_WORDS = {"mar", "may", "mag", "set", "gen", "ago", "dic", "mars", "mai", "mei", "sep", "dec"}
+_WORDS = {"mag", "set", "gen", "ago", "dic", "mart", "maj", "maja", "ocak", "aralik"}
 _NAME = "|".join(sorted(_MONTHS, key=len, reverse=True))
-_SURE_NAME = "|".join(sorted(_MONTHS.keys() - _WORDS | {"may"}, key=len, reverse=True))
+_SURE_NAME = "|".join(sorted(_MONTHS.keys() - _WORDS, key=len, reverse=True))
 _YEAR4 = r"(?:18|19|20)\d\d"
 _BEFORE = r"(?<![^\W_])(?<!\d[.,/:-])"
 _AFTER = r"(?!\d)(?![.,/:-]\d)(?![^\W\dT_])"
@@ -92,12 +102,21 @@ _PARTIAL = re.compile(
     r"|(?<!\d[.,/-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/.-])(?![^\W_]))",
     re.IGNORECASE,
 )
-_LONG_NAME = "|".join(sorted((name for name in _MONTHS if len(name) > 4), key=len, reverse=True))
+_LONG_NAME = "|".join(
+    sorted((name for name in _MONTHS.keys() - _WORDS if len(name) > 4), key=len, reverse=True)
+)
 _DAY_AND_MONTH = re.compile(
     rf"(?<![^\W_])(?:[0-3]?\d(?:st|nd|rd|th|\.)?[ _-]+(?:of |de )?(?:{_LONG_NAME})(?![^\W_])"
     rf"|(?:{_LONG_NAME})[ _-]+[0-3]?\d(?:st|nd|rd|th)?(?![^\W_])(?![.,]\d))",
     re.IGNORECASE,
 )
+_KNOWN_DAY = re.compile(
+    rf"(?<![^\W_])(?<!\d[./-])(?:(?P<d>[0-3]?\d)(?:st|nd|rd|th|\.)?[ _-]*(?:of |de )?(?P<n>{_NAME})"
+    rf"|(?P<n2>{_NAME})[ _.-]*(?P<d2>[0-3]?\d)(?:st|nd|rd|th)?"
+    r"|(?P<a>\d\d)/(?P<b>\d\d)|(?P<a2>\d\d)\.(?P<b2>\d\d)\.)(?![^\W_])(?![./-]?\d)",
+    re.IGNORECASE,
+)
+"""A day and a month that count only if a known date has them."""
 _RUN = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{6}|\d{8})(?!\d)")
 
 
@@ -111,6 +130,7 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
     shift_days
         Whole days to move by; None removes every date, 0 leaves all but dates of birth.
     """
+    text = plain_digits(text)
     taken = bytearray(len(text))
     for pattern in (_COMPACT, _YMD, _DMY, _D_NAME_Y, _NAME_D_Y, _Y_NAME_D, _CJK, _SHORT):
         for match in pattern.finditer(text):
@@ -127,12 +147,33 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
         for match in pattern.finditer(text):
             if shift_days != 0 and not any(taken[match.start() : match.end()]):
                 yield Span(match.start(), match.end(), RULE)
+    for match in _KNOWN_DAY.finditer(text):
+        if not any(taken[match.start() : match.end()]) and _tells_known_day(
+            match, known=known, keep=shift_days == 0
+        ):
+            yield Span(match.start(), match.end(), RULE)
     yield from _known_compact(text, known=known, keep=shift_days == 0)
 
 
 def is_month(word: str) -> bool:
     """Return whether a word names a month in one of the languages read here."""
-    return word.casefold() in _MONTHS
+    return _plain(word) in _MONTHS
+
+
+def _plain(name: str) -> str:
+    """Return a month's name in small letters; a Turkish i, with a dot or without, is an i."""
+    return name.casefold().replace("ı", "i").replace("\u0307", "")
+
+
+def _tells_known_day(match: Match[str], *, known: Known, keep: bool) -> bool:
+    """Return whether a day and a month are those of a known date."""
+    days = known.birth_dates if keep else known.birth_dates | known.dates
+    if name := match["n"] or match["n2"]:
+        told = {(_MONTHS[_plain(name)], int(match["d"] or match["d2"]))}
+    else:
+        first, second = int(match["a"] or match["a2"]), int(match["b"] or match["b2"])
+        told = {(first, second), (second, first)}
+    return any((day.month, day.day) in told for day in days)
 
 
 def _answer(
@@ -164,7 +205,7 @@ def _readings(match: Match[str], known: Known) -> list[date]:
     groups = match.groupdict()
     if "a" in groups:
         return _in_known_centuries(_numeric_readings(groups), groups, known)
-    month = _MONTHS[groups["n"].casefold()] if "n" in groups else int(groups["m"])
+    month = _MONTHS[_plain(groups["n"])] if "n" in groups else int(groups["m"])
     found = _valid(_year(groups["y"]), month, int(groups["d"]))
     return _in_known_centuries(found, groups, known)
 
@@ -265,7 +306,7 @@ def _ordinal(day: int) -> str:
 
 
 def _month_name(old: str, month: int) -> str:
-    folded = old.casefold()
+    folded = _plain(old)
     form = next(form for form in _FORMS if folded in form)
     name = form[month - 1]
     if old.isupper():

@@ -57,6 +57,8 @@ _LETTERS = {
 }
 _SILENT = frozenset("ъь")
 
+_FULL_WIDTH = {"／": "/", "．": ".", "－": "-", "：": ":"}
+
 # Spellings that stand for one letter in one country and for another in the next.
 _DIGRAPHS = frozenset(("ae", "oe", "ue", "aa"))
 
@@ -98,6 +100,20 @@ def fold(text: str) -> Folded:
 def squeeze(text: str) -> str:
     """Return the letters and digits of ``text`` alone, folded."""
     return "".join(fold_char(char) or "" for char in text)
+
+
+def plain_digits(text: str) -> str:
+    """Return a text of the same length with the digits of every script as ASCII ones.
+
+    The signs that stand between full-width digits become ASCII, too.
+    """
+    return text if text.isascii() else "".join(map(_plain_digit, text))
+
+
+def _plain_digit(char: str) -> str:
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    return _FULL_WIDTH.get(char, char)
 
 
 @lru_cache(maxsize=4096)
