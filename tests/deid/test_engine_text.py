@@ -58,12 +58,15 @@ def test_name_in_another_alphabet_is_found_and_the_rest_stays_readable(tmp_path:
 
 def test_codes_that_people_make_up_are_searched(tmp_path: Path) -> None:
     after, _ = result_of(
-        tmp_path, ContentLabel="SANDPIPER", GraphicLayer="LAYER1", ScanOptions="FAST\\D20190314"
+        tmp_path,
+        ContentLabel="SANDPIPER",
+        GraphicLayer="LAYER1",
+        ScanOptions="FAST\\D20190314\\2019_03_14",
     )
 
     assert after.ContentLabel == "REMOVED"
     assert after.GraphicLayer == "LAYER1"
-    assert list(after.ScanOptions) == ["FAST", "REMOVED"]
+    assert list(after.ScanOptions) == ["FAST", "REMOVED", "REMOVED"]
 
 
 def test_what_should_be_a_time_or_a_number_names_nobody(tmp_path: Path) -> None:

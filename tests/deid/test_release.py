@@ -14,6 +14,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
+    RLELossless,
 )
 
 from sendit.deid import check_release, known_of
@@ -128,6 +129,7 @@ HARMLESS_TEXTS = {
     "version": "syngo 2019A",
     "moved date": moved("20190314"),
     "an unknown name": "de Quervain",
+    "a version that could be a date": "Slicer v4.11.20, TE 10 11 12, iso 2.5.10",
 }
 
 
@@ -273,6 +275,29 @@ def test_text_beside_compressed_pixels_is_refused(tmp_path: Path, place: str) ->
         ds.PixelData = encapsulate([stream])
         ds["PixelData"].VR = "OB"
         ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+
+    for path in (original, result):
+        rewrite(path, compress)
+
+    assert refusal(original, result).detail == "(7FE0,0010) beside the picture"
+
+
+@pytest.mark.parametrize("place", ["offset table", "header", "behind", "fragment"])
+def test_text_in_run_length_fragments_is_refused(tmp_path: Path, place: str) -> None:
+    original, result = pair(tmp_path, modality="CT")
+    name = b"Sandpiper^Al".ljust(16, b"\0")
+
+    def compress(ds: Dataset) -> None:
+        header = b"\1\0\0\0\x40\0\0\0" + (name if place == "header" else b"")
+        frame = header.ljust(64, b"\0") + b"\x0f" + b"a" * 16 + b"\0"
+        fragments = [name if place == "offset table" else b""]
+        fragments.append(frame + (name if place == "behind" else b""))
+        fragments += [name] if place == "fragment" else []
+        items = (b"\xfe\xff\0\xe0" + len(one).to_bytes(4, "little") + one for one in fragments)
+        ds.PixelData = b"".join(items)
+        ds["PixelData"].VR = "OB"
+        ds["PixelData"].is_undefined_length = True
+        ds.file_meta.TransferSyntaxUID = RLELossless
 
     for path in (original, result):
         rewrite(path, compress)

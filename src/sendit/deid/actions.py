@@ -52,7 +52,7 @@ NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
-NUMBERED: Final = re.compile(r"\d(?: ?\d){6}", re.ASCII)
+NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
 WIDE: Final = re.compile("(?:[^\0]\0){3}")
 """Text of sixteen bits a character where it should be eight."""

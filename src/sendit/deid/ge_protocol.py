@@ -24,7 +24,7 @@ from importlib.resources import files
 _LENGTH = struct.Struct("<I")
 _GZIP = 31
 _MAX_TEXT = 1_000_000
-_LINE = re.compile(r'([A-Z][A-Z0-9_]*) "([^"]*)"')
+_LINE = re.compile(r'(?<![A-Z0-9_])([A-Z][A-Z0-9_]*) "([^"]*)"')
 _POINTER_AT, _FLAGS_BEHIND = 24, 132
 _POINTER, _VERSION = struct.Struct("<I"), struct.Struct("<f")
 _NEWEST_VERSION = 100.0

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from re import Match, Pattern
 
-from sendit.deid.folding import fold
+from sendit.deid.folding import fold, plain_digits
 from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
 _STANDARD_UIDS = "1.2.840.10008."
 _OLDEST_AGE = 89
 
-_EMAIL = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
+# A word is tried from its beginning alone: a text may be one word of a million letters.
+_EMAIL = re.compile(r"(?<![\w.+'-])[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(
     r"(?:https?|ftp|file|dicom|wado|ldap|smb)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+"
-    r"|(?<![\w.])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal"
+    r"|(?<![\w.-])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal"
     r"|hospital)\b(?:[:/][^\s\\*]*)?",
     re.IGNORECASE,
 )
@@ -86,8 +87,9 @@ _LABELLED = re.compile(
 )
 _AGE = re.compile(
     r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
-    r"|jährig|ans\b|años|anni|jaar)|Y(?!\w))"
-    r"|\b(?:age|aged|alter)[: ]+(?P<age2>0?9\d|1[0-4]\d)(?!\w)",
+    r"|jährig|ans\b|años|anni|jaar|år\b|лет\b|[歳才岁歲세살])"
+    r"|Y(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M))"
+    r"|\b(?:age|aged|alter)[:= ]+(?P<age2>0?9\d|1[0-4]\d)(?!\w)",
     re.IGNORECASE,
 )
 
@@ -102,7 +104,7 @@ _ADDRESS = re.compile(
     r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
     rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?)?"
     r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
-    r"|[^\W\d_-][\w.-]*(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
+    r"|(?<![\w.-])[\w.-]+(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
     r"|vägen|gade|vej)"
     r"\.? \d{1,4} ?[a-z]?(?!\w)(?:,? (?:[A-Z]{1,3}-)?\d{4,5} [^\W\d_][\w-]+)?"
     rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée"
@@ -138,11 +140,12 @@ _NAMED = re.compile(
 )
 
 
-_CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]*(?:\^+[^\W\d_][\w'’.-]*)+(?![\w^])")
+_CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]{0,63}(?:\^+[^\W\d_][\w'’.-]{0,63})+(?![\w^])")
 
 
 def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     """Yield a span for everything in the text that one of the classes takes."""
+    text = plain_digits(text)
     if any(char.isdigit() for char in text):
         for pattern, rule, check in _WITH_DIGITS:
             for match in pattern.finditer(text):

@@ -34,6 +34,7 @@ from sendit.deid.release_words import (
     NATIONAL_ID,
     PHONE,
     dates_in,
+    dates_told,
     is_ideographic,
     parts_of,
     squeeze,
@@ -304,7 +305,7 @@ class Dossier:
             known.long[squeeze(match.group())] = Kind.CONTACT
         for match in LABELLED_ID.finditer(text):
             self._identifier(match.group("id"), Kind.ID)
-        known.dates.update(dates_in(text))
+        known.dates.update(dates_told(text))
         self._uids(text.encode("ascii", "replace"))
 
     def _uids(self, value: bytes) -> None:

@@ -45,7 +45,7 @@ from sendit.deid.release_words import (
     words_of,
 )
 
-_UID_IN_TEXT = re.compile(rb"\d+(?:\.\d+){3,}")
+_UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
 _PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
 _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _TITLE_BEFORE = frozenset(

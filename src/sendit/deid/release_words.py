@@ -23,7 +23,7 @@ _APOSTROPHES = re.compile("['\u2018\u2019\u02bc`´]")
 _DIGRAPHS = re.compile("(?<=a)[ea]|(?<=[ou])e")
 _LONGEST_WINDOW = 5
 
-MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
+MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
 LINK = re.compile(r"(?:https?|ftp)://\S+|\bwww\.[\w-]+\.\w+", re.IGNORECASE)
 PHONE = re.compile(
     r"(?<![^\W_])(?<!\.)\+\d{1,3}[ (./-]{1,2}\d[\d ()/.-]{5,14}\d(?![\w.])"
@@ -37,7 +37,7 @@ LABELLED_ID = re.compile(
     r"[ .:#=]{1,3}(?P<id>[A-Z]{0,4}[ -]?\d[\d-]{3,}\d)\b",
     re.IGNORECASE,
 )
-CARET_NAME = re.compile(r"[^\W\d_][\w'’ .-]+\^[^\W\d_][\w'’ .^-]*")
+CARET_NAME = re.compile(r"[^\W\d_][\w'’ .-]{1,64}\^[^\W\d_][\w'’ .^-]*")
 NAME_LINE = re.compile(r"[A-Z][A-Za-z'. -]{2,}\^[A-Z][A-Za-z'. ^-]{2,}")
 """A name as a line of its own among bytes of which nobody knows what they are."""
 PATTERNS = {
@@ -73,6 +73,7 @@ _NUMERIC_DATE = re.compile(
     r"(?<![\d.])(?:(\d{4})([-./ ])(\d{1,2})\2(\d{1,2})"
     r"|(\d{1,2})([-./ ])(\d{1,2})\6(\d{4}|\d{2}))(?!\d)"
 )
+_LIKE_VERSION = re.compile(r"(?<![\d.])(?!\d\d([-.])\d\d\1)\d{1,2}([-. ])\d{1,2}\2\d{2}(?![\d])")
 _COMPACT_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:\d{6})?(?!\d)")
 _WORDED_DATE = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}([^\W\d_]{3,9})[. ,-]{0,2}(\d{4}|\d{2})(?!\d)"
@@ -141,6 +142,11 @@ def dates_in(text: str) -> set[str]:
         if month:
             _add(found, year or year2, str(month), day or day2)
     return found
+
+
+def dates_told(text: str) -> set[str]:
+    """Return the dates of a text, without what may be a version or a row of numbers (2.3.12)."""
+    return dates_in(_LIKE_VERSION.sub(" ", text))
 
 
 def without_worded_dates(text: str) -> str:

@@ -42,7 +42,7 @@ _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 """What many stations and many products end in: 3T, 1.5T."""
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
-_DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
+_DOTTED = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")
 _INTEGER = re.compile(r"(?<![\d.])[+-]?(\d+)(?:\.0*)?(?![\d.eE])")
 
 
