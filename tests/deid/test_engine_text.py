@@ -94,6 +94,25 @@ def test_names_among_bytes_are_blanked(tmp_path: Path, encoding: str) -> None:
     assert after.ICCProfile == b"\0\1\2\3mntr" + expected + b"\0\0\xff\xfe"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16-be", "utf-16-le"])
+def test_an_accented_name_among_bytes_is_blanked_in_any_encoding(
+    tmp_path: Path, encoding: str
+) -> None:
+    profile = b"\0\1\2\3mntr" + "scan of Krähenbühl knee".encode(encoding) + b"\0\0\xff\xfe\0"
+
+    after, _ = result_of(
+        tmp_path,
+        SpecificCharacterSet="ISO_IR 100",
+        PatientName="Krähenbühl^Jörg",
+        ICCProfile=profile + b"\0" * (len(profile) & 1),
+    )
+
+    left = after.ICCProfile.replace(b"\0", b"")
+    assert b"scan of" in left
+    assert b"knee" in left
+    assert b"henb" not in left
+
+
 def test_a_folder_named_like_a_word_of_the_method_costs_nothing(tmp_path: Path) -> None:
     source = write_instance(tmp_path / "in.dcm", make_instance())
     recipe = Recipe.resolve(preset="keep-everything-safe")

@@ -305,6 +305,18 @@ def test_text_in_run_length_fragments_is_refused(tmp_path: Path, place: str) -> 
     assert refusal(original, result).detail == "(7FE0,0010) beside the picture"
 
 
+@pytest.mark.parametrize("written", ["utf-8", "utf-16-be"])
+def test_a_name_in_another_encoding_among_bytes_is_refused(tmp_path: Path, written: str) -> None:
+    profile = b"\0" * 128 + "Krähenbühl".encode(written) + b"\0" * 4
+    original, result = pair(
+        tmp_path, SpecificCharacterSet="ISO_IR 100", PatientName="Krähenbühl^Jörg"
+    )
+    for path in (original, result):
+        rewrite(path, lambda ds: setattr(ds, "ICCProfile", profile))
+
+    assert str(refusal(original, result)).endswith("(0028,2000) known-identifier")
+
+
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     original, result = pair(tmp_path)
     content = result.read_bytes()

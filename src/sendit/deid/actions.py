@@ -18,6 +18,7 @@ DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Final
 
 from sendit.deid import dummies
@@ -51,7 +52,12 @@ _ONE: Final = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
-READABLE: Final = re.compile(rb"[ -~]{4,}|(?:[ -~]\0){4,}|(?:\0[ -~]){4,}")
+READABLE: Final = re.compile(
+    rb"(?:[ -~]|[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}"
+    rb"|[\xc0-\xff](?=[A-Za-z])|(?<=[A-Za-z])[\xc0-\xff]){4,}"
+    rb"|(?:[ -~\xc0-\xff]\0){4,}|(?:\0[ -~\xc0-\xff]){4,}"
+)
+"""Text among bytes: of eight bits a letter or in UTF-8, or of sixteen bits."""
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
 WIDE: Final = re.compile("(?:[^\0]\0){3}")
@@ -117,18 +123,25 @@ def mask_names(rule: Rule, value: bytes, context: Context) -> Result:
     """Blank what identifies and stands as text among bytes (an ICC profile's description)."""
     masked = bytearray(value)
     for stretch in READABLE.finditer(value):
-        step = 2 if b"\0" in stretch[0] else 1
-        text = stretch[0].replace(b"\0", b"").decode("ascii")
+        text, places = _letters(stretch[0])
         for start, end in context.cleaner.tells(text):
-            for place in range(start, end):
-                # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
-                at = stretch.start() + place * step
-                masked[at : at + step] = bytes(
-                    ord(" ") if byte else 0 for byte in masked[at : at + step]
-                )
+            first, last = stretch.start() + places[start], stretch.start() + places[end]
+            # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
+            masked[first:last] = bytes(ord(" ") if byte else 0 for byte in masked[first:last])
     if masked == value:
         return UNCHANGED
     return rule.element(bytes(masked)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
+
+
+def _letters(stretch: bytes) -> tuple[str, list[int]]:
+    """Return a stretch of bytes as text, and where each letter and the end of it stand."""
+    if b"\0" in stretch:
+        return stretch.replace(b"\0", b"").decode("latin-1"), [*range(0, len(stretch) + 2, 2)]
+    try:
+        text = stretch.decode("utf-8")
+    except UnicodeDecodeError:
+        return stretch.decode("latin-1"), [*range(len(stretch) + 1)]
+    return text, [0, *accumulate(len(letter.encode("utf-8")) for letter in text)]
 
 
 def empty(rule: Rule, value: bytes, context: Context) -> Result:

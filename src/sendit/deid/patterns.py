@@ -88,7 +88,8 @@ _LABELLED = re.compile(
 _AGE = re.compile(
     r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
     r"|jährig|ans\b|años|anni|jaar|år\b|лет\b|[歳才岁歲세살])"
-    r"|Y(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M))"
+    r"|Y(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M)"
+    r"|(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_]))"
     r"|\b(?:age|aged|alter)[:= ]+(?P<age2>0?9\d|1[0-4]\d)(?!\w)",
     re.IGNORECASE,
 )

@@ -51,6 +51,7 @@ MOST_HELD_BYTES = 1 << 25
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
+_SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
@@ -187,7 +188,7 @@ class Dossier:
         texts = readings(value, charset)
         kind = KIND_OF_TAG.get(tag)
         if vr == "PN":
-            self._raw_names(value)
+            self._raw_names(value, texts[0])
         for number, text in enumerate(texts):
             if vr == "PN":
                 for name in text.split("\\"):
@@ -219,12 +220,17 @@ class Dossier:
                 if not any(map(is_common, words_of(match.group()))):
                     self._name(match.group())
 
-    def _raw_names(self, value: bytes) -> None:
-        if value.isascii():
+    def _raw_names(self, value: bytes, text: str) -> None:
+        if value.isascii() and text.isascii():
             return
         for part in re.split(rb"[\\^=\s]+", value):
             if len(part) >= _LEAST_LETTERS and not part.isascii():
                 self._known.raw.add(part)
+        # A profile, a comment of a stream: bytes of which nobody says what they are in.
+        for name in re.split(r"[\\^=\s]+", text):
+            if not name.isascii():
+                written = (name.encode(one, "ignore") for one in ("utf-8", *_SIXTEEN_BITS))
+                self._known.raw.update(part for part in written if len(part) > _LEAST_LETTERS)
 
     def _name(self, text: str, *, least: int = 2) -> None:
         for group in text.split("="):
