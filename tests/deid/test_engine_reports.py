@@ -29,9 +29,9 @@ def item(kind: str, value: str, meaning: str, **attributes: object) -> Dataset:
     return ds
 
 
-def number(value: str, meaning: str, amount: str) -> Dataset:
+def number(value: str, meaning: str, amount: str, unit: str = "a") -> Dataset:
     measured = Dataset()
-    measured.MeasurementUnitsCodeSequence = Sequence([code("a", "year")])
+    measured.MeasurementUnitsCodeSequence = Sequence([code(unit, "unit")])
     measured.NumericValue = amount
     return item("NUM", value, meaning, MeasuredValueSequence=Sequence([measured]))
 
@@ -68,6 +68,46 @@ def test_birth_date_goes_while_other_dates_move(tmp_path: Path, report: Path) ->
     items = after.ContentSequence
     assert items[2].Date == "19000101"
     assert items[3].Date == "20181204"
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "expected"),
+    [
+        ("a", "96", 90),
+        ("mo", "1142", 1080),
+        ("wk", "5000", 4680),
+        ("d", "34750", 32850),
+        ("mo", "600", 600),
+        ("d", "300", 300),
+        ("min", "4000", 4000),
+    ],
+)
+def test_an_age_is_capped_in_its_unit(
+    tmp_path: Path, unit: str, amount: str, expected: int
+) -> None:
+    ds = make_instance(modality="SR")
+    concepts = ("121033", "30525-0", "424144002")
+    ds.ContentSequence = Sequence([number(one, "Age", amount, unit) for one in concepts])
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=STRUCTURED)
+
+    ages = [one.MeasuredValueSequence[0].NumericValue for one in after.ContentSequence]
+    assert ages == [expected] * 3
+
+
+@pytest.mark.parametrize("concept", ["121031", "21112-8", "184099003"])
+def test_a_birth_date_goes_whatever_code_asks_for_it(tmp_path: Path, concept: str) -> None:
+    ds = make_instance(modality="SR")
+    dates = [item("DATE", concept, "Birth date", Date="19850412")]
+    dates.append(item("DATETIME", concept, "Birth date", DateTime="198504121530"))
+    ds.ContentSequence = Sequence(dates)
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=STRUCTURED)
+
+    assert after.ContentSequence[0].Date == "19000101"
+    assert after.ContentSequence[1].DateTime.startswith("19000101")
 
 
 def test_age_above_89_is_capped_and_other_numbers_stay(tmp_path: Path, report: Path) -> None:

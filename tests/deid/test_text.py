@@ -195,6 +195,16 @@ def test_dates_move_in_their_own_notation(text: str, expected: str) -> None:
     assert cleaned(text, known, shift_days=-30) == expected
 
 
+def test_the_year_of_birth_goes_if_it_says_that_somebody_is_over_89() -> None:
+    old = known_as(study_date="20240304", birth_date="19331203")
+    young = known_as(study_date="20240304", birth_date="19451203")
+
+    assert cleaned("born 1933, TR 1933.5, in 2001", old, shift_days=-30) == (
+        "born *, TR 1933.5, in 2001"
+    )
+    assert cleaned("born 1945", young, shift_days=-30) == "born 1945"
+
+
 def test_dates_go_without_a_shift_and_stay_under_full_dates() -> None:
     known = known_as(birth_date="19451203")
 

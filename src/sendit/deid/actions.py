@@ -35,9 +35,11 @@ from sendit.terms import Reason
 
 CHARACTER_SET: Final = "repair:character-set"
 CODE: Final = "REMOVED"
-SUBJECT_BIRTH_DATE: Final = b"121031"
-SUBJECT_AGE: Final = b"121033"
+BIRTH_DATES: Final = frozenset((b"121031", b"21112-8", b"184099003"))
+AGES: Final = frozenset((b"121033", b"30525-0", b"29553-5", b"21611-9", b"424144002", b"397669002"))
+"""Codes of DICOM, LOINC and SNOMED CT that ask how old somebody is."""
 OLDEST: Final = 89
+UNITS_A_YEAR: Final = {b"mo": 12, b"wk": 52, b"d": 365, b"h": 365 * 24, b"min": 365 * 24 * 60}
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
 AGE: Final = re.compile(
@@ -235,6 +237,14 @@ def note_concept(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep a concept name, and remember which it is."""
     del rule
     context.concept = value.strip(b" \0")
+    context.unit = b""
+    return UNCHANGED
+
+
+def note_unit(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep a unit, and remember which it is."""
+    del rule
+    context.unit = value.strip(b" \0")
     return UNCHANGED
 
 
@@ -262,7 +272,7 @@ def unless_birth(act: Act) -> Act:
     """Return what treats a date of a content item, but replaces a date of birth."""
 
     def birth_or(rule: Rule, value: bytes, context: Context) -> Result:
-        if context.concept == SUBJECT_BIRTH_DATE:
+        if context.concept in BIRTH_DATES:
             return replace_by_dummy(rule, value, context)
         return act(rule, value, context)
 
@@ -271,13 +281,17 @@ def unless_birth(act: Act) -> Act:
 
 def cap_subject_age(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep a number of a content item, but no age above 89."""
-    if context.concept != SUBJECT_AGE:
+    if context.concept not in AGES:
         return keep_number(rule, value, context)
     try:
         age = float(value.strip(b" \0"))
     except ValueError:
         return keep_number(rule, value, context)
-    return (rule.element(b"90"), rule.note) if age > OLDEST else UNCHANGED
+    a_year = UNITS_A_YEAR.get(context.unit, 1)
+    if age <= OLDEST * a_year:
+        return UNCHANGED
+    capped = b"%d" % ((OLDEST + 1) * a_year)
+    return rule.element(capped + b" " * (len(capped) & 1)), rule.note
 
 
 def clean(rule: Rule, value: bytes, context: Context) -> Result:

@@ -5,7 +5,7 @@ of separator, ones with a month's name in twelve languages, and the Chinese, Jap
 notations, in the digits of any script.  A date moves when day, month and year are beyond doubt;
 where only a known date tells (03/04/2024), the known date decides; else it is removed.  So is
 every date of birth, a month with a year or a day alone, and day and month of a known date.  A
-year alone stays.
+year alone stays, unless somebody over 89 was born in it.
 
 Elements of VR DA and DT are left to ``dates``; this module sees text only.
 """
@@ -24,6 +24,8 @@ RULE = "pattern:date"
 
 _CENTURY_TURN = 50
 """Two-digit years below it belong to this century, the others to the last."""
+
+_OLDEST_AGE = 89
 
 # Each line is one way to write the twelve months, so that a moved date keeps its language.
 _FORMS = [
@@ -153,6 +155,17 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
         ):
             yield Span(match.start(), match.end(), RULE)
     yield from _known_compact(text, known=known, keep=shift_days == 0)
+    for year in _telling_years(known):
+        for match in re.finditer(rf"(?<![\d.,]){year}(?!\d|[.,]\d)", text):
+            yield Span(match.start(), match.end(), RULE)
+
+
+def _telling_years(known: Known) -> set[int]:
+    """Return the years of birth that say that somebody was over 89."""
+    last = max(known.dates, default=None)
+    if last is None:
+        return set()
+    return {day.year for day in known.birth_dates if last.year - day.year > _OLDEST_AGE}
 
 
 def is_month(word: str) -> bool:

@@ -62,6 +62,8 @@ _NUMBER = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 _TIMES = re.compile(_TIME + rb"(?:\\" + _TIME + rb")*")
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*")
 _BLANK = ord(" ")
+_AGE_OF_90 = {b"%d" % (90 * one): one for one in (1, 12, 52, 365, 365 * 24, 365 * 24 * 60)}
+"""How many years, months, weeks, days, hours or minutes are 90 years; and how many one is."""
 _TEXT_VALUE = 0x0040A160
 
 
@@ -344,4 +346,7 @@ def _date(value: bytes) -> datetime.date | None:
 
 def _is_capped_age(old: bytes, new: bytes) -> bool:
     """Return whether a number of a report may be an age over 89 that was made 90."""
-    return new == b"90" and old.replace(b".", b"", 1).isdigit() and 89 < float(old) < 130
+    a_year = _AGE_OF_90.get(new)
+    if a_year is None or not old.replace(b".", b"", 1).isdigit():
+        return False
+    return 89 < float(old) / a_year < 130

@@ -48,6 +48,8 @@ class Context:
     """By the index of a rule: value → result."""
     concept: bytes = b""
     """Code of the concept name that was met last: what a content item speaks of."""
+    unit: bytes = b""
+    """Code of the unit of the measured value that is being read."""
     scheme: bytes = b""
     """Coding Scheme Designator of the coded term that is being read."""
     listed: Mapping[str, re.Pattern[str]] = field(default_factory=dict, repr=False)

@@ -24,6 +24,7 @@ from sendit.deid.attributes import (
     STUDY_NAMES,
     TERMS,
     TEXT_VRS,
+    UNITS,
 )
 from sendit.deid.places import Decided
 from sendit.deid.private_plans import PrivatePlan
@@ -48,6 +49,8 @@ class TablePlan(PrivatePlan):
         note = Note(self._prefix + tag_text(tag), "", "")
         if tag == CODE_VALUE and self._parent == CONCEPT_NAME:
             rule = self._rule(tag, vr, note, actions.note_concept)
+        elif tag == CODE_VALUE and self._parent == UNITS:
+            rule = self._rule(tag, vr, note, actions.note_unit)
         elif tag == CODING_SCHEME and self._parent not in CODE_PARENTS:
             rule = self._rule(tag, vr, note, actions.note_scheme)
         elif tag == CODE_MEANING and self._parent not in CODE_PARENTS:
