@@ -56,6 +56,24 @@ def test_what_a_rule_keeps_is_still_cleaned_and_moved(tmp_path: Path) -> None:
     assert after.StudyDate not in ("", "20240304")
 
 
+def test_a_pattern_puts_no_text_where_it_cannot_stand(tmp_path: Path) -> None:
+    ds = make_instance(SliceThickness="2.5", SeriesDescription="knee", StudyDate="20240304")
+
+    after, _ = result_of(tmp_path, ds, "%header", "REPLACE ALL thin")
+
+    assert (after.SliceThickness, after.SeriesDescription) == (2.5, "thin")
+    assert after.StudyDate == "20231125"
+
+
+@pytest.mark.parametrize("line", ["KEEP contains:Date", "JITTER ALL 3", "REPLACE select:VR:DA x"])
+def test_no_pattern_reaches_a_date_of_birth(tmp_path: Path, line: str) -> None:
+    ds = make_instance(PatientBirthDate="19700304", StudyDate="20240304")
+
+    after, _ = result_of(tmp_path, ds, "%header", line)
+
+    assert after.PatientBirthDate == ""
+
+
 def test_dates_move_by_the_days_of_a_rule(tmp_path: Path) -> None:
     ds = make_instance(ContentDate="20240304", LastMenstrualDate="20240304")
 

@@ -7,7 +7,7 @@ from sendit.deid.holds import Traits, hold
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
 from tests.deid.engines import deidentified, identities_for
-from tests.support.make_study import make_study
+from tests.support.make_study import make_instance, make_study, write_instance
 
 OFF = Recipe.resolve(pixels="off", pixels_off_reason="read by hand")
 
@@ -81,6 +81,21 @@ def test_pixels_off_releases_text_in_pictures_and_nothing_else() -> None:
         hold(traits(modality="XC"), OFF)
     with pytest.raises(Held):
         hold(traits(modality="CR"), Recipe.resolve(pixels={"US": "off"}, pixels_off_reason="x"))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize(
+    "changes", [{"ImageType": ["derived", "primary"]}, {"Modality": "ot"}], ids=["type", "modality"]
+)
+def test_terms_in_small_letters_hold_like_others(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    source = write_instance(tmp_path / "in.dcm", make_instance(**changes))
+
+    with pytest.raises(Held) as caught:
+        deidentified(source, tmp_path / "out")
+
+    assert caught.value.reason is Reason.PIXELS_UNREAD
 
 
 def test_held_image_leaves_no_file(tmp_path: Path) -> None:

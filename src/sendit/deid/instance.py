@@ -60,13 +60,13 @@ class Instance:
         return (*self.frame.repairs, *self.scan.repairs)
 
     def traits(self) -> Traits:
-        """Return what decides whether the instance is held."""
+        """Return what decides whether the instance is held; terms in the case they should have."""
         return Traits(
             sop_class_uid=self.text("sop_class"),
-            modality=self.text("modality"),
+            modality=self.text("modality").upper(),
             transfer_syntax_uid=self.frame.transfer_syntax_uid,
-            image_type=tuple(part.strip() for part in self.text("image_type").split("\\")),
-            burned_in=self.text("burned_in"),
+            image_type=tuple(part.strip() for part in self.text("image_type").upper().split("\\")),
+            burned_in=self.text("burned_in").upper(),
             has_pixels=self.has_pixels,
             known_class=self.plans.types.known,
         )

@@ -8,6 +8,7 @@ from sendit.deid.known import kind_by_tag
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
 from sendit.deid.site_rules import (
+    BIRTH_DATES,
     GIVEN,
     WRITTEN,
     Do,
@@ -21,10 +22,10 @@ from sendit.deid.site_rules import (
 from sendit.deid.site_values import can_stand
 
 IDENTITY_REMOVED = 0x00120062
+SOP_CLASS = 0x00080016
 _DATE_VRS = ("DA", "DT")
 _NEED_VALUE = frozenset((Do.ADD, Do.REPLACE, Do.JITTER))
 _NO_TEXT = frozenset(("SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
-_BIRTH_DATES = frozenset((0x00100030, 0x00100033, 0x00100034))
 _LONGEST = {"AE": 16, "AS": 4, "CS": 16, "DA": 8, "DS": 16, "DT": 26, "IS": 12, "LO": 64}
 _LONGEST |= {"SH": 16, "ST": 1024, "TM": 14, "LT": 10240, "PN": 64, "UI": 64}
 _NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
@@ -80,7 +81,7 @@ def check(do: Do, selector: Selector, text: str, source: str) -> Checked:
         return Checked(private=SafeElement(group, selector.creator, element, "", source))
     if do is not Do.ADD:
         return Checked(rule=SiteRule(selector, action))
-    if selector.by is not By.TAG:
+    if selector.by is not By.TAG or selector.tag not in DicomDictionary:
         raise ValueError("ADD takes one public attribute of the outermost level")
     return Checked(addition=(selector.tag, action))
 
@@ -105,7 +106,7 @@ def _protected(do: Do, selector: Selector, value: Value | None) -> str:
     if do in (Do.ADD, Do.REPLACE) and tag == IDENTITY_REMOVED and value is not None:
         if value.text.upper() == "YES":
             return f"{keyword} is always set to YES"
-    elif tag in GIVEN and do in (Do.REMOVE, Do.BLANK):
+    elif tag in GIVEN and do in (Do.REMOVE, Do.BLANK) and tag != SOP_CLASS:
         return f"{keyword} gets a new value, the original's does not stay"
     elif tag in GIVEN and do in (Do.ADD, Do.REPLACE) and value is not None:
         given = "func:uid" if DicomDictionary[tag][0] == "UI" else "pseudonym"
@@ -125,7 +126,7 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
         )
     if selector.by is By.PRIVATE and do in _NEED_VALUE:
         raise ValueError(f"{do.upper()} takes a public attribute")
-    if do in (Do.ADD, Do.REPLACE) and selector.tag in _BIRTH_DATES:
+    if do not in (Do.REMOVE, Do.BLANK) and selector.tag in BIRTH_DATES:
         raise ValueError(
             f"{selector.text} is a date of birth, and none goes on, not even a moved one: it is "
             "emptied whatever a recipe says; leave the line out (for the age in years, add the "
@@ -144,8 +145,8 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
     longest = _LONGEST.get(vr)
     if value.source is From.TEXT and longest is not None and len(value.text) > longest:
         raise ValueError(f"{selector.text} of VR {vr} takes at most {longest} characters")
-    if vr in _NUMBERS and not can_stand(value, vr.encode("ascii")):
-        raise ValueError(f"{selector.text} of VR {vr} takes a number that fits into {vr}")
+    if (vr in _NUMBERS or value.source is From.TEXT) and not can_stand(value, vr.encode("ascii")):
+        raise ValueError(f"{selector.text} of VR {vr} takes a value that fits into {vr}")
 
 
 def _vr(selector: Selector) -> str:

@@ -36,6 +36,8 @@ GIVEN = frozenset(
 WRITTEN = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303, 0x00280301, 0x00080005))
 _ANYWHERE = frozenset((0x00080005, 0x00080016))
 """Character set and class: without them an item of a sequence cannot be read either."""
+BIRTH_DATES = frozenset((0x00100030, 0x00100033, 0x00100034))
+"""No date of birth goes on, not even a moved one; a rule may only take it away."""
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_GROUP, _FIRST_WINDOW = 0x0028, 0x1050
 _FILE_META = 8
@@ -188,8 +190,14 @@ class SiteRules:
 
     def _of(self, attribute: Attribute) -> Iterator[SiteRule]:
         """Yield the rules that choose an attribute, in the order in which they are asked."""
-        if not is_protected(attribute):
-            yield from (rule for rule in self.rules if rule.selector.chooses(attribute))
+        if is_protected(attribute):
+            return
+        is_birth = attribute.tag in BIRTH_DATES
+        for rule in self.rules:
+            if is_birth and rule.action.do not in (Do.REMOVE, Do.BLANK):
+                continue
+            if rule.selector.chooses(attribute):
+                yield rule
 
     def digest_text(self) -> str:
         """Return everything that changes results, as text that does not depend on chance."""

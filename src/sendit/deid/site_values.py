@@ -68,7 +68,8 @@ def act_of(value: Value, vr: bytes) -> Act | None:
         case From.DAYS, days:
             return _shift_by(int(days)) if vr in DATES else None
         case _:
-            return _fill(value) if vr not in _NUMBERS or can_stand(value, vr) else None
+            fits = vr not in _NUMBERS and value.source is From.VARIABLE
+            return _fill(value) if fits or can_stand(value, vr) else None
 
 
 def can_stand(value: Value, vr: bytes) -> bool:
