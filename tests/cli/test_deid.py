@@ -95,6 +95,17 @@ def test_link_that_leaves_the_folder_is_never_followed(here: Path) -> None:
     assert reasons(report) == {"link.dcm": "LINK_OUTSIDE"}
 
 
+def test_name_of_a_file_sends_no_commands_to_the_terminal(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "in").mkdir()
+    (here / "in" / "a\x1b[2J\nb").write_bytes(b"no")
+
+    report_of(here, code=1)
+
+    assert "a\\x1b[2J\\nb: NOT_DICOM" in capsys.readouterr().err
+
+
 def test_link_that_leads_nowhere_or_to_itself_stops_nothing(here: Path) -> None:
     make_study(here / "in" / "study", n_series=1, n_images=1)
     (here / "in" / "circle").symlink_to("circle")

@@ -47,6 +47,32 @@ def test_values_go_to_a_terminal_only(
     assert "terminal only" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_file_that_nobody_can_read_is_one_line(
+    pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    original, result = pair
+    level = bytes.fromhex("0800159253510000fffffffffeff00e0ffffffff")
+    result.write_bytes(result.read_bytes()[:400] + level * 10_000)
+
+    assert main([str(original), str(result)], screen=Terminal()) == 1
+
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_value_sends_no_commands_to_the_terminal(pair: tuple[Path, Path]) -> None:
+    original, result = pair
+    ds = pydicom.dcmread(original)
+    ds.PatientComments = "\x07\x9b2Jknee"
+    ds.save_as(original)
+    screen = Terminal()
+
+    main([str(original), str(result)], screen=screen)
+
+    assert "knee" in screen.getvalue()
+    assert "\x07" not in screen.getvalue()
+
+
 def test_result_that_lost_something_is_exit_1(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         if words.verbose or entry.report.outcome not in (Outcome.WRITTEN, Outcome.EXCLUDED):
             detail = f" ({entry.report.detail})" if entry.report.detail else ""
             what = entry.report.reason or entry.report.file
-            _say(f"{entry.report.outcome}: {name}: {what}{detail}")
+            _say(f"{entry.report.outcome}: {_shown(name)}: {what}{detail}")
     if words.report is not None:
         _write_report(words.report, totals)
     sys.stdout.write(_summary(totals))
@@ -146,6 +146,11 @@ def _job(words: argparse.Namespace) -> Job:
 def _name(entry: Entry) -> str:
     """Return a path as text; bytes that are no text are escaped."""
     return os.fsencode(entry.path).decode("utf-8", "backslashreplace")
+
+
+def _shown(name: str | int) -> str:
+    """Return a name for the terminal, which obeys what stands behind an escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(name))
 
 
 def _summary(totals: Totals) -> str:

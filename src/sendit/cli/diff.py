@@ -5,7 +5,9 @@ What it shows identifies the patient, so it writes to a terminal and nowhere els
 
 import argparse
 import shutil
+import struct
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -13,7 +15,7 @@ from typing import TextIO
 import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from sendit.cli.arguments import add_common
 from sendit.deid.release import check_release, known_of
@@ -28,6 +30,12 @@ marks: - gone   + new   ~ changed   (unchanged attributes are not shown; --all s
 exit code: 0 the result differs only where it may, 1 it lost something, or something is left
 """
 LONGEST_VALUE = 200
+UNREADABLE = (
+    *(OSError, InvalidDicomError, BytesLengthException, struct.error, zlib.error),
+    *(ValueError, LookupError, AttributeError, TypeError, EOFError),
+    RuntimeError,  # nested too deeply, or a VR that pydicom does not know
+)
+"""What pydicom raises at a broken file, at once or when a value is asked for."""
 
 
 def main(argv: Sequence[str], *, screen: TextIO | None = None) -> int:
@@ -41,10 +49,11 @@ def main(argv: Sequence[str], *, screen: TextIO | None = None) -> int:
         return _say("diff shows what identifies the patient; it writes to a terminal only.")
     try:
         before, after = (pydicom.dcmread(path) for path in (words.original, words.result))
-    except (OSError, InvalidDicomError) as error:
+        lines = list(rows(before, after))
+    except UNREADABLE as error:
         return _say(f"A file cannot be read: {type(error).__name__}.")
     width = max((shutil.get_terminal_size().columns - 20) // 2, 20)
-    for mark, path, old, new in rows(before, after):
+    for mark, path, old, new in lines:
         if mark != " " or words.all:
             screen.write(f"{mark} {path}\n    {old[:width]:{width}}  {new[:width]}\n")
     try:
@@ -86,7 +95,9 @@ def _text(element: DataElement | None) -> str:
         return ""
     if isinstance(element.value, bytes):
         return f"{len(element.value)} bytes"
-    return " ".join(str(element.value)[:LONGEST_VALUE].split())
+    shown = " ".join(str(element.value)[:LONGEST_VALUE].split())
+    # A terminal obeys what stands behind an escape.
+    return "".join(char if char.isprintable() else "\ufffd" for char in shown)
 
 
 def _parser() -> argparse.ArgumentParser:
