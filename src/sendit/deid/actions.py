@@ -62,6 +62,8 @@ READABLE: Final = re.compile(
 """Text among bytes: of eight bits a letter or in UTF-8, or of sixteen bits."""
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
+WORDED: Final = re.compile(r"\d[ _]?[A-Z]{3,9}[ _]?\d\d")
+"""What may be a date with the name of a month."""
 WIDE: Final = re.compile("(?:[^\0]\0){3}")
 """Text of sixteen bits a character where it should be eight."""
 MAX_REMEMBERED: Final = 20_000
@@ -347,7 +349,8 @@ def _identifies(code: str, cleaner: Cleaner) -> bool:
     if NUMBERED.search(code) is not None or cleaner.holds(code):
         return True
     # A code that no code string may hold (PS3.5 6.2) is a text that somebody typed.
-    return NOT_IN_CODES.search(code) is not None and cleaner.clean(code).value != code
+    is_text = NOT_IN_CODES.search(code) is not None or WORDED.search(code) is not None
+    return is_text and cleaner.clean(code).value != code
 
 
 def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:
