@@ -231,6 +231,20 @@ def test_an_object_of_other_parts_than_were_sent_is_noticed(
         make_s3(seaweedfs, endpoint=proxy.url, part_mib=5, prefix="second").send(package)
 
 
+def test_a_store_need_not_tell_of_how_many_parts_a_checksum_is(
+    seaweedfs: SeaweedServer, proxy: TroubledStore, tmp_path: Path
+) -> None:
+    def without_count(answer: Answer) -> Answer:
+        status, headers, body = answer
+        return status, headers, re.sub(rb"-\d+(</ChecksumSHA256>)", rb"\1", body)
+
+    proxy.changed = {"POST": without_count}
+    package = make_large(tmp_path)
+    target = make_s3(seaweedfs, endpoint=proxy.url, part_mib=5)
+
+    target.verify(package, target.send(package))
+
+
 # What is kept, and how
 
 
