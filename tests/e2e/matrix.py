@@ -496,6 +496,8 @@ def run(mode: str, cells: Sequence[Cell], *, seed: int, kills: int = 0) -> dict[
         report(site, found)
         return found
     finally:
+        if site is not None and site.connection is not None:
+            site.connection.close()
         for server in (postgresql, redis):
             if server is not None:
                 server.remove()

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.compute_engine import _metadata
 from pydantic import ValidationError
 
 from sendit.errors import TargetConflict, TargetError, TargetRefused, TargetUnavailable
@@ -377,6 +378,15 @@ def test_a_token_comes_from_the_file_that_the_environment_names(
     assert google.proxy.asked == [("POST", "/token")]
 
 
+def set_metadata_server(monkeypatch: pytest.MonkeyPatch, folder: Path, host: str) -> None:
+    """Let Google's library find no credentials but those of a metadata server."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(folder))
+    monkeypatch.setenv("GCE_METADATA_IP", host)
+    # It reads this name once, when it is imported, and another test may have done that.
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", host)
+
+
 def test_a_token_comes_from_the_metadata_server(
     google: Google,
     proxy: TroubledStore,
@@ -386,10 +396,7 @@ def test_a_token_comes_from_the_metadata_server(
 ) -> None:
     host = google.proxy.url.removeprefix("http://")
     google.proxy.answer_headers = {"Metadata-Flavor": "Google"}
-    for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP", "GCE_METADATA_ROOT"):
-        monkeypatch.setenv(name, host)
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    set_metadata_server(monkeypatch, tmp_path, host)
 
     make_gcs(proxy.url, anonymous=False).send(package)
 
@@ -452,10 +459,7 @@ def test_a_variable_that_names_no_credentials_is_told(
 def test_that_nobody_gives_credentials_is_told(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP", "GCE_METADATA_ROOT"):
-        monkeypatch.setenv(name, "127.0.0.1:1")
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    set_metadata_server(monkeypatch, tmp_path, "127.0.0.1:1")
     monkeypatch.setenv("GCE_METADATA_TIMEOUT", "1")
     monkeypatch.setenv("GCE_METADATA_DETECT_RETRIES", "1")
 
