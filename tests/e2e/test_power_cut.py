@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sendit.terms import Stage
-from tests.support.installation import INSTALLATION, PROJECT, Installation
+from tests.support.installation import Installation, make_installation
 from tests.support.make_study import make_study
 from tests.support.power import PoweredDisk, powered_disk
 
@@ -45,18 +45,7 @@ def studies(tmp_path: Path) -> Path:
 
 def install(root: Path, studies: Path) -> Installation:
     """Make an installation with studies in its inbox."""
-    made = Installation(
-        root=root,
-        config=root / "sendit.toml",
-        projects=root / "projects",
-        inbox=root / "inbox",
-        work_dir=root / "work",
-        out=root / "out",
-    )
-    for folder in (made.projects, made.inbox, made.out):
-        folder.mkdir(parents=True)
-    made.write_config(INSTALLATION)
-    made.write_project(PROJECT)
+    made = make_installation(root)
     shutil.copytree(studies, made.inbox, dirs_exist_ok=True)
     return made
 

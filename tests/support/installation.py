@@ -164,22 +164,27 @@ class Finished:
     stderr: str
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    """Return an installation with one inbox, the project ``demo`` and a folder target."""
+def make_installation(root: Path) -> Installation:
+    """Make an installation with one inbox, the project ``demo`` and a folder target."""
     folders = Installation(
-        root=tmp_path,
-        config=tmp_path / "sendit.toml",
-        projects=tmp_path / "projects",
-        inbox=tmp_path / "inbox",
-        work_dir=tmp_path / "work",
-        out=tmp_path / "out",
+        root=root,
+        config=root / "sendit.toml",
+        projects=root / "projects",
+        inbox=root / "inbox",
+        work_dir=root / "work",
+        out=root / "out",
     )
     for folder in (folders.projects, folders.inbox, folders.out):
-        folder.mkdir()
+        folder.mkdir(parents=True)
     folders.write_config(INSTALLATION)
     folders.write_project(PROJECT)
     return folders
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """Return an installation in a folder of its own."""
+    return make_installation(tmp_path)
 
 
 @pytest.fixture
