@@ -8,24 +8,14 @@ import pytest
 
 from tests.e2e.test_canary import MARK, fill, leaks
 from tests.pipeline.files import tree
-from tests.support.installation import Installation
+from tests.support.installation import Installation, make_installation
 from tests.support.stores import PostgreSQL
 
 
 def another(installation: Installation, root: Path) -> Installation:
     """Return an installation on another machine, with the same configuration and nothing else."""
-    place = Installation(
-        root,
-        root / "sendit.toml",
-        root / "projects",
-        root / "inbox",
-        root / "work",
-        root / "out",
-    )
-    for folder in (place.inbox, place.out):
-        folder.mkdir(parents=True)
-    shutil.copytree(installation.projects, place.projects)
-    shutil.copy(installation.config, place.config)
+    place = make_installation(root, config=installation.config.read_text())
+    shutil.copytree(installation.projects, place.projects, dirs_exist_ok=True)
     return place
 
 

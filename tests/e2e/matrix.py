@@ -29,7 +29,7 @@ import psycopg
 
 from sendit.terms import Stage
 from tests.pipeline.files import tree
-from tests.support.installation import PROJECT, Installation
+from tests.support.installation import PROJECT, Installation, make_installation
 from tests.support.make_study import make_instance, write_instance
 from tests.support.stores import PostgreSQL, Redis
 from tests.support.system import find_program
@@ -401,13 +401,8 @@ class Site:
 
 
 def installation_in(root: Path, *, mode: str) -> Installation:
-    places = Installation(
-        root, root / "sendit.toml", root / "projects", root / "inbox", root / "work", root / "out"
-    )
-    for folder in (places.projects, places.inbox, places.out, places.work_dir):
-        folder.mkdir(parents=True)
-    places.write_config(CONFIG.format(mode=mode))
-    places.write_project(QUICK)
+    places = make_installation(root, config=CONFIG.format(mode=mode), project=QUICK)
+    places.work_dir.mkdir()
     return places
 
 

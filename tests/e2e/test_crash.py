@@ -12,7 +12,7 @@ import pytest
 from sendit.terms import Stage
 from tests.e2e.chaos import EVERYTHING, PARENT, Chaos, read
 from tests.pipeline.files import tree
-from tests.support.installation import PROJECT, Installation
+from tests.support.installation import PROJECT, Installation, make_installation
 from tests.support.make_study import make_instance, not_dicom, write_instance
 
 SEED = 20260504
@@ -60,19 +60,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 
 def place(root: Path, *, mode: str) -> Installation:
-    places = Installation(
-        root,
-        root / "sendit.toml",
-        root / "projects",
-        root / "inbox",
-        root / "work",
-        root / "out",
-    )
-    for folder in (places.projects, places.inbox, places.out):
-        folder.mkdir(parents=True)
-    places.write_config(CONFIG.format(mode=mode))
-    places.write_project(QUICK_PROJECT)
-    return places
+    return make_installation(root, config=CONFIG.format(mode=mode), project=QUICK_PROJECT)
 
 
 def fill(inbox: Path, chosen: random.Random) -> None:

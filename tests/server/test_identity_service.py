@@ -15,7 +15,7 @@ from sendit.identity import IdentityService
 from sendit.identity.registry import build
 from tests.contracts.identity_services import IdentityContract, make_context
 from tests.support.identity_service import Running, identity_service
-from tests.support.installation import INSTALLATION, PROJECT, Installation
+from tests.support.installation import INSTALLATION, PROJECT, Installation, make_installation
 
 UID = "/identifiers/api/v1/uid/demo"
 MRN = "/identifiers/api/v1/mrn/demo"
@@ -24,20 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def write_installation(root: Path) -> Installation:
-    there = Installation(
-        root, root / "sendit.toml", root / "projects", root / "inbox", root / "work", root / "out"
+    service = '[identity_service]\nzone = "America/Los_Angeles"\nrate = 100000\n'
+    ledger = '[identity]\nkind = "ledger"\nprefix = "IR"\nsuid = "counter"'
+    return make_installation(
+        root, config=INSTALLATION + service, project=PROJECT.replace("[identity]", ledger)
     )
-    for folder in (there.projects, there.inbox, there.out):
-        folder.mkdir()
-    there.write_config(
-        INSTALLATION + '[identity_service]\nzone = "America/Los_Angeles"\nrate = 100000\n'
-    )
-    there.write_project(
-        PROJECT.replace(
-            "[identity]", '[identity]\nkind = "ledger"\nprefix = "IR"\nsuid = "counter"'
-        )
-    )
-    return there
 
 
 @pytest.fixture(scope="module")
@@ -344,24 +335,9 @@ def test_too_many_requests_are_put_off_and_an_expired_token_is_exchanged(
 
 
 def test_a_batch_is_named_over_http_end_to_end(running: Running, tmp_path: Path) -> None:
-    other = Installation(
-        tmp_path,
-        tmp_path / "sendit.toml",
-        tmp_path / "projects",
-        tmp_path / "inbox",
-        tmp_path / "work",
-        tmp_path / "out",
-    )
-    for folder in (other.projects, other.inbox, other.out):
-        folder.mkdir()
     secrets = running.issue(name="end-to-end.json")
-    other.write_config(INSTALLATION)
-    other.write_project(
-        PROJECT.replace(
-            "[identity]",
-            f'[identity]\nkind = "rest"\nurl = "{running.url}"\nsecrets_file = "{secrets}"',
-        )
-    )
+    rest = f'[identity]\nkind = "rest"\nurl = "{running.url}"\nsecrets_file = "{secrets}"'
+    other = make_installation(tmp_path, project=PROJECT.replace("[identity]", rest))
     other.add_study("ACC1", n_series=1, PatientID="800-1", AccessionNumber="E2E1")
 
     assert other.run("check").returncode == 0

@@ -164,7 +164,9 @@ class Finished:
     stderr: str
 
 
-def make_installation(root: Path) -> Installation:
+def make_installation(
+    root: Path, *, config: str = INSTALLATION, project: str = PROJECT
+) -> Installation:
     """Make an installation with one inbox, the project ``demo`` and a folder target."""
     folders = Installation(
         root=root,
@@ -176,8 +178,8 @@ def make_installation(root: Path) -> Installation:
     )
     for folder in (folders.projects, folders.inbox, folders.out):
         folder.mkdir(parents=True)
-    folders.write_config(INSTALLATION)
-    folders.write_project(PROJECT)
+    folders.write_config(config)
+    folders.write_project(project)
     return folders
 
 
