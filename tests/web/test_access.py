@@ -14,8 +14,6 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from sendit.config import Configuration
-from sendit.pipeline.workspace import Workspace
-from sendit.records.audit import begin
 from sendit.records.models import Batch, Image
 from sendit.records.people import Grant
 from sendit.records.roles import Role
@@ -23,7 +21,7 @@ from sendit.terms import Stage, Status
 from tests.support.batches import add_unreadable, make_batch
 from tests.support.visitors import make_user, visitor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("configuration")]
 CANARY = "CANARY-ACC-77"
 FILE = "canary-file.txt"
 PASSWORD = "four-words-and-a-9"
@@ -86,13 +84,6 @@ RULES: dict[str, Rule] = {
     "api/metrics/gb": Rule(EVERYBODY),
     "api/metrics/gb/7": Rule(EVERYBODY),
 }
-
-
-@pytest.fixture(autouse=True)
-def configuration(in_this_process: Configuration, db: None) -> Configuration:
-    Workspace(in_this_process.settings.work_dir).create()
-    begin()
-    return in_this_process
 
 
 @pytest.fixture

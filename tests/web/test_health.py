@@ -9,8 +9,6 @@ from pytest_django.fixtures import Settings
 
 from sendit.config import Configuration
 from sendit.ingest.loop_lock import only_loop
-from sendit.pipeline.workspace import Workspace
-from sendit.records.audit import begin
 from sendit.records.beats import WATCHER, beat, worker_name
 from sendit.records.models import Pause
 from sendit.records.roles import Role
@@ -25,13 +23,6 @@ SITE = INSTALLATION.replace('mode = "pool"', 'mode = "celery"') + (
     '[database]\nurl = "postgresql://sendit@127.0.0.1:1/nowhere"\n'
 )
 """Only read: the tests keep the database that they have, and nobody asks the broker."""
-
-
-@pytest.fixture
-def configuration(in_this_process: Configuration, db: None) -> Configuration:
-    Workspace(in_this_process.settings.work_dir).create()
-    begin()
-    return in_this_process
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from sendit.config import Configuration
 from sendit.metrics.standing import standing
 from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
-from sendit.pipeline.workspace import Workspace
-from sendit.records.audit import begin
 from sendit.records.models import Finding, TargetHealth
 from sendit.terms import Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
@@ -22,13 +20,6 @@ from tests.support.installation import Installation
 
 pytestmark = pytest.mark.django_db
 UID = "ACC-CANARY-771"
-
-
-@pytest.fixture
-def configuration(in_this_process: Configuration, db: None) -> Configuration:
-    Workspace(in_this_process.settings.work_dir).create()
-    begin()
-    return in_this_process
 
 
 @pytest.fixture
