@@ -7,9 +7,12 @@
 A test fails when the page says something else than the models.
 """
 
+import ast
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -107,14 +110,30 @@ def _tables(model: type[BaseModel]) -> Iterator[str]:
 
 def _table(model: type[BaseModel], at: tuple[str, ...]) -> str:
     rows = ["| key | default | allowed | |", "|---|---|---|---|"]
+    meanings = _meanings(model)
     for name, field in model.model_fields.items():
         key = (*at, name)
         if key in HIDDEN or _section(field) is not None:
             continue
-        what = (field.description or "").replace("\n", " ")
+        what = meanings.get(name, "").replace("\n", " ")
         secret = "*secret*; " if is_secret(field.annotation) else ""
         rows.append(f"| `{name}` | {_default(key, field)} | {secret}{_allowed(field)} | {what} |")
     return "\n".join(rows) + "\n"
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Return the text below each field; to have pydantic read it would slow every start."""
+    found: dict[str, str] = {}
+    for one in reversed(model.mro()):
+        if issubclass(one, BaseModel) and one is not BaseModel:
+            for field, text in pairwise(ast.walk(ast.parse(inspect.getsource(one)))):
+                match field, text:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name)),
+                        ast.Expr(value=ast.Constant(value=str() as meaning)),
+                    ):
+                        found[name] = inspect.cleandoc(meaning)
+    return found
 
 
 def _section(field: FieldInfo) -> type[Section] | None:

@@ -20,7 +20,6 @@ from pydantic import (
     ValidationInfo,
 )
 from pydantic_core import PydanticCustomError
-from pydicom.datadict import keyword_dict
 
 from sendit import deid
 from sendit.config.mounts import hangs, silent_mounts
@@ -28,6 +27,7 @@ from sendit.config.plugins import paths_of
 from sendit.config.quantities import Retention
 from sendit.config.section import Flag, Name, Section, Text
 from sendit.deid.files import absolute
+from sendit.dictionary import TAGS
 from sendit.errors import TargetUnavailable
 from sendit.identity.derived import ShiftOptions
 from sendit.identity.ledger import LedgerOptions
@@ -56,8 +56,8 @@ PixelPolicy = Literal["reject", "clean", "clean-all-text", "off"]
 
 
 def _dicom_keyword(name: str) -> str:
-    if name not in keyword_dict:
-        near = get_close_matches(name, keyword_dict, n=1)
+    if name not in TAGS:
+        near = get_close_matches(name, TAGS, n=1)
         meant = f'; did you mean "{near[0]}"?' if near else ""
         raise PydanticCustomError("keyword", "is not a DICOM keyword{meant}", {"meant": meant})
     return name

@@ -9,9 +9,7 @@ from pydantic_core import PydanticCustomError
 class Section(BaseModel):
     """A table of a configuration file: fixed once read, and a key it does not know is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def is_secret(annotation: object) -> bool:

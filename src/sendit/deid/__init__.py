@@ -4,9 +4,11 @@ What comes out is told by the recipe, who becomes whom by ``Identities``; ``Engi
 worker's form of it, ``deidentify_file`` and ``deidentify_dataset`` the plain functions.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from sendit.deid.engine import Engine
 from sendit.deid.identities import Identities, Identity, KnownValue, normal_id
-from sendit.deid.one import deidentify_dataset, deidentify_file
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import check_release, known_of
 from sendit.deid.report import Report, Totals
@@ -19,6 +21,9 @@ from sendit.deid.screen import (
 )
 from sendit.deid.site_file import read_site_rules
 from sendit.deid.site_rules import SiteRules
+
+if TYPE_CHECKING:
+    from sendit.deid.one import deidentify_dataset, deidentify_file
 
 __all__ = [
     "Accept",
@@ -41,3 +46,10 @@ __all__ = [
     "read_site_rules",
     "screen",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the plain functions when they are asked for: they bring pydicom's Datasets."""
+    if name in ("deidentify_dataset", "deidentify_file"):
+        return getattr(import_module("sendit.deid.one"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,9 +9,9 @@ DICOM: PS3.5 6.1, PS3.3 C.12.1.1.2 (Specific Character Set).
 import warnings
 from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
 from typing import Final
-
-from pydicom.charset import convert_encodings, decode_bytes, encode_string
 
 from sendit.deid.charset_names import codec_of, meant_by
 from sendit.errors import Unreadable
@@ -62,7 +62,8 @@ def encode(text: str, charset: bytes) -> bytes:
         return text.encode("ascii")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return encode_string(text, list(encodings(charset)))
+        encoded: bytes = _pydicom().encode_string(text, list(encodings(charset)))
+    return encoded
 
 
 def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str, bool]:
@@ -95,9 +96,15 @@ def _as_declared(text: bytes, declared: tuple[str, ...]) -> str | None:
         with warnings.catch_warnings():
             # pydicom replaces what it cannot decode and only warns.
             warnings.simplefilter("error")
-            return str(decode_bytes(text, list(declared), DELIMITERS))
+            return str(_pydicom().decode_bytes(text, list(declared), DELIMITERS))
     except (LookupError, UnicodeError, UserWarning):
         return None
+
+
+@lru_cache(maxsize=1)
+def _pydicom() -> ModuleType:
+    """Import what most images do not need: their text is ASCII."""
+    return import_module("pydicom.charset")
 
 
 @lru_cache(maxsize=64)
@@ -111,6 +118,6 @@ def encodings(charset: bytes) -> tuple[str, ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tuple(convert_encodings(list(terms)))
+            return tuple(_pydicom().convert_encodings(list(terms)))
     except (LookupError, ValueError):
         return _DEFAULT

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
-from pydicom.datadict import dictionary_VR
-
 from sendit.deid.actions import CHARACTER_SET
 from sendit.deid.charset_names import UTF_8
 from sendit.deid.files import Piece
@@ -22,6 +20,7 @@ from sendit.deid.site_rules import SiteRules
 from sendit.deid.site_values import encoded, text_of
 from sendit.deid.stamp import stamps
 from sendit.deid.syntax import Syntax
+from sendit.dictionary import listed_vr
 
 PATIENT_NAME: Final = 0x00100010
 PATIENT_ID: Final = 0x00100020
@@ -101,7 +100,7 @@ def _site_additions(
     }
     for tag, action in site.additions:
         if tag not in present and action.value is not None:
-            vr = dictionary_VR(tag)[:2].encode("ascii")
+            vr = listed_vr(tag)[:2].encode("ascii")
             data = encoded(text_of(action.value, context), vr, order=syntax.order)
             yield tag, syntax.element(tag, vr, data)
 

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
-
 from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
@@ -33,6 +31,7 @@ from sendit.deid.profile import (
 from sendit.deid.recipe import Recipe
 from sendit.deid.site_rules import SiteAction
 from sendit.deid.syntax import tag_text
+from sendit.dictionary import TAGS, entry_of
 from sendit.errors import UsageError
 
 MEANINGS: Final = {
@@ -58,7 +57,7 @@ def parse_tag(text: str) -> int:
     """
     if found := TAG.fullmatch(text.strip()):
         return int(found[1] + found[2], 16)
-    tag = tag_for_keyword(text.strip())
+    tag = TAGS.get(text.strip())
     if tag is None:
         raise UsageError(f'"{text}" is no attribute; write 0010,0010 or a keyword.')
     return tag
@@ -96,9 +95,10 @@ def explain_tag(recipe: Recipe, tag: int) -> str:
 
 def _name(tag: int) -> str:
     try:
-        return f"{dictionary_description(tag)}, VR {dictionary_VR(tag)}"
+        entry = entry_of(tag)
     except KeyError:
         return "private" if tag >> 16 & 1 else "not in the dictionary"
+    return f"{entry[2]}, VR {entry[0]}"
 
 
 def _site_lines(recipe: Recipe, tag: int) -> Iterator[str]:

@@ -16,9 +16,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-from pydicom._uid_dict import UID_dictionary
-
 from sendit.deid.recipe import Recipe
+from sendit.dictionary import UIDS
 from sendit.errors import Held
 from sendit.terms import Reason
 
@@ -36,7 +35,7 @@ NOT_PHOTOGRAPHED: Final = frozenset(
 """Always derived, but computed: nobody writes text into them."""
 VIDEO_SYNTAXES: Final = frozenset(
     uid
-    for uid, entry in UID_dictionary.items()
+    for uid, entry in UIDS.items()
     if entry[1] == "Transfer Syntax" and ("MPEG" in entry[0] or "HEVC" in entry[0])
 )
 

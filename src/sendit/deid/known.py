@@ -20,12 +20,11 @@ from json import loads
 from pathlib import PurePath
 from typing import NamedTuple
 
-from pydicom.datadict import tag_for_keyword
-
 from sendit.deid.folding import is_ideographic, squeeze
 from sendit.deid.identities import Identities
 from sendit.deid.person_names import name_forms
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
+from sendit.dictionary import TAGS
 
 _TEXT_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "UN", "AE", "CS", "IS", "DS"))
 _FREE_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "UN"))
@@ -149,7 +148,7 @@ def kind_by_tag() -> Mapping[int, Kind]:
     found: dict[int, Kind] = {}
     for kind in (Kind.ID, Kind.STEP, Kind.PLACE, Kind.INSTITUTION, Kind.DEVICE):
         for keyword in table[kind]:
-            tag = tag_for_keyword(keyword)
+            tag = TAGS.get(keyword)
             if tag is not None:
                 found[tag] = kind
     return found

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pydicom._uid_dict import UID_dictionary
-
 from sendit import __version__
 from sendit.deid.files import MemorySource, Source
 from sendit.deid.syntax import (
@@ -25,6 +23,7 @@ from sendit.deid.syntax import (
     SHORT_VRS,
     Syntax,
 )
+from sendit.dictionary import UIDS
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
@@ -46,9 +45,7 @@ MAX_INFLATE_RATIO: Final = 1100
 """zlib cannot do better than 1032 to 1; what claims more is a trap."""
 
 SUPPORTED: Final = frozenset(
-    uid
-    for uid, entry in UID_dictionary.items()
-    if entry[1] == "Transfer Syntax" and "JPIP" not in entry[0]
+    uid for uid, entry in UIDS.items() if entry[1] == "Transfer Syntax" and "JPIP" not in entry[0]
 ) | {GE_PRIVATE}
 """Of the standard's, all but JPIP: there the pixels are elsewhere, at an address."""
 JPIP_DEFLATED: Final = frozenset(("1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))

@@ -6,11 +6,10 @@ DICOM: PS3.5 6.2.2 (UN), 7.5 (sequences), A.4 (fragments).
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom._dicom_dict import DicomDictionary
-
 from sendit.deid.known import kind_by_tag
 from sendit.deid.syntax import IMPLICIT_LITTLE, LONG_VRS, Syntax
 from sendit.deid.walk import ENTER, KEEP, REPORT, SWITCH, Mark, Plan
+from sendit.dictionary import ATTRIBUTES
 
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 CHARSET_TAG: Final = 0x00080005
@@ -121,7 +120,7 @@ def vr_of(tag: int, written: bytes) -> bytes:
     or UN was written, and over a VR of another kind; where it leaves a choice, what was written
     wins.
     """
-    entry = DicomDictionary.get(tag)
+    entry = ATTRIBUTES.get(tag)
     if entry is None:
         # The dictionary of repeating groups is left alone: all of them are retired, and some
         # (1010,xxxx) would lend a meaning to almost anything.

@@ -14,8 +14,6 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from pydicom.datadict import dictionary_has_tag
-
 from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_known import MOST_HELD_BYTES
 from sendit.deid.release_sources import CLASS_UIDS
@@ -29,6 +27,7 @@ from sendit.deid.release_table import (
 from sendit.deid.release_text import TEXT_VRS
 from sendit.deid.release_vocabulary import DUMMIES
 from sendit.deid.release_words import squeeze
+from sendit.dictionary import ATTRIBUTES
 from sendit.errors import Rejected
 from sendit.terms import Reason
 
@@ -195,7 +194,7 @@ class Comparison:
             return False
         action = self._profile.action(tag)
         if action == "":
-            return not value.strip(b" \0") or not dictionary_has_tag(tag) or vr_of(key) == "UN"
+            return not value.strip(b" \0") or tag not in ATTRIBUTES or vr_of(key) == "UN"
         if action == "K":
             return tag in _DATES_OF_DEVICES or not value.strip(b" \0")
         return tag not in _DATES_OF_USE or action != "C" or not value.strip(b" \0")
@@ -294,7 +293,7 @@ class Comparison:
             return
         if types.get(_plain(path, tag)) in ("1", "1C"):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} missing")
-        if action in ("", "K") and dictionary_has_tag(tag):
+        if action in ("", "K") and tag in ATTRIBUTES:
             raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} missing")
 
 

@@ -9,9 +9,8 @@ import re
 from enum import IntFlag
 from functools import lru_cache
 
-from pydicom.datadict import private_dictionary_description, tag_for_keyword
-
 from sendit.deid.release_content import Level
+from sendit.dictionary import TAGS, private_name
 
 
 class Kind(IntFlag):
@@ -26,7 +25,7 @@ class Kind(IntFlag):
 
 
 def _tags(keywords: str) -> frozenset[int]:
-    found = (tag_for_keyword(keyword) for keyword in keywords.split())
+    found = (TAGS.get(keyword) for keyword in keywords.split())
     return frozenset(tag for tag in found if tag is not None)
 
 
@@ -104,11 +103,7 @@ _NAME_WORDS = re.compile(
 @lru_cache(maxsize=4096)
 def names_somebody(tag: int, creator: str) -> bool:
     """Return whether a private element is known to hold a person's name."""
-    try:
-        description = private_dictionary_description(tag, creator)
-    except KeyError:
-        return False
-    return _NAME_WORDS.search(description) is not None
+    return _NAME_WORDS.search(private_name(tag, creator)) is not None
 
 
 def identifiers_of_item(sequence_tag: int, item: Level) -> list[tuple[Kind, bytes]]:

@@ -10,9 +10,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
-
 from sendit.deid.release_content import Key, vr_of
+from sendit.dictionary import ATTRIBUTES
 
 RETAIN_UIDS = "retain-uids"
 FULL_DATES = "retain-longitudinal-full-dates"
@@ -91,7 +90,7 @@ def kept_uids(options: frozenset[str]) -> frozenset[int]:
 
 def dictionary_is(tag: int, *, vr: str) -> bool:
     """Return whether an attribute has one VR in the dictionary."""
-    return dictionary_has_tag(tag) and dictionary_VR(tag) == vr
+    return tag in ATTRIBUTES and ATTRIBUTES[tag][0] == vr
 
 
 @lru_cache(maxsize=256)

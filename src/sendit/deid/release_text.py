@@ -7,9 +7,8 @@ makes sense of it: as declared, as UTF-8 if it is valid UTF-8, and as Latin-1.
 import re
 import warnings
 from functools import lru_cache
-
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.valuerep import TEXT_VR_DELIMS
+from importlib import import_module
+from types import ModuleType
 
 TEXT_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "UR", "AE"))
 NUMBER_VRS = frozenset(("DS", "IS"))
@@ -21,6 +20,8 @@ _TERM = re.compile(
     rb"|GB18030|GBK|ISO_IR (?:13|10[019]|110|126|127|138|144|148|166|192|203)"
     rb"|ISO 2022 IR (?:6|13|58|87|10[019]|110|126|127|138|144|148|149|159|166|203)"
 )
+_DELIMITERS = frozenset(b"\t\n\f\r")
+"""Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
 _WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}")
@@ -66,15 +67,21 @@ def _declared(value: bytes, charset: bytes) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return decode_bytes(value, _encodings(charset), TEXT_VR_DELIMS)
+            return str(_pydicom().decode_bytes(value, _encodings(charset), _DELIMITERS))
         except (LookupError, UnicodeError, ValueError):
             return value.decode("latin-1")
+
+
+@lru_cache(maxsize=1)
+def _pydicom() -> ModuleType:
+    """Import what most images do not need: their text is ASCII."""
+    return import_module("pydicom.charset")
 
 
 @lru_cache(maxsize=256)
 def _encodings(charset: bytes) -> list[str]:
     names = charset.decode("ascii", "replace").strip(" \0").split("\\")
     try:
-        return list(convert_encodings([name.strip() for name in names] or [""]))
+        return list(_pydicom().convert_encodings([name.strip() for name in names] or [""]))
     except (LookupError, UnicodeError, ValueError):
         return ["latin-1"]

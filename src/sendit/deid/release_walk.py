@@ -12,8 +12,6 @@ import struct
 import zlib
 from typing import TypeAlias
 
-from pydicom.datadict import dictionary_VR
-
 from sendit.deid.release_content import (
     BIG_ENDIAN,
     DEFLATED,
@@ -25,6 +23,7 @@ from sendit.deid.release_content import (
     PixelData,
     tag_name,
 )
+from sendit.dictionary import listed_vr
 
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
@@ -316,7 +315,7 @@ def _dictionary_vr(tag: int) -> str:
     if tag >> 16 & 1:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
     try:
-        vr = dictionary_VR(tag)
+        vr = listed_vr(tag)
     except KeyError:
         return "UN"
     return "OW" if vr.startswith("OB or") else vr[:2]

@@ -11,8 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from pydicom.datadict import keyword_dict
-
 from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
 from sendit.deid.identities import KnownValue
@@ -30,11 +28,12 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.segments import Scan
 from sendit.deid.syntax import Syntax
 from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Plan
+from sendit.dictionary import TAGS
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
 IDENTITY_FIELDS: Final = ("PatientID", "AccessionNumber", "PatientBirthDate", "StudyDate")
-BURNED_IN_TAG: Final = keyword_dict["BurnedInAnnotation"]
+BURNED_IN_TAG: Final = TAGS["BurnedInAnnotation"]
 MAX_BYTES: Final = 20_000_000_000
 MAX_CHARSETS: Final = 64
 OWN_FIELDS: Final = (
@@ -137,7 +136,7 @@ def header_of(source: Source, *, fields: tuple[str, ...], knowledge: bool = Fals
     charset = raw.get(CHARSET_TAG, b"")
     values = dict.fromkeys((*OWN_FIELDS, *fields), "")
     for keyword in values:
-        if value := raw.get(keyword_dict[keyword]):
+        if value := raw.get(TAGS[keyword]):
             values[keyword] = decode(value, charset)
     if frame.media_sop_class_uid == DIRECTORY or values["SOPClassUID"] == DIRECTORY:
         raise Excluded(Reason.DICOMDIR)
@@ -220,7 +219,7 @@ class _KnowingPlan(_HeaderPlan):
 
 @lru_cache(maxsize=32)
 def _plan(syntax: Syntax, fields: tuple[str, ...], *, knowledge: bool) -> _HeaderPlan:
-    wanted = {keyword_dict[keyword] for keyword in (*OWN_FIELDS, *fields)} | {CHARSET_TAG}
+    wanted = {TAGS[keyword] for keyword in (*OWN_FIELDS, *fields)} | {CHARSET_TAG}
     return (_KnowingPlan if knowledge else _HeaderPlan)(syntax, frozenset(wanted))
 
 

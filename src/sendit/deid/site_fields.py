@@ -15,10 +15,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
-from pydicom.datadict import tag_for_keyword
-
 from sendit.deid.syntax import LONG_VRS, SHORT_VRS
+from sendit.dictionary import ATTRIBUTES, REPEATERS, TAGS
 
 JOINT = "__"
 _EVERYTHING = frozenset(("all", "allfields"))
@@ -134,13 +132,13 @@ def tag_of(text: str) -> int | None:
     match = _TAG.fullmatch(text)
     if match:
         return int(match.group(1) + match.group(2), 16)
-    tag = tag_for_keyword(text)
+    tag = TAGS.get(text)
     return tag if tag is not None else _by_name().get(text.casefold())
 
 
 def unknown(name: str) -> str:
     """Return the message about a name that no attribute has."""
-    near = get_close_matches(name, (entry[4] for entry in DicomDictionary.values()), 1)
+    near = get_close_matches(name, (entry[4] for entry in ATTRIBUTES.values()), 1)
     return f'there is no attribute "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
 
 
@@ -195,7 +193,7 @@ def _names(attribute: Attribute) -> Iterator[str]:
     tag = attribute.tag
     yield f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
     yield f"{tag:08X}"
-    entry = DicomDictionary.get(tag)
+    entry = ATTRIBUTES.get(tag)
     if entry is not None:
         yield entry[4]
         yield entry[2]
@@ -208,7 +206,7 @@ def _names(attribute: Attribute) -> Iterator[str]:
 
 
 def _keyword(tag: int) -> str:
-    entry = DicomDictionary.get(tag)
+    entry = ATTRIBUTES.get(tag)
     return entry[4] if entry is not None else f"{tag:08X}"
 
 
@@ -220,9 +218,9 @@ def _by_name() -> dict[str, int]:
     """
     found = {
         keyword.casefold(): int(mask.replace("x", "0"), 16)
-        for mask, (_, _, _, _, keyword) in RepeatersDictionary.items()
+        for mask, (_, _, _, _, keyword) in REPEATERS.items()
         if keyword
     }
     found |= _MISSPELT
-    found |= {re.sub(r"\W", "", e[2]).casefold(): tag for tag, e in DicomDictionary.items()}
-    return found | {entry[2].casefold(): tag for tag, entry in DicomDictionary.items()}
+    found |= {re.sub(r"\W", "", e[2]).casefold(): tag for tag, e in ATTRIBUTES.items()}
+    return found | {entry[2].casefold(): tag for tag, entry in ATTRIBUTES.items()}

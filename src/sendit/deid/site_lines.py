@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from pydicom._dicom_dict import DicomDictionary
-
 from sendit.deid.known import kind_by_tag
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
@@ -20,6 +18,7 @@ from sendit.deid.site_rules import (
     value_of,
 )
 from sendit.deid.site_values import can_stand
+from sendit.dictionary import ATTRIBUTES
 
 IDENTITY_REMOVED = 0x00120062
 SOP_CLASS = 0x00080016
@@ -81,7 +80,7 @@ def check(do: Do, selector: Selector, text: str, source: str) -> Checked:
         return Checked(private=SafeElement(group, selector.creator, element, "", source))
     if do is not Do.ADD:
         return Checked(rule=SiteRule(selector, action))
-    if selector.by is not By.TAG or selector.tag not in DicomDictionary:
+    if selector.by is not By.TAG or selector.tag not in ATTRIBUTES:
         raise ValueError("ADD takes one public attribute of the outermost level")
     return Checked(addition=(selector.tag, action))
 
@@ -102,14 +101,14 @@ def _value(do: Do, text: str) -> Value:
 def _protected(do: Do, selector: Selector, value: Value | None) -> str:
     """Return the note that a line asks for what is done anyway."""
     tag = selector.tag
-    keyword = DicomDictionary[tag][4] if tag in DicomDictionary else selector.text
+    keyword = ATTRIBUTES[tag][4] if tag in ATTRIBUTES else selector.text
     if do in (Do.ADD, Do.REPLACE) and tag == IDENTITY_REMOVED and value is not None:
         if value.text.upper() == "YES":
             return f"{keyword} is always set to YES"
     elif tag in GIVEN and do in (Do.REMOVE, Do.BLANK) and tag != SOP_CLASS:
         return f"{keyword} gets a new value, the original's does not stay"
     elif tag in GIVEN and do in (Do.ADD, Do.REPLACE) and value is not None:
-        given = "func:uid" if DicomDictionary[tag][0] == "UI" else "pseudonym"
+        given = "func:uid" if ATTRIBUTES[tag][0] == "UI" else "pseudonym"
         if value.source is not From.TEXT and (value.text == "uid") is (given == "func:uid"):
             return f"{keyword} gets its new value in any case"
     elif tag in WRITTEN and do in (Do.REMOVE, Do.BLANK) and tag != 0x00080005:
@@ -150,7 +149,7 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
 
 
 def _vr(selector: Selector) -> str:
-    entry = DicomDictionary.get(selector.tag) if selector.by is not By.PRIVATE else None
+    entry = ATTRIBUTES.get(selector.tag) if selector.by is not By.PRIVATE else None
     return entry[0][:2] if entry else ""
 
 

@@ -18,12 +18,11 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import takewhile
 
-from pydicom._dicom_dict import DicomDictionary
-
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
 from sendit.deid.site_filters import Label
 from sendit.deid.site_lists import ValueList
+from sendit.dictionary import ATTRIBUTES
 from sendit.errors import ConfigurationInvalid
 
 GIVEN = frozenset(
@@ -179,7 +178,7 @@ class SiteRules:
         asked = tuple(rules)
         return {
             tag
-            for tag, entry in DicomDictionary.items()
+            for tag, entry in ATTRIBUTES.items()
             if any(self._reaches(rule, tag, entry[0][:2]) for rule in asked)
         }
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
+from sendit.dictionary import ATTRIBUTES
 
 UNDEFINED: Final = 0xFFFFFFFF
 MAX_SHORT: Final = 0xFFFE
@@ -86,5 +86,5 @@ def damaged_text(tag: int) -> str:
     Four bytes of a text may have been taken for its tag, a name's too; so only a tag that the
     standard has is told.
     """
-    known = tag in DicomDictionary or tag >> 16 == 0xFFFE
+    known = tag in ATTRIBUTES or tag >> 16 == 0xFFFE
     return tag_text(tag) if known else "an element that is not in the standard"

@@ -12,9 +12,9 @@ DICOM: PS3.5 B.2 (UIDs derived from a UUID: ``2.25.`` and a 128-bit number), PS3
 import hmac
 from typing import Final
 
-from pydicom._uid_dict import UID_dictionary
+from sendit.dictionary import UIDS
 
-REGISTERED: Final = frozenset(uid.encode("ascii") for uid in UID_dictionary)
+REGISTERED: Final = frozenset(uid.encode("ascii") for uid in UIDS)
 CODING_SCHEMES: Final = b"2.16.840.1.113883.6."
 """HL7's registry of external code systems (SNOMED, LOINC, UCUM…); common to all."""
 MAX_REMEMBERED: Final = 500_000

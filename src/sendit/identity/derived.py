@@ -19,7 +19,7 @@ _MAX_DAYS = 36525
 Days = Annotated[int, Strict(), Field(ge=-_MAX_DAYS, le=_MAX_DAYS)]
 
 
-class ShiftOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class ShiftOptions(BaseModel, extra="forbid", frozen=True):
     """How far dates may move."""
 
     shift_days: tuple[Days, Days] = (-730, -1)

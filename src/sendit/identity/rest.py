@@ -50,7 +50,7 @@ def _study(name: str) -> str:
     return name.lower()
 
 
-class RestOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class RestOptions(BaseModel, extra="forbid", frozen=True):
     """Options of ``kind = "rest"``."""
 
     url: ServiceUrl

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.template import Context, Engine
-from pydicom.datadict import keyword_for_tag
 
 from sendit import __version__
+from sendit.dictionary import keyword_of
 from sendit.metrics.recalls import Recalled, recalled_text
 from sendit.metrics.report_facts import BatchFacts, collect
 from sendit.metrics.standing import Standing, standing
@@ -206,7 +206,7 @@ def keyword(path: str) -> str:
     """Return the keyword of the last tag of ``(0008,1140)/(0008,1155)``; empty when unknown."""
     digits = path.rpartition("/")[2].strip("()").replace(",", "")
     try:
-        return keyword_for_tag(int(digits, 16))
+        return keyword_of(int(digits, 16))
     except ValueError:
         return ""
 

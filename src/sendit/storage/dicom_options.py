@@ -29,7 +29,7 @@ Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Seconds = Annotated[int, Strict(), Field(ge=1, le=3600)]
 
 
-class DicomOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class DicomOptions(BaseModel, extra="forbid", frozen=True):
     """Options of ``kind = "dicom"``."""
 
     host: Annotated[str, Field(min_length=1)]

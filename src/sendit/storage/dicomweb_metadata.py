@@ -14,10 +14,10 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydicom import dcmread
-from pydicom.datadict import keyword_dict
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from sendit.dictionary import TAGS
 from sendit.storage.same_content import UNREADABLE
 
 _BULK = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
@@ -29,7 +29,7 @@ _OF_THE_ENCODING = frozenset(
 
 def _keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
     for keyword in keywords:
-        if keyword not in keyword_dict:
+        if keyword not in TAGS:
             raise PydanticCustomError(
                 "keyword", "{keyword} is not a DICOM keyword", {"keyword": keyword}
             )

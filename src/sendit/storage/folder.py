@@ -40,7 +40,7 @@ from sendit.storage.tree import plan_tree, plan_tree_documents
 ARCHIVE = ".tar.gz"
 
 
-class FolderOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class FolderOptions(BaseModel, extra="forbid", frozen=True):
     """Options of ``kind = "folder"``."""
 
     path: LocalPath

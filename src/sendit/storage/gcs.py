@@ -26,7 +26,7 @@ _SCOPES = (
 )
 
 
-class GcsOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class GcsOptions(BaseModel, extra="forbid", frozen=True):
     """Options of ``kind = "gcs"``."""
 
     bucket: Annotated[str, AfterValidator(bucket_name)]

@@ -33,7 +33,7 @@ Seconds = Annotated[int, Strict(), Field(ge=1, le=3600)]
 Connections = Annotated[int, Strict(), Field(ge=1, le=32)]
 
 
-class HttpOptions(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class HttpOptions(BaseModel, extra="forbid", frozen=True):
     """Options of targets that are spoken to by HTTP."""
 
     url: Url

@@ -27,7 +27,7 @@ from sendit.storage.s3_store import Bucket, S3Store
 _AMAZON = ".amazonaws.com"
 
 
-class S3Options(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
+class S3Options(BaseModel, extra="forbid", frozen=True):
     """Options of ``kind = "s3"``."""
 
     bucket: Annotated[str, AfterValidator(bucket_name)]

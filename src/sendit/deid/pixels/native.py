@@ -9,12 +9,15 @@ DICOM: PS3.5 8.1.1 (pixel cells), 8.2 (native format), PS3.3 C.7.6.3.1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 SUBSAMPLED: Final = frozenset(("YBR_FULL_422", "YBR_PARTIAL_422"))
-CELLS: Final[dict[int, np.dtype[Any]]] = {8: np.dtype("u1"), 16: np.dtype("u2"), 32: np.dtype("u4")}
+CELLS: Final = {8: "u1", 16: "u2", 32: "u4"}
+"""numpy's name of a cell, by Bits Allocated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +62,20 @@ def bit_cleaner(shape: Shape, *, little: bool) -> Callable[[bytes], bytes] | Non
         return None
     if mask == whole:
         return None
-    dtype = cell.newbyteorder("<" if little else ">")
+    numpy = import_module("numpy")
+    dtype: np.dtype[Any] = numpy.dtype(("<" if little else ">") + cell)
     unused = dtype.type(whole & ~mask)
     signed = shape.is_signed and shape.high_bit == shape.bits_stored - 1
     sign = dtype.type(1 << (shape.bits_stored - 1)) if signed else dtype.type(0)
 
     def clean(block: bytes) -> bytes:
-        cells = np.frombuffer(block, dtype, count=len(block) // dtype.itemsize)
+        cells = numpy.frombuffer(block, dtype, count=len(block) // dtype.itemsize)
         rest = block[cells.nbytes :]
-        if not np.bitwise_or.reduce(cells) & unused:
+        if not numpy.bitwise_or.reduce(cells) & unused:
             return block
         cleared = cells & dtype.type(mask)
         if signed:
-            cleared = np.where(cleared & sign, cleared | unused, cleared).astype(dtype)
+            cleared = numpy.where(cleared & sign, cleared | unused, cleared).astype(dtype)
         return block if (cleared == cells).all() else cleared.astype(dtype).tobytes() + rest
 
     return clean

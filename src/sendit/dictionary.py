@@ -1,0 +1,101 @@
+"""The standard's dictionaries as pydicom ships them: attributes, private elements, UIDs.
+
+Within pydicom they are three modules of plain data.  To import pydicom itself brings numpy, the
+codecs and whatever these need, 0.2 s in which ``cp`` copies hundreds of images, and most
+commands need none of it; so the data are read here without the package around them.
+
+DICOM: PS3.6 (attributes and UIDs).
+"""
+
+from collections.abc import Mapping
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Final, TypeAlias
+
+Entry: TypeAlias = tuple[str, str, str, str, str]
+"""VR ("OB or OW" where there is a choice), VM, name, "Retired" or empty, keyword."""
+PrivateEntry: TypeAlias = tuple[str, str, str, str]
+"""VR, VM, name, and empty."""
+UidEntry: TypeAlias = tuple[str, str, str, str, str]
+"""Name, type, further words, "Retired" or empty, keyword."""
+
+
+def _data(name: str) -> ModuleType:
+    package = find_spec("pydicom")
+    if package is None or package.origin is None:
+        raise ImportError("pydicom is not installed")
+    loader = SourceFileLoader(name, str(Path(package.origin).with_name(f"{name}.py")))
+    module = module_from_spec(ModuleSpec(name, loader, origin=loader.path))
+    loader.exec_module(module)
+    return module
+
+
+_ATTRIBUTES: Final = _data("_dicom_dict")
+ATTRIBUTES: Final[Mapping[int, Entry]] = _ATTRIBUTES.DicomDictionary
+"""Every attribute with one tag."""
+REPEATERS: Final[Mapping[str, Entry]] = _ATTRIBUTES.RepeatersDictionary
+"""The attributes of repeating groups, by a tag with ``x`` for the digits that differ."""
+PRIVATE: Final[Mapping[str, Mapping[str, PrivateEntry]]] = _data(
+    "_private_dict"
+).private_dictionaries
+"""By private creator, then by tag with ``xx`` for the block."""
+UIDS: Final[Mapping[str, UidEntry]] = _data("_uid_dict").UID_dictionary
+TAGS: Final[Mapping[str, int]] = {e[4]: tag for tag, e in ATTRIBUTES.items() if e[4]}
+"""By keyword."""
+
+
+def _mask(pattern: str) -> tuple[int, int, Entry]:
+    fixed = "".join("0" if digit == "x" else "F" for digit in pattern)
+    return int(pattern.replace("x", "0"), 16), int(fixed, 16), REPEATERS[pattern]
+
+
+_MASKS: Final = tuple(_mask(pattern) for pattern in REPEATERS)
+
+
+def entry_of(tag: int) -> Entry:
+    """Return what the dictionary says of an attribute, one of a repeating group included.
+
+    Raises
+    ------
+    KeyError
+        When it does not list it.
+    """
+    found = ATTRIBUTES.get(tag)
+    if found is not None:
+        return found
+    if not tag >> 16 & 1:
+        for value, mask, entry in _MASKS:
+            if tag & mask == value:
+                return entry
+    raise KeyError(tag)
+
+
+def listed_vr(tag: int) -> str:
+    """Return the VR of an attribute, "OB or OW" and the like where there is a choice.
+
+    Raises
+    ------
+    KeyError
+        When the dictionary does not list it.
+    """
+    return entry_of(tag)[0]
+
+
+def keyword_of(tag: int) -> str:
+    """Return the keyword of an attribute; empty when the dictionary does not list it."""
+    try:
+        return entry_of(tag)[4]
+    except KeyError:
+        return ""
+
+
+def private_name(tag: int, creator: str) -> str:
+    """Return the name of a private element, empty when pydicom's list does not have it."""
+    listed = PRIVATE.get(creator, {})
+    group, element = f"{tag >> 16:04X}", f"{tag & 0xFFFF:04X}"
+    for key in (group + element, f"{group}xx{element[2:]}", f"{group[:2]}xxxx{element[2:]}"):
+        if key in listed:
+            return listed[key][2]
+    return ""
