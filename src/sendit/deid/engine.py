@@ -233,7 +233,7 @@ class Engine:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        written = Written(relative, digest, length, sources)
+        written = Written(relative, digest(), length, sources)
         return self._report(instance, context, source.size, written, composed.notes)
 
     def _composed(self, instance: Instance, context: Context) -> Composed:

@@ -21,8 +21,8 @@ from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 BLOCK: Final = 1 << 18
-LONG: Final = 1 << 24
-"""Bytes from which on a second thread pays."""
+SHORT: Final = 1 << 14
+"""Bytes up to which a second thread does not pay."""
 IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
@@ -155,11 +155,14 @@ class ResultWriter:
     """Writes results one after the other, through the same two buffers.
 
     A new buffer for each image would cost more than the copy: the kernel has to find and clear
-    its pages every time.
+    its pages every time.  A second thread digests a block while the next one is read and
+    written, and the last while the result is checked.
     """
 
     def __init__(self) -> None:
         self._buffers = memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))
+        self._beside = ThreadPoolExecutor(1)
+        self._digesting: Future[None] | None = None
 
     def write(
         self,
@@ -167,8 +170,14 @@ class ResultWriter:
         header: Sequence[bytes | memoryview],
         bodies: Sequence[Piece],
         source: Source,
-    ) -> tuple[str, int]:
-        """Write header and bodies to a new file and return its SHA-256 (hex) and length.
+    ) -> tuple[Callable[[], str], int]:
+        """Write header and bodies to a new file.
+
+        Returns
+        -------
+        tuple
+            What waits for the SHA-256 (hex), to be called before the next result is written,
+            and the length in bytes.
 
         Raises
         ------
@@ -179,34 +188,38 @@ class ResultWriter:
         head = b"".join(header)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
-            total = _write(descriptor, head, digest)
+            total = self._put(descriptor, head, digest)
             for body in bodies:
-                if isinstance(body, Range):
-                    total += self._copy(descriptor, source, body, digest)
-                else:
-                    total += _write(descriptor, body, digest)
+                blocks = self._blocks(source, body) if isinstance(body, Range) else (body,)
+                total += sum(self._put(descriptor, block, digest) for block in blocks)
         except BaseException:
             os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
         os.close(descriptor)
-        return digest.hexdigest(), total
 
-    def _copy(self, descriptor: int, source: Source, body: Range, digest: "hashlib._Hash") -> int:
-        """Copy a range block by block; each is read once, for the digest and for the file."""
-        if body.length < LONG:
-            for block in self._blocks(source, body):
-                _write(descriptor, block, digest)
-            return body.length
-        # Of a long range one block is digested while the next is read and written.
-        with ThreadPoolExecutor(1) as beside:
-            waiting: Future[None] | None = None
-            for block in self._blocks(source, body):
-                if waiting is not None:
-                    waiting.result()
-                waiting = beside.submit(digest.update, block)
-                _put(descriptor, block)
-        return body.length
+        def finished() -> str:
+            self._wait()
+            return digest.hexdigest()
+
+        return finished, total
+
+    def _put(self, descriptor: int, data: bytes | memoryview, digest: "hashlib._Hash") -> int:
+        """Write and digest a block; each is read once, for the digest and for the file."""
+        self._wait()
+        if len(data) > SHORT:
+            self._digesting = self._beside.submit(digest.update, data)
+        else:
+            digest.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        return len(data)
+
+    def _wait(self) -> None:
+        if self._digesting is not None:
+            self._digesting.result()
+            self._digesting = None
 
     def _blocks(self, source: Source, body: Range) -> Iterator[bytes | memoryview]:
         """Yield the blocks of a range; each stays as it is until the next but one."""
@@ -229,18 +242,6 @@ class ResultWriter:
 
 def _shorter() -> Unreadable:
     return Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
-
-
-def _write(descriptor: int, data: bytes | memoryview, digest: "hashlib._Hash") -> int:
-    digest.update(data)
-    return _put(descriptor, data)
-
-
-def _put(descriptor: int, data: bytes | memoryview) -> int:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    return len(data)
 
 
 def content_of(body: Piece, source: Source) -> bytes:
