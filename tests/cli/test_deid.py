@@ -141,7 +141,8 @@ def test_project_that_stops_without_an_item_number_rejects_such_files(here: Path
     report = report_of(here, "--project", "p.toml", code=1)
 
     assert list(reasons(report).values()) == ["NO_IDENTITY", None, None]
-    assert report["images"][0]["detail"] == "AccessionNumber is empty or missing"
+    remedy = 'AccessionNumber is empty or missing; on_missing = "derive" lets it go on'
+    assert report["images"][0]["detail"] == remedy
 
     (here / "p.toml").write_text('[identity]\non_missing = "derive"\n[deid]\ndefacing = "off"\n')
     assert report_of(here, "--project", "p.toml", code=0)["totals"]["written"] == 3

@@ -188,7 +188,9 @@ def _without_doubles(seen: Sequence[_Seen]) -> list[_Seen]:
 def _with_items(seen: Sequence[_Seen], item_field: str) -> Iterator[_Seen]:
     """Let what belongs to a Study that names its item in one of its files go on."""
     named = {_study(one) for one in seen if one.report is None and normal_id(one.item)}
-    missing = Rejected(Reason.NO_IDENTITY, f"{item_field} is empty or missing")
+    missing = Rejected(
+        Reason.NO_IDENTITY, f'{item_field} is empty or missing; on_missing = "derive" lets it go on'
+    )
     for one in seen:
         if one.report is None and _study(one) not in named:
             size = one.path.stat().st_size
