@@ -22,10 +22,9 @@ from isal.igzip_lib import IsalError
 
 from sendit.storage.base import Package, PackagedStudy
 from sendit.storage.durable import changed_meanwhile, open_source
+from sendit.storage.packing import PIECE, packed
 
 _BUFFER = 1024 * 1024
-LEVEL = 1
-"""Of ISA-L: pictures become a little smaller than at zlib's level 1, in a sixth of its time."""
 _DAMAGED = cast("tuple[type[Exception], ...]", (EOFError, igzip.BadGzipFile, IsalError))
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -130,33 +129,34 @@ def archive_blocks(archive: Archive, *, progress: Callable[[], None]) -> Iterato
     sendit.errors.TargetError
         When a file cannot be read, or was changed since it was written.
     """
-    sink = _Sink()
-    with igzip.GzipFile("", "wb", compresslevel=LEVEL, fileobj=sink, mtime=0) as packed:
-        for entry in archive.entries:
-            member = tarfile.TarInfo(entry.name)
-            member.size = entry.size
-            member.mode = 0o644
-            packed.write(member.tobuf(tarfile.PAX_FORMAT))
-            with open_source(entry.source, size=entry.size) as source:
-                for block in _blocks(source, entry):
-                    packed.write(block)
-                    progress()
-                    yield from sink.taken()
-            packed.write(bytes(-entry.size % tarfile.BLOCKSIZE))
-            progress()
-        size = packed.tell() + 2 * tarfile.BLOCKSIZE
-        packed.write(bytes(2 * tarfile.BLOCKSIZE + -size % tarfile.RECORDSIZE))
-    yield from sink.taken()
+    return packed(_tar(archive, progress))
 
 
-def _blocks(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    left = entry.size
-    while left:
-        block = source.read(min(_BUFFER, left))
-        if not block:
-            raise changed_meanwhile()
-        left -= len(block)
-        yield block
+def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytes]:
+    """Return a tar in pieces of about the size that packs well."""
+    piece, size = bytearray(), 0
+    for entry in archive.entries:
+        member = tarfile.TarInfo(entry.name)
+        member.size = entry.size
+        member.mode = 0o644
+        piece += member.tobuf(tarfile.PAX_FORMAT)
+        left = entry.size
+        with open_source(entry.source, size=entry.size) as source:
+            while left:
+                if len(piece) >= PIECE:
+                    size += len(piece)
+                    yield bytes(piece)
+                    piece = bytearray()
+                block = source.read(min(PIECE - len(piece), left))
+                if not block:
+                    raise changed_meanwhile()
+                left -= len(block)
+                piece += block
+                progress()
+        piece += bytes(-entry.size % tarfile.BLOCKSIZE)
+        progress()
+    piece += bytes(2 * tarfile.BLOCKSIZE)
+    yield bytes(piece) + bytes(-(size + len(piece)) % tarfile.RECORDSIZE)
 
 
 def _by_name(package: Package) -> Sequence[tuple[str, Sequence[PackagedStudy]]]:
@@ -177,8 +177,8 @@ def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[s
     digests: dict[str, str] = {}
     try:
         with (
-            igzip.GzipFile(mode="rb", fileobj=stream) as packed,
-            tarfile.open(mode="r|", fileobj=packed) as tar,
+            igzip.GzipFile(mode="rb", fileobj=stream) as unpacked,
+            tarfile.open(mode="r|", fileobj=unpacked) as tar,
         ):
             for member in tar:
                 content = tar.extractfile(member)
@@ -189,28 +189,8 @@ def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[s
                     digest.update(block)
                     progress()
                 digests[member.name] = digest.hexdigest()
-            while packed.read(_BUFFER):  # to the end, where gzip keeps its checksum
+            while unpacked.read(_BUFFER):  # to the end, where gzip keeps its checksum
                 pass
     except _DAMAGED as error:
         raise tarfile.ReadError("the archive is cut off or damaged") from error
     return digests
-
-
-class _Sink:
-    """What is written waits here until it is taken."""
-
-    def __init__(self) -> None:
-        self._blocks: list[bytes] = []
-
-    def write(self, block: bytes, /) -> int:
-        """Keep a block; the packer never uses its memory again."""
-        self._blocks.append(bytes(block))
-        return len(block)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def taken(self) -> Iterator[bytes]:
-        """Give away what is there."""
-        blocks, self._blocks = self._blocks, []
-        yield from blocks

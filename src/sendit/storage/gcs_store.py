@@ -27,7 +27,8 @@ from sendit.storage.durable import changed_meanwhile, open_source
 from sendit.storage.google_answers import explain, read_json
 from sendit.storage.http_client import Body, FilePart
 from sendit.storage.http_options import HttpOptions
-from sendit.storage.objects import Held, Piece, WholeReading, regroup
+from sendit.storage.objects import Held, WholeReading
+from sendit.storage.pieces import Piece, SummedAside, regroup
 from sendit.storage.together import Traffic, together
 
 _MIB = 1 << 20
@@ -49,11 +50,10 @@ class _Digests:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32c = google_crc32c.Checksum()
 
-    def update(self, blocks: Iterable[bytes]) -> None:
-        for block in blocks:
-            self.size += len(block)
-            self._md5.update(block)
-            self._crc32c.update(block)
+    def update(self, block: bytes) -> None:
+        self.size += len(block)
+        self._md5.update(block)
+        self._crc32c.update(block)
 
     def hexadecimal(self) -> dict[str, str]:
         return {"md5": self._md5.hexdigest(), "crc32c": self._crc32c.digest().hex()}
@@ -108,35 +108,21 @@ class GcsStore:
     ) -> Held | None:
         """Store what comes block by block, by a resumable upload if it is more than one chunk.
 
-        Three things are done at the same time: a chunk is packed, and the one before it is sent
-        while its digests are made.
+        Three things are done at the same time: blocks are packed, digests are made of those that
+        are, and the chunk before them is sent.
         """
         digests = _Digests()
-        chunks = regroup(blocks, self._chunk_bytes)
-        first = next(chunks)
-        if first.is_last:
-            digests.update(first.blocks)
-            known = digests.hexadecimal()
-            whole = self._put_whole(key, first.blocks, known, kind, Traffic())
-            return None if whole is None else self._checked(key, whole, known, digests.size)
-        session = self._begin(key, kind)
-        if session is None:
-            return None
-        with ThreadPoolExecutor(1) as aside:
-
-            def put(chunk: Piece, traffic: Traffic) -> Told:
-                digested = aside.submit(digests.update, chunk.blocks)
-                told = self._put_chunk(session, chunk, traffic)
-                digested.result()
-                return told
-
+        with SummedAside(digests.update) as aside:
+            chunks = regroup(blocks, self._chunk_bytes, each=aside.add)
+            first = next(chunks)
+            is_whole, body = first.is_last, first.blocks if first.is_last else ()
             every = chain((first,), chunks)
             del first  # a chunk is large
-            try:
-                told = together(every, put, at_once=1, progress=progress)[-1]
-            except _Taken:
-                return None
-        return self._checked(key, told, digests.hexadecimal(), digests.size)
+            told = None if is_whole else self._put_chunks(key, every, kind, progress)
+        known = digests.hexadecimal()
+        if is_whole:
+            told = self._put_whole(key, body, known, kind, Traffic())
+        return None if told is None else self._checked(key, told, known, digests.size)
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
         """Describe an object."""
@@ -208,6 +194,22 @@ class GcsStore:
             traffic=traffic,
         )
         return None if told.status == 412 else told
+
+    def _put_chunks(
+        self, key: str, chunks: Iterable[Piece], kind: str, progress: Progress
+    ) -> Told | None:
+        """Store chunks by a resumable upload; return the last answer, or None as ``put_blocks``."""
+        session = self._begin(key, kind)
+        if session is None:
+            return None
+
+        def put(chunk: Piece, traffic: Traffic) -> Told:
+            return self._put_chunk(session, chunk, traffic)
+
+        try:
+            return together(chunks, put, at_once=1, progress=progress)[-1]
+        except _Taken:
+            return None
 
     def _begin(self, key: str, kind: str) -> str | None:
         """Begin a resumable upload and return where it goes on; None when the key is taken."""
@@ -347,7 +349,7 @@ def _digests_of(entry: Entry) -> Mapping[str, str]:
     digests, sha256 = _Digests(), hashlib.sha256()
     with open_source(entry.source, size=entry.size) as stream:
         while block := stream.read(_MIB):
-            digests.update((block,))
+            digests.update(block)
             sha256.update(block)
     if sha256.hexdigest() != entry.sha256:
         raise changed_meanwhile()

@@ -132,38 +132,5 @@ class WholeReading(io.RawIOBase):
         return len(block)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some of the bytes that become one object."""
-
-    start: int
-    """Where they begin in it."""
-    blocks: tuple[bytes, ...] = field(repr=False)
-    size: int
-    is_last: bool
-
-
-def regroup(blocks: Iterable[bytes], size: int) -> Iterator[Piece]:
-    """Return the same bytes in pieces of a size; at least one piece, maybe empty."""
-    start, length = 0, 0
-    waiting: list[bytes] = []
-    for block in blocks:
-        rest = block
-        while length + len(rest) > size:
-            waiting.append(rest[: size - length])
-            rest = rest[size - length :]
-            yield Piece(start, _taken(waiting), size, is_last=False)
-            start, length = start + size, 0
-        waiting.append(rest)
-        length += len(rest)
-    yield Piece(start, _taken(waiting), length, is_last=True)
-
-
-def _taken(blocks: list[bytes]) -> tuple[bytes, ...]:
-    taken = tuple(blocks)
-    blocks.clear()
-    return taken
-
-
 class _Stream(Protocol):
     def read(self, amt: int | None = None, /) -> bytes: ...

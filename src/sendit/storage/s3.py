@@ -21,8 +21,9 @@ from sendit.storage.base import (
 from sendit.storage.http_options import Connections, HttpOptions, Seconds, Url
 from sendit.storage.object_names import bucket_name, key_prefix
 from sendit.storage.object_target import Manner, ObjectTarget
+from sendit.storage.s3_bucket import Bucket
 from sendit.storage.s3_login import S3Login
-from sendit.storage.s3_store import Bucket, S3Store
+from sendit.storage.s3_store import S3Store
 
 _AMAZON = ".amazonaws.com"
 

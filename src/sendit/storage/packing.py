@@ -1,0 +1,71 @@
+"""Pack bytes as gzip, piece by piece and by two threads, always into the same bytes.
+
+Each piece is packed for itself: by ISA-L, or stored as it is where that gains nothing, which
+costs nearly nothing (many pictures are compressed already).  Samples of the piece say which.
+Who packs beside whom makes no difference to the bytes.
+
+Format: RFC 1952 (gzip), RFC 1951 3.2.3 (blocks) and 3.2.4 (those that are stored).
+"""
+
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from isal import isal_zlib
+
+LEVEL = 1
+"""Of ISA-L: pictures become a little smaller than at zlib's level 1, in a sixth of its time."""
+PIECE = 1 << 20
+"""So many bytes a piece should have; smaller ones are packed less well."""
+_THREADS = 2
+_KEPT = (32 << 20) - (1 << 16)
+"""What glibc has seen freed once it takes from what it keeps, up to this size, and asks the system
+no more (mallopt(3), M_MMAP_THRESHOLD); for pieces that come and go, asking costs as much as all the
+rest."""
+_HEAD = b"\x1f\x8b\x08\x00\0\0\0\0\0\xff"
+"""Neither a name nor a time."""
+_END = b"\x01\x00\x00\xff\xff"
+"""An empty block, the last one."""
+_MOST_STORED = 0xFFFF
+_STEP, _SAMPLE = 1 << 15, 1 << 10
+_GAIN = 0.97
+"""To become a thirtieth smaller is worth packing."""
+
+
+def packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Return a gzip file of the pieces; a block for each, its head with the first."""
+    bytearray(_KEPT)
+    crc32 = length = 0
+    head = _HEAD
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="sendit-pack") as threads:
+        for piece in pieces:
+            waiting.append(threads.submit(_pack, piece))
+            crc32 = isal_zlib.crc32(piece, crc32)
+            length += len(piece)
+            if len(waiting) > _THREADS:
+                yield head + waiting.popleft().result()
+                head = b""
+        while waiting:
+            yield head + waiting.popleft().result()
+            head = b""
+    yield head + _END + struct.pack("<II", crc32, length & 0xFFFFFFFF)
+
+
+def _pack(piece: bytes) -> bytes:
+    """Return blocks that end at a whole byte and point at nothing before them."""
+    samples = b"".join(piece[at : at + _SAMPLE] for at in range(0, len(piece), _STEP))
+    if len(isal_zlib.compress(samples, LEVEL, -15)) > _GAIN * len(samples):
+        return _stored(piece)
+    deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -15)
+    return b"".join((deflate.compress(piece), deflate.flush(isal_zlib.Z_SYNC_FLUSH)))
+
+
+def _stored(piece: bytes) -> bytes:
+    blocks: list[bytes | memoryview] = []
+    whole = memoryview(piece)
+    for at in range(0, len(piece), _MOST_STORED):
+        block = whole[at : at + _MOST_STORED]
+        blocks += [struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF), block]
+    return b"".join(blocks)
