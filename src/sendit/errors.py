@@ -28,6 +28,7 @@
     │   └── IdentityUnavailable  it did not answer                      (retryable)
     └── TargetError              a target refused
         ├── TargetUnavailable    it did not answer, or answered 5xx     (retryable)
+        │   └── TargetQuotaUsed  a quota is used up until it is renewed (retryable)
         ├── TargetFull           it has no room                         (retryable)
         ├── TargetRefused        it does not take it: credentials, rights, a SOP Class
         ├── TargetConflict       other content stands under the name
@@ -40,6 +41,7 @@ Messages never hold a value from a header or a name from an inbox.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import ClassVar
 
 from sendit.terms import Reason
@@ -224,6 +226,8 @@ class TargetError(SenditError):
 
     code = "TARGET"
     target: str = ""
+    again_after: timedelta = timedelta(0)
+    """So long the target asks us to wait."""
 
     def __init__(self, message: str = "", *, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -235,6 +239,15 @@ class TargetUnavailable(TargetError):
 
     retryable = True
     code = "TARGET_UNAVAILABLE"
+
+
+class TargetQuotaUsed(TargetUnavailable):
+    """A quota at the target is used up; it is renewed after minutes or hours.
+
+    Waiting for that uses up no try.
+    """
+
+    code = "TARGET_QUOTA"
 
 
 class TargetFull(TargetError):

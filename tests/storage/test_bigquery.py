@@ -17,6 +17,7 @@ import pytest
 from sendit.errors import (
     TargetConflict,
     TargetError,
+    TargetQuotaUsed,
     TargetRefused,
     TargetUnavailable,
     VerificationFailed,
@@ -332,7 +333,7 @@ def test_a_row_with_other_content_is_a_conflict(
     [
         ("/jobs", error(403, "accessDenied"), TargetRefused, "bigquery.jobUser"),
         ("/jobs", error(403, "rateLimitExceeded"), TargetUnavailable, "too much"),
-        ("/jobs", error(403, "quotaExceeded"), TargetUnavailable, "quota"),
+        ("/jobs", error(403, "quotaExceeded"), TargetQuotaUsed, "two days"),
         ("/jobs", error(401, "authError"), TargetRefused, "credentials"),
         ("/jobs", error(400, "invalid"), TargetError, "400 invalid"),
         ("/queries", error(503, "backendError"), TargetUnavailable, "tried again"),
@@ -391,6 +392,19 @@ def test_a_job_that_fails_loads_nothing_and_is_told(
     stub._are_good = checked  # type: ignore[method-assign]
 
     assert fields
+    assert stub.rows["dicom"] == []
+    target.verify(package, target.send(package))
+
+
+def test_a_job_that_fails_by_a_quota_is_waited_for(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package
+) -> None:
+    target = make_target(fake_gcs, stub.url)
+    stub.breaks = ["quotaExceeded"]
+
+    with pytest.raises(TargetQuotaUsed, match=r"quotaExceeded.*two days"):
+        target.send(package)
+
     assert stub.rows["dicom"] == []
     target.verify(package, target.send(package))
 

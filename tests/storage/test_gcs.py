@@ -17,7 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.compute_engine import _metadata
 from pydantic import ValidationError
 
-from sendit.errors import TargetConflict, TargetError, TargetRefused, TargetUnavailable
+from sendit.errors import (
+    TargetConflict,
+    TargetError,
+    TargetQuotaUsed,
+    TargetRefused,
+    TargetUnavailable,
+)
 from sendit.storage import Package, Target
 from sendit.storage.registry import accepts_identified, build
 from tests.contracts.targets import Receiver, TargetContract, make_package
@@ -234,7 +240,7 @@ def test_a_file_that_was_changed_here_does_not_stay_there(
         ("busy", TargetUnavailable, "too much"),
         ("uniform", TargetRefused, 'set acl of the target to "bucket"'),
         ("not enabled", TargetRefused, "not enabled"),
-        ("full", TargetUnavailable, "quota"),
+        ("full", TargetQuotaUsed, "two days"),
         ("no bucket", TargetRefused, "set bucket anew"),
         ("no store", TargetRefused, "see endpoint"),
     ],

@@ -83,6 +83,7 @@ REMEDIES: Mapping[str, str] = {
     "VOLUME_MISSING": "Mount the volume, then retry.",
     "DISK_FULL": "Make room in the working folder, then retry.",
     "TARGET_FULL": "Make room at the target, then retry.",
+    "TARGET_QUOTA": "A quota at the target stayed used up for days: raise it there, then retry.",
     "TARGET_CONFLICT": "Other content stands at the target under this name: see what it is, move "
     "it away, then retry.",
     "VERIFICATION_FAILED": "The target does not hold what was sent: see what changed it, then "
@@ -99,7 +100,7 @@ OTHERWISE = "Read the message, mend the cause, then retry."
 
 
 OF_ALERTS: Mapping[str, str] = dict.fromkeys(
-    ("TARGET_UNAVAILABLE", "TARGET_FULL", "NOT_YET_PROVEN"),
+    ("TARGET_UNAVAILABLE", "TARGET_QUOTA", "TARGET_FULL", "NOT_YET_PROVEN"),
     "See whether the target is well; the message says whether it is tried again by itself.",
 )
 """What is otherwise when nothing stopped: only an optional target is behind."""

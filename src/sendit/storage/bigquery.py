@@ -17,6 +17,7 @@ from sendit.errors import (
     InstancesMissing,
     TargetConflict,
     TargetError,
+    TargetQuotaUsed,
     TargetRefused,
     TargetUnavailable,
     VerificationFailed,
@@ -25,7 +26,14 @@ from sendit.storage.base import Progress
 from sendit.storage.bigquery_rows import Row, encode_rows
 from sendit.storage.bigquery_schema import SCHEMAS, SchemaName, missing_columns
 from sendit.storage.cloud_http import CloudHttp, Told
-from sendit.storage.google_answers import LATER, explain, first_reason, read_json
+from sendit.storage.google_answers import (
+    LATER,
+    QUOTA_USED,
+    QUOTAS,
+    explain,
+    first_reason,
+    read_json,
+)
 from sendit.storage.google_login import GoogleLogin
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.together import Traffic
@@ -253,6 +261,10 @@ class BigQueryTable:
             progress()
         if (error := job["status"].get("errorResult")) and not was_known:
             reason = first_reason(error)
+            if reason in QUOTAS:
+                raise TargetQuotaUsed(
+                    f"{self.title} did not take the rows ({reason}): {QUOTA_USED}."
+                )
             later = reason in _LATER
             raise (TargetUnavailable if later else TargetError)(
                 f"{self.title} did not take the rows ({reason}); no row of the batch was loaded. "

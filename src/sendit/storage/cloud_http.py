@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.client import HTTPResponse
 from typing import Protocol
 
@@ -23,6 +24,7 @@ _WAITS = (0.1, 0.4, 1.6)
 _PATIENCE = 10
 """Seconds that a store may ask us to wait (``Retry-After``); more is for the pipeline."""
 _MOST = 1 << 24
+_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class CloudHttp:
                 return told
             if not _is_asked_again(told, wait):
                 break
-        raise self._explain(told)
+        raise self._error(told)
 
     @contextmanager
     def reading(
@@ -128,7 +130,12 @@ class CloudHttp:
                     yield told, response
                     return
             if not _is_asked_again(told, wait):
-                raise self._explain(told)
+                raise self._error(told)
+
+    def _error(self, told: Told) -> TargetError:
+        error = self._explain(told)
+        error.again_after = timedelta(seconds=_asks_to_wait(told))
+        return error
 
     def _signed(
         self, method: str, path: str, headers: Mapping[str, str] | None, payload_sha256: str
@@ -138,13 +145,18 @@ class CloudHttp:
 
 def _is_asked_again(told: Told, wait: float) -> bool:
     """Wait and say yes when a store is busy, but not for as long as it may ask for."""
-    after = told.headers.get("retry-after", "")
-    seconds = int(after) if after.isascii() and after.isdigit() else 0
+    seconds = _asks_to_wait(told)
     if told.status not in BUSY or not wait or seconds > _PATIENCE:
         return False
     spread = wait * random.uniform(0.5, 1)  # noqa: S311 - spreads requests in time
     time.sleep(max(spread, seconds))
     return True
+
+
+def _asks_to_wait(told: Told) -> int:
+    """Return for how many seconds a store asks to be left alone, up to a day."""
+    after = told.headers.get("retry-after", "")
+    return min(int(after[:9]), _DAY) if after.isascii() and after.isdigit() else 0
 
 
 def _told(response: HTTPResponse, body: bytes) -> Told:

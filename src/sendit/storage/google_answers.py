@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sendit.errors import TargetError, TargetRefused, TargetUnavailable
+from sendit.errors import TargetError, TargetQuotaUsed, TargetRefused, TargetUnavailable
 from sendit.storage.cloud_http import BUSY, Told
 
 LATER: Mapping[str, str] = {
     "rateLimitExceeded": "it is asked too much; it is tried again",
     "userRateLimitExceeded": "it is asked too much; it is tried again",
-    "quotaExceeded": "a quota of the project is used up; raise it, or wait until it is renewed",
     "backendError": "it is tried again",
     "internalError": "it is tried again",
     "jobBackendError": "it is tried again",
@@ -21,6 +20,12 @@ LATER: Mapping[str, str] = {
     "jobRateLimitExceeded": "it is asked too much; it is tried again",
 }
 """Reasons that pass, of an answer or of a job (BigQuery's page on error messages)."""
+QUOTAS = ("quotaExceeded", "dailyLimitExceeded")
+"""Reasons that pass when a quota is renewed, after minutes or at the end of the day."""
+QUOTA_USED = (
+    "a quota of the project is used up. It is tried again for two days, each hour at last; raise "
+    "the quota (Google Cloud console, IAM & Admin, Quotas) if it is not renewed"
+)
 _NEVER: Mapping[str, str] = {
     "accountDisabled": "the account is disabled; see its billing",
     "accessNotConfigured": "its interface is not enabled for the project; enable it there",
@@ -71,6 +76,8 @@ def explain(told: Told, *, location: str, rights: str, missing: str) -> TargetEr
     """
     reason = reason_of(told)
     shown = f"{told.status} {reason}".strip()
+    if reason in QUOTAS:
+        return TargetQuotaUsed(f"{location} answers {shown}: {QUOTA_USED}.")
     if reason in LATER:
         return TargetUnavailable(f"{location} answers {shown}: {LATER[reason]}.")
     if reason in _NEVER:

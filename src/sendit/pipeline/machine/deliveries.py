@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from sendit.errors import InstancesMissing, NotYetProven, TargetError
-from sendit.pipeline.machine.claims import delay_after, renew
+from sendit.errors import InstancesMissing, NotYetProven, TargetError, TargetQuotaUsed
+from sendit.pipeline.machine.claims import LONGEST_DELAY, delay_after, renew
 from sendit.pipeline.machine.steps import Claim
 from sendit.records.models import Batch, Delivery, Image
 from sendit.records.prepared import Prepared
 from sendit.terms import DeliveryState, Status
 
 MOST_QUESTIONS = 60
-"""So often a target is asked for a proof that it cannot give yet; the last ones an hour apart."""
+"""So often a target is asked for a proof that it cannot give yet, or for what a quota forbids yet;
+the last ones an hour apart."""
 _AGAIN = " What is missing is sent again by itself."
 _NO_MORE = (
     " It was sent %d times: find out why the target does not keep what it takes, then run "
@@ -72,7 +73,8 @@ def delivery_failed(
     """Put one delivery off, or give it up; the others of the batch go their own way.
 
     An optional one is never given up because its target is away.  What a target has lost is sent
-    again: that is a try of sending, and who loses it at every try is given up.
+    again: that is a try of sending, and who loses it at every try is given up.  Waiting for a quota
+    to be renewed is no try, and ends after days.
 
     Parameters
     ----------
@@ -93,15 +95,18 @@ def delivery_failed(
         lost = isinstance(error, InstancesMissing)
         if lost:
             state = DeliveryState.PENDING
-        asked = row.asked + (state == DeliveryState.SENT)
-        done = row.attempts if state == DeliveryState.PENDING else asked
-        most = MOST_QUESTIONS if isinstance(error, NotYetProven) else tries
+        waits = isinstance(error, TargetQuotaUsed)
+        asked = row.asked + (state == DeliveryState.SENT or waits)
+        done = row.attempts if state == DeliveryState.PENDING and not waits else asked
+        most = MOST_QUESTIONS if isinstance(error, NotYetProven | TargetQuotaUsed) else tries
         again = error.retryable and (done < most or not (row.required or lost))
+        wanted = min(error.again_after, LONGEST_DELAY)
         told = f"{error}{_AGAIN if again else _NO_MORE % done}" if lost else str(error)
         Delivery.objects.filter(pk=row.pk).update(
             state=state if again else DeliveryState.FAILED,
             asked=asked,
-            retry_at=now + _delay(row, done) if again else None,
+            attempts=row.attempts - (waits and state == DeliveryState.PENDING),
+            retry_at=now + max(_delay(row, done), wanted) if again else None,
             error={"code": error.code, "message": told},
             # Not reached again, a target still holds what it had proven.
             failures=dict(error.failures) or row.failures,
