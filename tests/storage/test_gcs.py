@@ -316,7 +316,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, object], word: st
 class Google:
     """Gives tokens as OAuth's server and as the metadata server do, and counts them."""
 
-    TOLD: ClassVar = {
+    TOLD: ClassVar[dict[str, Any]] = {
         "access_token": "t0ken",
         "expires_in": 3600,
         "token_type": "Bearer",
@@ -325,10 +325,15 @@ class Google:
     }
 
     def __init__(self) -> None:
-        self.proxy = TroubledStore(
-            "http://127.0.0.1:1", {"token": (200, JSON, json.dumps(self.TOLD).encode())}
-        )
+        self._answers: dict[str, Answer] = {}
+        self.proxy = TroubledStore("http://127.0.0.1:1", self._answers)
         self.proxy.trouble = "token"
+        self.give(self.TOLD["access_token"])
+
+    def give(self, token: str) -> None:
+        """Give this token from now on."""
+        told = json.dumps({**self.TOLD, "access_token": token}).encode()
+        self._answers["token"] = (200, JSON, told)
 
 
 @pytest.fixture

@@ -304,6 +304,7 @@ def test_the_bucket_may_be_in_the_name_of_the_host(
         ({"style": "path"}, "https://s3.eu-central-1.amazonaws.com/irb-1"),
         ({"endpoint": "https://s3.example.org:9000"}, "https://s3.example.org:9000/irb-1"),
         ({"bucket": "irb.1"}, "https://s3.eu-central-1.amazonaws.com/irb.1"),
+        ({"bucket": "Irb_1"}, "https://s3.eu-central-1.amazonaws.com/Irb_1"),
     ],
 )
 def test_the_address_is_the_usual_one_for_the_store(options: dict[str, str], url: str) -> None:

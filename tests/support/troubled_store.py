@@ -115,6 +115,10 @@ class TroubledStore:
         if trouble == "slow":
             self._passed.wait(10)
             request.close_connection = True
+        elif trouble == "loses answers":
+            self._ask(request, body)
+            request.connection.shutdown(socket.SHUT_RDWR)
+            request.close_connection = True
         elif trouble in self._answers:
             status, headers, content = self._answers[trouble]
             _reply(request, (status, {**headers, **self.answer_headers}, content))

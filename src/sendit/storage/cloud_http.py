@@ -45,6 +45,9 @@ class Login(Protocol):
     ) -> Mapping[str, str]:
         """Return the headers of a request, with those that log in."""
 
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Look for credentials anew; say whether they are others than those of these headers."""
+
 
 class CloudHttp:
     """Asks one store.
@@ -57,14 +60,22 @@ class CloudHttp:
         Says who asks.
     explain
         Says what an answer means that is no success: the error to raise.
+    has_expired
+        Says whether an answer means that the credentials are not good any more.
     """
 
     def __init__(
-        self, options: HttpOptions, *, login: Login, explain: Callable[[Told], TargetError]
+        self,
+        options: HttpOptions,
+        *,
+        login: Login,
+        explain: Callable[[Told], TargetError],
+        has_expired: Callable[[Told], bool] = lambda told: told.status == 401,
     ) -> None:
         self._client = HttpClient(options)
         self._login = login
         self._explain = explain
+        self._has_expired = has_expired
         self.connected = self._client.connected
 
     @property
@@ -105,7 +116,7 @@ class CloudHttp:
                 told = _told(response, response.read(_MOST))
             if 200 <= told.status < 300 or told.status in allowed:
                 return told
-            if not _is_asked_again(told, wait):
+            if not self._is_asked_again(told, wait, signed):
                 break
         raise self._error(told)
 
@@ -129,8 +140,22 @@ class CloudHttp:
                 if good or told.status in allowed:
                     yield told, response
                     return
-            if not _is_asked_again(told, wait):
+            if not self._is_asked_again(told, wait, signed):
                 raise self._error(told)
+
+    def _is_asked_again(self, told: Told, wait: float, signed: Mapping[str, str]) -> bool:
+        """Say whether to ask again: with other credentials, or because it is busy, after a wait.
+
+        Not when it asks for a longer wait than ours.
+        """
+        if wait and self._has_expired(told):
+            return self._login.renew(signed)
+        seconds = _asks_to_wait(told)
+        if told.status not in BUSY or not wait or seconds > _PATIENCE:
+            return False
+        spread = wait * random.uniform(0.5, 1)  # noqa: S311 - spreads requests in time
+        time.sleep(max(spread, seconds))
+        return True
 
     def _error(self, told: Told) -> TargetError:
         error = self._explain(told)
@@ -141,16 +166,6 @@ class CloudHttp:
         self, method: str, path: str, headers: Mapping[str, str] | None, payload_sha256: str
     ) -> Mapping[str, str]:
         return self._login.headers(method, self.url + path, headers or {}, payload_sha256)
-
-
-def _is_asked_again(told: Told, wait: float) -> bool:
-    """Wait and say yes when a store is busy, but not for as long as it may ask for."""
-    seconds = _asks_to_wait(told)
-    if told.status not in BUSY or not wait or seconds > _PATIENCE:
-        return False
-    spread = wait * random.uniform(0.5, 1)  # noqa: S311 - spreads requests in time
-    time.sleep(max(spread, seconds))
-    return True
 
 
 def _asks_to_wait(told: Told) -> int:

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import google_crc32c
 
-from sendit.errors import TargetError, TargetUnavailable
+from sendit.errors import TargetError, TargetRefused, TargetUnavailable
 from sendit.storage.archive import Entry
 from sendit.storage.base import Progress
 from sendit.storage.cloud_http import CloudHttp, Login, Told
@@ -100,7 +100,7 @@ class GcsStore:
         try:
             return self._checked(key, told, digests.result(), entry.size)
         except TargetError:  # it was changed here meanwhile: what was sent is not what it was
-            self._remove(_held(key, read_json(told)))
+            self._remove(self._held(key, told))
             raise
 
     def put_blocks(
@@ -127,7 +127,7 @@ class GcsStore:
     def head(self, key: str, traffic: Traffic) -> Held | None:
         """Describe an object."""
         told = self._http.ask("GET", self._object(key), allowed=(404,), traffic=traffic)
-        return None if self._is_missing(told) else _held(key, read_json(told))
+        return None if self._is_missing(told) else self._held(key, told)
 
     @contextmanager
     def reading(self, key: str, traffic: Traffic) -> Iterator[WholeReading | None]:
@@ -225,7 +225,7 @@ class GcsStore:
             return None
         session = urlsplit(told.headers.get("location", ""))
         if not session.query:
-            raise TargetError(f"{self.location} does not answer as Google's store; see endpoint.")
+            raise self._no_store()
         return f"{session.path}?{session.query}"
 
     def _put_chunk(self, session: str, chunk: Piece, traffic: Traffic) -> Told:
@@ -240,6 +240,8 @@ class GcsStore:
             span = f"{had}-{end - 1}" if part else "*"
             try:
                 told = self._ask_session(session, f"bytes {span}/{total}", part, traffic)
+            except _SessionLost:
+                raise
             except TargetUnavailable:
                 lost += 1
                 if lost == _TRIES:
@@ -256,18 +258,23 @@ class GcsStore:
                 raise TargetUnavailable(f"{self.location} lost a part of an upload.")
 
     def _ask_session(self, session: str, span: str, part: Body, traffic: Traffic) -> Told:
-        return self._http.ask(
+        told = self._http.ask(
             "PUT",
             session,
             body=part,
             headers={"Content-Range": span},
-            allowed=(308, 412),
+            allowed=(308, 404, 410, 412),
             traffic=traffic,
         )
+        if told.status in (404, 410):
+            raise _SessionLost(
+                f"{self.location} has ended an upload ({told.status}); it is begun anew."
+            )
+        return told
 
     def _checked(self, key: str, told: Told, digests: Mapping[str, str], size: int) -> Held:
         """Return what the store says that it holds, if that is what was sent."""
-        held = _held(key, read_json(told))
+        held = self._held(key, told)
         same = all(digests[name] == value for name, value in held.digests.items())
         if not same or not held.digests or held.size != size:
             self._remove(held)
@@ -303,6 +310,22 @@ class GcsStore:
             raise self._explain(told)
         return True
 
+    def _held(self, key: str, told: Told) -> Held:
+        """Return what an answer says of an object."""
+        about = read_json(told)
+        size = str(about.get("size", 0))
+        if not size.isdecimal():
+            raise self._no_store()
+        digests = {
+            name: _from_base64(str(about[field]))
+            for name, field in _FIELDS.items()
+            if about.get(field)
+        }
+        return Held(key, int(size), str(about.get("generation", "")), digests)
+
+    def _no_store(self) -> TargetError:
+        return TargetRefused(f"{self.location} does not answer as Google's store; see endpoint.")
+
     def _object(self, key: str) -> str:
         return f"/storage/v1/b/{self._name}/o/{quote(key, safe='')}"
 
@@ -314,20 +337,12 @@ class GcsStore:
         return explain(told, location=self.location, rights=_RIGHTS, missing=_MISSING)
 
 
+class _SessionLost(TargetUnavailable):
+    """The store has forgotten a resumable upload."""
+
+
 class _Taken(Exception):
     """Something stands under the key meanwhile."""
-
-
-def _held(key: str, told: Mapping[str, Any]) -> Held:
-    digests = {
-        name: _from_base64(str(told[field])) for name, field in _FIELDS.items() if told.get(field)
-    }
-    return Held(
-        key,
-        int(told.get("size", 0)),
-        str(told.get("generation", "")),
-        digests,
-    )
 
 
 def _received(told: Told) -> int:

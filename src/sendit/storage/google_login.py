@@ -70,6 +70,18 @@ class GoogleLogin:
             self._find().before_request(_Ask(), method, url, signed)
         return signed
 
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Get a new token, by the credentials as they are now; say whether it is another one."""
+        if isinstance(self._credentials, AnonymousCredentials):
+            return False
+        told: dict[str, str] = {}
+        with self._lock, _failures(self._file):
+            self._find().apply(told)
+            if told.get("authorization") == refused.get("authorization"):
+                self._credentials = None
+                self._find().before_request(_Ask(), "GET", "", told)
+        return told.get("authorization") != refused.get("authorization")
+
     def _find(self) -> Any:
         if self._credentials is None:
             if self._file is not None:

@@ -4,6 +4,7 @@ Objects are never overwritten and carry their SHA-256, which the store checks.  
 ``sendit[s3]``.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -26,6 +27,8 @@ from sendit.storage.s3_login import S3Login
 from sendit.storage.s3_store import S3Store
 
 _AMAZON = ".amazonaws.com"
+_HOST = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+"""What can stand before the name of a host that has a certificate for one more part."""
 
 
 class S3Options(BaseModel, extra="forbid", frozen=True):
@@ -89,7 +92,7 @@ class S3Options(BaseModel, extra="forbid", frozen=True):
     @property
     def is_virtual(self) -> bool:
         """Say whether the host names the bucket."""
-        usual = self._url.endswith(_AMAZON) and "." not in self.bucket
+        usual = self._url.endswith(_AMAZON) and _HOST.fullmatch(self.bucket) is not None
         return self.style == "virtual" or (self.style == "auto" and usual)
 
     @property

@@ -26,6 +26,7 @@ _ELSEWHERE = (
     "AuthorizationHeaderMalformed",
     "IllegalLocationConstraintException",
 )
+_STALE = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId")
 _REMEDIES: Mapping[str, tuple[type[TargetError], str]] = {
     "AccessDenied": (
         TargetRefused,
@@ -76,8 +77,9 @@ def explain(told: Told, *, location: str) -> TargetError:
         kind, remedy = _REMEDIES[code]
         later = "; it is tried again" if kind.retryable else ""
         return kind(f"{location} answers {shown}: {remedy}{later}.")
-    if told.status in (301, 307, 308) or code in _ELSEWHERE:
-        region = told.headers.get("x-amz-bucket-region", "")
+    region = told.headers.get("x-amz-bucket-region", "")
+    # What answers HEAD has no code; Amazon names the region then, with 301 or 400.
+    if told.status in (301, 307, 308) or code in _ELSEWHERE or (told.status == 400 and region):
         known = f' to "{region}"' if region.replace("-", "").isalnum() else ""
         return TargetRefused(f"{location} is in another region ({shown}); set region{known}.")
     if told.status in (401, 403):
@@ -90,6 +92,11 @@ def explain(told: Told, *, location: str) -> TargetError:
     if told.status == 404:
         return TargetRefused(f"{location} is not there ({shown}); set bucket or endpoint anew.")
     return TargetError(f"{location} answers {shown}; see its log, then retry the batch.")
+
+
+def has_expired(told: Told) -> bool:
+    """Say whether keys were refused that may have been replaced meanwhile."""
+    return told.status in (400, 401, 403) and error_code(told.body) in _STALE
 
 
 def held_of(key: str, told: Told) -> Held:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from http.client import HTTPResponse
 from urllib.parse import quote, urlencode
 
-from sendit.errors import TargetError
+from sendit.errors import TargetError, TargetRefused
 from sendit.storage.cloud_http import CloudHttp, Login, Told
 from sendit.storage.http_client import Body
 from sendit.storage.http_options import HttpOptions
-from sendit.storage.s3_answers import error_code, explain
+from sendit.storage.s3_answers import Element, error_code, explain, has_expired, read_xml
 from sendit.storage.together import Traffic
 
 
@@ -31,7 +31,7 @@ class AskedBucket:
 
     def __init__(self, options: HttpOptions, login: Login, path: str) -> None:
         self._bucket_path = path
-        self._http = CloudHttp(options, login=login, explain=self.explain)
+        self._http = CloudHttp(options, login=login, explain=self.explain, has_expired=has_expired)
         self.connected = self._http.connected
 
     @property
@@ -75,6 +75,21 @@ class AskedBucket:
             if told.status == 404:
                 self._require_bucket(told)
             yield told, stream
+
+    def read(self, told: Told) -> Element:
+        """Return the document of an answer.
+
+        Raises
+        ------
+        sendit.errors.TargetRefused
+            When it is none: who answers is no S3 store.
+        """
+        try:
+            return read_xml(told.body)
+        except ValueError:
+            raise TargetRefused(
+                f"{self.location} does not answer as an S3 store ({told.status}); see endpoint."
+            ) from None
 
     def explain(self, told: Told) -> TargetError:
         """Return the error that an answer stands for."""

@@ -7,7 +7,9 @@ that changed on its way.
 """
 
 import hashlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -45,6 +47,8 @@ class S3Login:
         self._region = region
         self._profile = profile
         self._found = None
+        self._is_given = bool(access_key_id)
+        self._lock = threading.Lock()
         if access_key_id:
             self._found = Credentials(access_key_id, secret_access_key, session_token or None)
 
@@ -59,15 +63,26 @@ class S3Login:
             When no keys are found.
         """
         request = AWSRequest(method=method, url=url, headers=dict(headers))
-        try:
+        with self._lock, _failures():
             keys = self._credentials().get_frozen_credentials()
             _Signature(keys, self._region, payload_sha256 or _NOTHING).add_auth(request)
-        except BotoCoreError as error:
-            raise TargetRefused(
-                f"The keys for S3 cannot be used ({type(error).__name__}); see profile of the "
-                "target, the AWS files and the AWS_ variables of the workers."
-            ) from None
         return dict(request.headers.items())
+
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Look for keys anew, unless they are given; say whether they are others than these."""
+        if self._is_given:
+            return False
+        with self._lock:
+            if not self._is_other(refused):
+                self._found = None
+            return self._is_other(refused)
+
+    def _is_other(self, refused: Mapping[str, str]) -> bool:
+        with _failures():
+            keys = self._credentials().get_frozen_credentials()
+        token = refused.get("X-Amz-Security-Token")
+        is_same = f"Credential={keys.access_key}/" in refused["Authorization"]
+        return not is_same or token != keys.token
 
     def _credentials(self) -> Credentials:
         if self._found is None:
@@ -78,6 +93,17 @@ class S3Login:
                 "or the AWS_ variables, the AWS files, or a role of the machine."
             )
         return self._found
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except BotoCoreError as error:
+        raise TargetRefused(
+            f"The keys for S3 cannot be used ({type(error).__name__}); see profile of the "
+            "target, the AWS files and the AWS_ variables of the workers."
+        ) from None
 
 
 class _Signature(S3SigV4Auth):  # type: ignore[misc] # botocore has no types

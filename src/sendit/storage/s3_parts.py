@@ -13,7 +13,7 @@ from sendit.errors import VerificationFailed
 from sendit.storage.cloud_http import Told
 from sendit.storage.objects import Held
 from sendit.storage.pieces import Piece, regroup
-from sendit.storage.s3_answers import held_of, read_xml, to_base64
+from sendit.storage.s3_answers import held_of, to_base64
 from sendit.storage.s3_bucket import AskedBucket
 from sendit.storage.together import Traffic, together
 
@@ -96,7 +96,7 @@ class PartsUpload:
         told = self._asked.ask("GET", "", query=query, allowed=(403, 501), traffic=traffic)
         begun = []
         if told.status == 200:
-            uploads = read_xml(told.body).all("Upload")
+            uploads = self._asked.read(told).all("Upload")
             begun = [one.text("UploadId") for one in uploads if one.text("Key") == self._key]
         for old in begun[:-1]:
             self._abort(old, traffic)
@@ -108,7 +108,7 @@ class PartsUpload:
         told = self._asked.ask(
             "POST", self._key, query={"uploads": ""}, headers=headers, traffic=traffic
         )
-        return read_xml(told.body).text("UploadId"), {}
+        return self._asked.read(told).text("UploadId"), {}
 
     def _parts_of(self, upload: str, traffic: Traffic) -> Mapping[int, str] | None:
         query = {"uploadId": upload}
@@ -119,7 +119,7 @@ class PartsUpload:
             )
             if told.status != 200:
                 return None
-            found = read_xml(told.body)
+            found = self._asked.read(told)
             for one in found.all("Part"):
                 parts[int(one.text("PartNumber"))] = one.text("ETag").strip('"')
             if found.text("IsTruncated") != "true":
@@ -180,7 +180,7 @@ class PartsUpload:
             return None
         if told.status == 404:
             return None  # as ``_Ended`` says
-        answer = read_xml(told.body)
+        answer = self._asked.read(told)
         if answer.name != "CompleteMultipartUploadResult":  # an error may come after a 200
             raise self._asked.explain(Told(500, told.headers, told.body))
         etag = answer.text("ETag").strip('"')

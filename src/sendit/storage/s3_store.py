@@ -19,7 +19,7 @@ from sendit.storage.durable import changed_meanwhile, open_source
 from sendit.storage.http_client import Body, FilePart
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.objects import Held, WholeReading
-from sendit.storage.s3_answers import error_code, held_of, read_xml, to_base64
+from sendit.storage.s3_answers import error_code, held_of, to_base64
 from sendit.storage.s3_bucket import AskedBucket, Bucket
 from sendit.storage.s3_parts import CHANGED, PartsUpload, cut
 from sendit.storage.together import Traffic
@@ -95,7 +95,7 @@ class S3Store:
                 if error_code(told.body) != "AccessDenied":
                     raise self._asked.explain(told)
                 return
-            found = read_xml(told.body)
+            found = self._asked.read(told)
             yield from (one.text("Key") for one in found.all("Contents"))
             token = found.text("NextContinuationToken")
             if not token:
@@ -122,7 +122,7 @@ class S3Store:
             )
         if told.status != 200:
             return ""
-        versions = [one.text("Key") for one in read_xml(told.body).all("Version")]
+        versions = [one.text("Key") for one in self._asked.read(told).all("Version")]
         return "is kept as an older version of its key." if key in versions else ""
 
     # Writing
