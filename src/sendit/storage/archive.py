@@ -132,7 +132,7 @@ def archive_blocks(archive: Archive, *, progress: Callable[[], None]) -> Iterato
     return packed(_tar(archive, progress))
 
 
-def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytes]:
+def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytearray]:
     """Return a tar in pieces of about the size that packs well."""
     piece, size = bytearray(), 0
     for entry in archive.entries:
@@ -145,7 +145,7 @@ def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytes]:
             while left:
                 if len(piece) >= PIECE:
                     size += len(piece)
-                    yield bytes(piece)
+                    yield piece
                     piece = bytearray()
                 block = source.read(min(PIECE - len(piece), left))
                 if not block:
@@ -156,7 +156,7 @@ def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytes]:
         piece += bytes(-entry.size % tarfile.BLOCKSIZE)
         progress()
     piece += bytes(2 * tarfile.BLOCKSIZE)
-    yield bytes(piece) + bytes(-(size + len(piece)) % tarfile.RECORDSIZE)
+    yield piece + bytes(-(size + len(piece)) % tarfile.RECORDSIZE)
 
 
 def _by_name(package: Package) -> Sequence[tuple[str, Sequence[PackagedStudy]]]:

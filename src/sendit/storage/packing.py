@@ -19,7 +19,7 @@ LEVEL = 1
 PIECE = 1 << 20
 """So many bytes a piece should have; smaller ones are packed less well."""
 _THREADS = 2
-_KEPT = (32 << 20) - (1 << 16)
+_KEPT = 4 << 20
 """What glibc has seen freed once it takes from what it keeps, up to this size, and asks the system
 no more (mallopt(3), M_MMAP_THRESHOLD); for pieces that come and go, asking costs as much as all the
 rest."""
@@ -33,7 +33,7 @@ _GAIN = 0.97
 """To become a thirtieth smaller is worth packing."""
 
 
-def packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def packed(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
     """Return a gzip file of the pieces; a block for each, its head with the first."""
     bytearray(_KEPT)
     crc32 = length = 0
@@ -44,7 +44,7 @@ def packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
             waiting.append(threads.submit(_pack, piece))
             crc32 = isal_zlib.crc32(piece, crc32)
             length += len(piece)
-            if len(waiting) > _THREADS:
+            if len(waiting) == _THREADS:
                 yield head + waiting.popleft().result()
                 head = b""
         while waiting:
@@ -53,7 +53,7 @@ def packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield head + _END + struct.pack("<II", crc32, length & 0xFFFFFFFF)
 
 
-def _pack(piece: bytes) -> bytes:
+def _pack(piece: bytes | bytearray) -> bytes:
     """Return blocks that end at a whole byte and point at nothing before them."""
     samples = b"".join(piece[at : at + _SAMPLE] for at in range(0, len(piece), _STEP))
     if len(isal_zlib.compress(samples, LEVEL, -15)) > _GAIN * len(samples):
@@ -62,7 +62,7 @@ def _pack(piece: bytes) -> bytes:
     return b"".join((deflate.compress(piece), deflate.flush(isal_zlib.Z_SYNC_FLUSH)))
 
 
-def _stored(piece: bytes) -> bytes:
+def _stored(piece: bytes | bytearray) -> bytes:
     blocks: list[bytes | memoryview] = []
     whole = memoryview(piece)
     for at in range(0, len(piece), _MOST_STORED):

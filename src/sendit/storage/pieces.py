@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
-_BEHIND = 16
+_BEHIND = 8
 """Blocks that wait to be summed, at most; each is in memory."""
 
 
