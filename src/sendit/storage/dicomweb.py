@@ -56,6 +56,7 @@ from sendit.storage.outgoing import (
     digests_of,
     outgoing,
     own_head,
+    remove_each,
     require_same_package,
     settle,
 )
@@ -134,16 +135,13 @@ class DicomWeb:
 
     def remove(self, receipt: Receipt, /, *, progress: Progress = no_progress) -> Removal:
         """Remove the instances of a receipt, where the server lets us, and ask for them again."""
-        keys = sorted(receipt.digests)
         with self._client.connected():
-            results = together(
-                keys,
+            return remove_each(
+                receipt,
                 lambda key, traffic: self._remove(key, receipt, traffic),
                 at_once=self._at_once,
                 progress=progress,
             )
-        left = {key: reason for key, reason in zip(keys, results, strict=True) if reason}
-        return Removal(tuple(key for key in keys if key not in left), left)
 
     def probe(self) -> None:
         """Ask for a Study that does not exist; to store a trial might be for ever."""

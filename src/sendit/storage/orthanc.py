@@ -42,6 +42,7 @@ from sendit.storage.outgoing import (
     outgoing,
     outgoing_identified,
     read_meta,
+    remove_each,
     require_same_package,
     settle,
 )
@@ -123,16 +124,13 @@ class Orthanc:
 
     def remove(self, receipt: Receipt, /, *, progress: Progress = no_progress) -> Removal:
         """Remove the instances of a receipt, and ask whether they are gone."""
-        keys = sorted(receipt.digests)
         with self._client.connected():
-            results = together(
-                keys,
+            return remove_each(
+                receipt,
                 lambda key, traffic: self._remove(key, receipt, traffic),
                 at_once=self._at_once,
                 progress=progress,
             )
-        left = {key: reason for key, reason in zip(keys, results, strict=True) if reason}
-        return Removal(tuple(key for key in keys if key not in left), left)
 
     def _send(
         self, items: Sequence[Outgoing], looked_for: Callable[[Outgoing], bool], progress: Progress

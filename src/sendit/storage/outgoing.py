@@ -5,7 +5,7 @@ Leaves to the plug-ins how a file travels.  DICOM: PS3.10 7.1 (File Meta Informa
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from sendit.errors import (
     TargetRefused,
     VerificationFailed,
 )
-from sendit.storage.base import IdentifiedPackage, Package, Receipt, Stored
+from sendit.storage.base import IdentifiedPackage, Package, Progress, Receipt, Removal, Stored
+from sendit.storage.together import Traffic, together
 
 _BLOCK = 1 << 20
 _META_BYTES = 1 << 16
@@ -115,6 +116,20 @@ def settle(
             failures={key: one.reason for key, one in failed.items()},
         )
     return stored
+
+
+def remove_each(
+    receipt: Receipt,
+    remove: Callable[[str, Traffic], str],
+    *,
+    at_once: int,
+    progress: Progress,
+) -> Removal:
+    """Remove what a receipt lists, one by one; ``remove`` returns why something is left."""
+    keys = sorted(receipt.digests)
+    reasons = together(keys, remove, at_once=at_once, progress=progress)
+    left = {key: reason for key, reason in zip(keys, reasons, strict=True) if reason}
+    return Removal(tuple(key for key in keys if key not in left), left)
 
 
 def require_all_there(missing: Mapping[str, str], other: Mapping[str, str]) -> None:
