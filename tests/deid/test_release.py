@@ -1,5 +1,6 @@
 """The gate refuses a result that is spoilt in one way, and passes the one that is not."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -387,6 +388,73 @@ def test_a_name_in_another_character_set_is_found(tmp_path: Path) -> None:
         for text in texts[charset]:
             rewrite(result, lambda ds, text=text: setattr(ds, "ImageComments", text))
             assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Щербаков^Юрий", "as Schtscherbakow said"),
+        ("Щербаков^Юрий", "Shcherbakov"),
+        ("Ivanova^Anna", "Иванова"),
+        ("Παπαδόπουλος^Νίκος", "Papadopoulos"),
+        ("أحمد^عبد الله", "for Abdullah"),
+        ("أحمد^محمد", "Mohammed"),
+        ("הורוביץ^משה", "Horowitz"),
+        ("גרנברג^משה", "grnbrg"),
+        ("ﾔﾏﾀﾞ^ｼﾝｲﾁﾛｳ", "SINITIRO"),
+        ("Yamada^Tarou=山田^太郎=さかもと^たろう", "Sakamoto"),
+        ("김영수", "Kim"),
+        ("김^영수", "Young-Soo"),
+        ("欧阳晓明", "Ouyang"),
+        ("王^晓明", "xiaoming"),
+    ],
+)
+def test_a_name_is_found_in_the_letters_of_another_country(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    original, result = pair(tmp_path, SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    rewrite(result, lambda ds: setattr(ds, "SpecificCharacterSet", "ISO_IR 192"))
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", text))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+FORMS = {
+    "entity": "M&uuml;ller",
+    "number": "M&#252;ller",
+    "percent": "M%C3%BCller",
+    "quoted-printable": "M=FCller",
+    "json": "M\\u00fcller",
+    "hex": b"Mueller".hex(),
+    "hex-apart": "Müller".encode("latin-1").hex(" ").upper(),
+    "base64": base64.b64encode(b"Mueller").decode(),
+    "base64-1": base64.b64encode(b"<Mueller>").decode(),
+    "base64-2": "x" + base64.b64encode("<nMüller/>".encode()).decode(),
+    "base64-wide": base64.b64encode("Müller".encode("utf-16-le")).decode(),
+    "base64-id": base64.b64encode(b"[4427810]").decode(),
+}
+
+
+@pytest.mark.parametrize("written", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("place", ["text", "bytes", "code"])
+def test_a_name_in_another_form_is_found(tmp_path: Path, written: str, place: str) -> None:
+    original, result = pair(
+        tmp_path, SpecificCharacterSet="ISO_IR 192", PatientName="Müller^Jörg", PatientID="4427810"
+    )
+
+    def spoil(ds: Dataset) -> None:
+        if place == "text":
+            ds.ImageComments = f"seen by {written}, knee"
+        elif place == "bytes":
+            ds.ICCProfile = b"\0\1\2\3" * 8 + written.encode() + bytes(8)
+        else:
+            ds.ScheduledProtocolCodeSequence = [Dataset()]
+            ds.ScheduledProtocolCodeSequence[0].CodeMeaning = written
+
+    rewrite(result, spoil)
+
+    reason = Reason.NUMBER_HIT if place == "code" else Reason.IDENTIFIER_LEFT
+    assert refusal(original, result).reason is reason
 
 
 @pytest.mark.parametrize(

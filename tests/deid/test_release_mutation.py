@@ -8,6 +8,7 @@ Patching is the subject here, not a shortcut: a parameter that switches a rule o
 off would be a way to leak.
 """
 
+import base64
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,9 @@ from sendit.deid import (
     Recipe,
     actions,
     compose,
+    folding,
     knowledge,
+    person_names,
     places,
     plans,
     profile,
@@ -70,6 +73,11 @@ def plant(folder: Path) -> Path:
         ReceiveCoilName="Fieldfare",
         ConvolutionKernel="Kingfisher",
         BodyPartExamined="SANDPIPER",
+        NameOfPhysiciansReadingStudy="Щербакова^Юлия",
+        AcquisitionComments="as Schtscherbakowa saw",
+        FrameComments=f"key {base64.b64encode(b'<Sandpiper>').decode()}",
+        PerformedProcedureStepDescription="MRT fuer Чаика",
+        RequestingPhysician="Chaika^Ada",
     )
     source = Dataset()
     source.ReferencedSOPClassUID = ds.SOPClassUID
@@ -191,6 +199,12 @@ def shifts_unevenly(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def keeps_scripts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folding, "_LETTERS", {})
+    folding.fold_char.cache_clear()
+    patch.setattr(folding, "fold_char", folding.fold_char.__wrapped__)
+
+
 MUTANTS: dict[str, Mutate] = {
     "X off": removes_nothing,
     "Z off": acts("empty"),
@@ -213,6 +227,9 @@ MUTANTS: dict[str, Mutate] = {
     "no patterns": answers(text, "find_patterns", ()),
     "no dates in text": answers(text, "find_dates", ()),
     "nothing found": answers(text.Finder, "find", ()),
+    "no other forms": answers(text, "inner_texts", ()),
+    "no other spellings": answers(person_names, "romanised", ()),
+    "no other scripts": keeps_scripts,
     "pixels uncut": passes_padding,
     "preamble copied": copies_preamble,
     "uids mixed up": mixes_uids,

@@ -1,11 +1,13 @@
 """What is taken out of a text, and what stays."""
 
+import base64
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sendit.deid.encoded import inner_texts
 from sendit.deid.folding import fold, squeeze
 from sendit.deid.known import Known, collect
 from sendit.deid.text import Cleaner, clean_text
@@ -50,6 +52,16 @@ def cleaned(value: str, known: Known = NOBODY, *, shift_days: int | None = None)
         ("Щербаков^Юрий", "Shcherbakov / Scherbakov / Schtscherbakow / Ščerbakov x", "* x"),
         ("Щербаков^Юрий", "Yuri / Yury / Yuriy / Iurii / Jurij x", "* x"),
         ("Иванова^Наталья", "Natalia / Natalja / Natalya Iwanowa x", "* x"),
+        ("أحمد^محمد", "Ahmed, Mohammed / Ahmad Muhammad / AHMD x", "* x"),
+        ("حسن^عبد الله", "Abdullah Hassan / Abdallah x", "* x"),
+        ("כהן^משה", "Kohen / Cohen, Moshe / KHN x", "* x"),
+        ("やまだ^しんいちろう", "Yamada Shinichiro / Sinitiro / Shinichirou x", "* x"),
+        ("ﾔﾏﾀﾞ^ｷｮｳｺ", "YAMADA KYOKO / Kyouko x", "* x"),
+        ("김^영수", "Kim Young-Soo / Gim Yeongsu / KIM YUNGSOO x", "* x"),
+        ("김영수", "Youngsoo KIM x", "* x"),
+        ("王^小明", "Wang Xiaoming / WONG knee", "* knee"),
+        ("欧阳晓明", "Ouyang Xiao Ming knee", "* knee"),
+        ("Sun^X=孫^吉洞=そん^きつどう", "Suen / Kitsudou knee", "* knee"),
     ],
 )
 def test_a_name_is_found_however_it_is_written(name: str, text: str, expected: str) -> None:
@@ -357,3 +369,60 @@ def test_folding_keeps_places(text) -> None:
 
     assert len(folded.letters) == len(folded.at) == len(folded.breaks) - 1
     assert squeeze(text) == folded.letters
+
+
+def packed(text: str, *, before: int = 0, codec: str = "utf-8") -> bytes:
+    """Return bytes in which a text stands behind a few others."""
+    return b"<n>"[:before] + text.encode(codec) + b"</n>"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "M&uuml;ller",
+        "M&#252;ller",
+        "M&#xFC;ller",
+        "M%C3%BCller",
+        "M%fcller",
+        "M=C3=BCller",
+        "M=FCller",
+        "M&uuml;=\nller",
+        "M\\u00fcller",
+        b"Mueller".hex(),
+        "Müller".encode().hex().upper(),
+        "Müller".encode("latin-1").hex(" "),
+        "Müller".encode("utf-16-le").hex(":"),
+        "0x" + b"MUELLER".hex(),
+        *(base64.b64encode(packed("Müller", before=n)).decode() for n in range(3)),
+        "xy" + base64.b64encode(packed("Mueller")).decode(),
+        base64.b64encode(packed("Müller", codec="utf-16-le")).decode(),
+        base64.urlsafe_b64encode(packed("Müller")).decode().rstrip("="),
+        base64.encodebytes(packed("-" * 60 + "Müller")).decode(),
+    ],
+)
+def test_a_known_name_is_found_in_another_form(written: str) -> None:
+    found = cleaned(f"seen by {written}, knee", known_as("Müller^Jörg"))
+
+    assert "*" in found
+    assert found.startswith("seen by ")
+    assert found.endswith(" knee")
+    assert list(inner_texts(found)) == [] or "ller" not in str([*inner_texts(found)])
+
+
+def test_a_number_is_found_in_base64() -> None:
+    code = base64.b64encode(b"id 4427810").decode()
+
+    assert "*" in cleaned(code, known_as(patient_id="4427810"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TR=30 TE=4000 FA 90%, a&amp;b",
+        "Longitudinal reconstruction, ABDOMEN_ADRENAL",
+        "sha 0a1b2c3d4e5f6a7b8c9d",
+        base64.b64encode(b"nothing of anybody").decode(),
+    ],
+)
+def test_what_tells_nobody_in_another_form_stays(text: str) -> None:
+    assert cleaned(text, known_as("Müller^Jörg", "4427810")) == text

@@ -18,7 +18,6 @@ DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 
 import re
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Final
 
 from sendit.deid import dummies
@@ -26,6 +25,7 @@ from sendit.deid.charset_names import TERMS, UTF_8, meant_by, split
 from sendit.deid.charsets import decode, decode_strictly, encode
 from sendit.deid.coding import is_published
 from sendit.deid.dates import shift_values
+from sendit.deid.readable import stretches
 from sendit.deid.rules import UNCHANGED, Act, Context, Note, Result, Rule
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
 from sendit.deid.text import Cleaned, Cleaner
@@ -54,12 +54,6 @@ _ONE: Final = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
-READABLE: Final = re.compile(
-    rb"(?:[ -~]|[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}"
-    rb"|[\xc0-\xff](?=[A-Za-z])|(?<=[A-Za-z])[\xc0-\xff]){4,}"
-    rb"|(?:[ -~\xc0-\xff]\0){4,}|(?:\0[ -~\xc0-\xff]){4,}"
-)
-"""Text among bytes: of eight bits a letter or in UTF-8, or of sixteen bits."""
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
 WORDED: Final = re.compile(r"\d[ _]?[A-Z]{3,9}[ _]?\d\d")
@@ -126,26 +120,14 @@ def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
 def mask_names(rule: Rule, value: bytes, context: Context) -> Result:
     """Blank what identifies and stands as text among bytes (an ICC profile's description)."""
     masked = bytearray(value)
-    for stretch in READABLE.finditer(value):
-        text, places = _letters(stretch[0])
+    for text, places in stretches(value):
         for start, end in context.cleaner.tells(text):
-            first, last = stretch.start() + places[start], stretch.start() + places[end]
+            first, last = places[start], places[end]
             # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
             masked[first:last] = bytes(ord(" ") if byte else 0 for byte in masked[first:last])
     if masked == value:
         return UNCHANGED
     return rule.element(bytes(masked)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
-
-
-def _letters(stretch: bytes) -> tuple[str, list[int]]:
-    """Return a stretch of bytes as text, and where each letter and the end of it stand."""
-    if b"\0" in stretch:
-        return stretch.replace(b"\0", b"").decode("latin-1"), [*range(0, len(stretch) + 2, 2)]
-    try:
-        text = stretch.decode("utf-8")
-    except UnicodeDecodeError:
-        return stretch.decode("latin-1"), [*range(len(stretch) + 1)]
-    return text, [0, *accumulate(len(letter.encode("utf-8")) for letter in text)]
 
 
 def empty(rule: Rule, value: bytes, context: Context) -> Result:

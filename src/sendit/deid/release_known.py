@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sendit.deid.release_content import Content, Key, Level, creator_tag, vr_of
+from sendit.deid.release_romanising import spellings, words_run_together
 from sendit.deid.release_sources import (
     CLASS_UIDS,
     DESCRIPTIONS,
@@ -53,6 +54,8 @@ _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
+_SERVANT = "عبد "
+"""It makes one name with the next word: Abdullah."""
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
     "mme mlle dra sra dott van von der den de la le du di da del dos the and und"
@@ -194,6 +197,8 @@ class Dossier:
                 for name in text.split("\\"):
                     # Bytes read in a set that nobody declared give syllables of no name.
                     self._name(name, least=_LEAST_LETTERS if number else 2)
+                    if not number or text.encode("utf-8", "ignore") == value.rstrip(b" \0"):
+                        self._spellings(name)
             elif kind is not None:
                 for part in text.split("\\"):
                     self._of_kind(part, kind, tag)
@@ -215,10 +220,12 @@ class Dossier:
         for text in texts:
             if told and len(text) < 200:
                 self._name(text.replace(",", "^"))
+                self._spellings(text)
                 continue
             for match in CARET_NAME.finditer(text[:4000]):
                 if not any(map(is_common, words_of(match.group()))):
                     self._name(match.group())
+                    self._spellings(match.group())
 
     def _raw_names(self, value: bytes, text: str) -> None:
         if value.isascii() and text.isascii():
@@ -248,6 +255,16 @@ class Dossier:
                 for joined in ("".join(flat), "".join(reversed(flat))):
                     keep = self._known.long if len(joined) >= _LONG else self._known.words
                     keep[joined] = Kind.NAME
+
+    def _spellings(self, name: str) -> None:
+        """Add how the words of a name in another script are written in Latin letters."""
+        if name.isascii():
+            return
+        words = re.split(r"[\s=^,;/._-]+", f"{name}^{name.replace(_SERVANT, _SERVANT.strip())}")
+        together = (part for group in name.split("=") for part in words_run_together(group))
+        for word in {*words, *together}:
+            for spelling in spellings(word):
+                self._name_word(squeeze(spelling), 2)
 
     def _name_word(self, word: str, least: int) -> None:
         known = self._known

@@ -16,6 +16,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from sendit.deid.release_content import Key, vr_of
+from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import Known
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
@@ -165,7 +166,20 @@ class Searcher:
                 return hit
             if self._short and tag not in _NO_SHORT and self._has_short(text):
                 return Hit("known-identifier")
+            if self._in_other_form(text):
+                return Hit("known-identifier encoded")
         return None
+
+    def _in_other_form(self, text: str) -> bool:
+        """Return whether somebody stands there as entities, as digits of bytes or the like."""
+        if any(self._tells(line) for form in unescaped(text) for line in form.splitlines()):
+            return True
+        lines = {line for value in unpacked(text) for line in text_in(value).split("\n") if line}
+        if any(map(self._tells, lines)):
+            return True
+        return bool(self._raw) and any(
+            name in value for value in unpacked(text) for name in self._raw
+        )
 
     def _has_short(self, text: str) -> bool:
         # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
@@ -262,6 +276,8 @@ class Searcher:
                 squeezed = squeeze(part)
                 if any(word in squeezed for word in self._long):
                     return Hit("known-identifier", in_number=True)
+            if self._in_other_form(text):
+                return Hit("known-identifier encoded", in_number=True)
         return None
 
     def _counts_in_code(self, word: str) -> bool:
@@ -293,10 +309,11 @@ class Searcher:
         """Search a large value, a table or a curve, for what is long enough not to be chance."""
         wanted = [word.encode() for word in (*self._words, *self._long, *self._numbers)]
         wanted = [word for word in wanted if len(word) > _LEAST_LETTERS]
-        plain = value.lower()
-        for stretch in (plain, plain.replace(b"\0", b"")):
-            if any(word in stretch for word in wanted):
-                return Hit("known-identifier")
+        for plain in (value, *unpacked(text_in(value))):
+            lower = plain.lower()
+            for stretch in (lower, lower.replace(b"\0", b"")):
+                if any(word in stretch for word in wanted):
+                    return Hit("known-identifier")
         return None
 
     def _in_bytes(self, value: bytes) -> Hit | None:
@@ -311,18 +328,22 @@ class Searcher:
         if hit is not None:
             return hit
         lines = set(text.split("\n")) - self._clean_lines
-        for line in lines:
-            found = self._words.keys() & windows(words_of(line))
-            strong = [word for word in found if len(word) >= 4 and not is_clinical(word)]
-            squeezed = fold(line).replace(" ", "")
-            if strong or any(word in squeezed for word in self._long):
-                return Hit("known-identifier")
-            if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(line)):
-                return Hit("known-identifier")
+        if any(map(self._tells, lines)) or any(map(self._in_other_form, lines)):
+            return Hit("known-identifier")
         if len(self._clean_lines) > _MOST_LINES:
             self._clean_lines.clear()
         self._clean_lines |= lines
         return None
+
+    def _tells(self, line: str) -> bool:
+        """Return whether somebody distinctive stands in a line of which nobody knows the kind."""
+        found = self._words.keys() & windows(words_of(line))
+        if any(len(word) >= _LEAST_LETTERS and not is_clinical(word) for word in found):
+            return True
+        squeezed = fold(line).replace(" ", "")
+        if any(word in squeezed for word in self._long):
+            return True
+        return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(line))
 
 
 def _is_very_old(value: bytes) -> bool:

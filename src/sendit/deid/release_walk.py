@@ -30,7 +30,7 @@ SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 SQ = int.from_bytes(b"SQ", "big")
 UN = int.from_bytes(b"UN", "big")
-MAX_DEPTH = 60
+MAX_DEPTH = 100
 MAX_HIDDEN = 4
 """From this depth on a UN value is no longer tried as a sequence: each level doubles the tries."""
 MAX_TAIL = 1 << 28

@@ -19,6 +19,12 @@ _DIGIT_GROUPS = re.compile(r"\d+(?:[-./ ]{1,2}\d+)*")
 _MARKS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
 )
+_SOUNDS = """
+а=a б=b в=v г=g д=d е=e ж=zh з=z и=i к=k л=l м=m н=n о=o п=p р=r с=s т=t у=u ф=f х=kh ц=ts ч=ch
+ш=sh щ=shch ъ= ы=y ь= э=e ю=yu я=ya і=i є=e ґ=g ў=u ђ=d ј=j љ=lj њ=nj ћ=c џ=dz α=a β=v γ=g δ=d
+ε=e ζ=z η=i θ=th ι=i κ=k λ=l μ=m ν=n ξ=x ο=o π=p ρ=r σ=s ς=s τ=t υ=y φ=f χ=ch ψ=ps ω=o"""
+"""One sound a letter, whatever the country; the other spellings: ``release_romanising``."""
+_MARKS |= str.maketrans(dict(pair.split("=") for pair in _SOUNDS.split()))
 _APOSTROPHES = re.compile("['\u2018\u2019\u02bc`´]")
 _DIGRAPHS = re.compile("(?<=a)[ea]|(?<=[ou])e")
 _LONGEST_WINDOW = 5

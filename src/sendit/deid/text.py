@@ -24,7 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sendit.deid.dates_in_text import find_dates, is_month
-from sendit.deid.finding import Finder
+from sendit.deid.encoded import inner_texts
+from sendit.deid.finding import Find, Finder
 from sendit.deid.folding import REMOVED, squeeze
 from sendit.deid.known import Identifier, Kind, Known, is_short
 from sendit.deid.patterns import find_patterns, find_persons
@@ -92,7 +93,7 @@ class Cleaner:
         """Return the text without known identifiers and persons, dates moved; numbers stay."""
         answer = self._known_answers.get(value)
         if answer is None:
-            finds = (Span(find.start, find.end, RULE) for find in self._finder.find(value))
+            finds = (Span(find.start, find.end, RULE) for find in self._finds(value))
             persons = find_persons(value, self._vocabulary)
             spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
             answer = Cleaned(apply(value, spans), tuple(span.rule for span in spans))
@@ -107,7 +108,7 @@ class Cleaner:
         """
         finds = (
             Span(find.start, find.end, RULE)
-            for find in self._finder.find(value)
+            for find in self._finds(value)
             if not _may_name_a_product(find.identifier)
             or _names_a_station(value, find.start, find.end, find.identifier)
         )
@@ -124,7 +125,7 @@ class Cleaner:
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Return where known identifiers that are distinctive stand."""
-        finds = self._finder.find(text)
+        finds = self._finds(text)
         return [(find.start, find.end) for find in finds if not is_short(find.identifier.letters)]
 
     def tells(self, text: str) -> list[tuple[int, int]]:
@@ -157,13 +158,21 @@ class Cleaner:
     def _clean(self, value: str) -> Cleaned:
         dates = [self._checked(span) for span in self._dates(value)]
         spans = [*dates, *find_patterns(value, self._vocabulary), *self._uids(value)]
-        for find in self._finder.find(value):
+        for find in self._finds(value):
             if not _is_month_of(find.start, find.end, value, dates):
                 spans.append(Span(find.start, find.end, RULE))
         if not spans:
             return Cleaned(value, ())
         merged = merge(spans)
         return Cleaned(apply(value, merged), tuple(span.rule for span in merged))
+
+    def _finds(self, value: str) -> Iterator[Find]:
+        """Yield every known identifier, in plain letters or in another form."""
+        yield from self._finder.find(value)
+        for inner, places in inner_texts(value):
+            for find in self._finder.find(inner):
+                if not is_short(find.identifier.letters):
+                    yield Find(places[find.start], places[find.end], find.identifier)
 
     def _dates(self, value: str) -> Iterator[Span]:
         if any(char.isdigit() for char in value):
