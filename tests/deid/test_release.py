@@ -419,6 +419,47 @@ def test_a_name_is_found_in_the_letters_of_another_country(
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+@pytest.mark.parametrize("text", ["93 yo", "F93", "93 F", "aged 93", "104 years", "Age: 093"])
+def test_an_age_over_90_in_a_text_or_a_code_is_refused(tmp_path: Path, text: str) -> None:
+    for keyword in ("ImageComments", "ImageType"):
+        original, result = pair(tmp_path / keyword)
+        written = text.upper().replace(":", "") if keyword == "ImageType" else text
+        rewrite(result, lambda ds, keyword=keyword, to=written: setattr(ds, keyword, to))
+
+        assert refusal(original, result).detail.endswith("pattern:age")
+
+
+@pytest.mark.parametrize(
+    ("concept", "content"),
+    [
+        ("121033", {"TextValue": "95"}),
+        ("30525-0", {"TextValue": "95 years"}),
+        ("121033", {"NumericValue": "95"}),
+        ("397669002", {"FloatingPointValue": 95.0}),
+        ("121031", {"TextValue": "1930"}),
+        ("21112-8", {"Date": "19300504"}),
+    ],
+)
+def test_an_age_or_a_day_of_birth_in_a_report_is_refused(
+    tmp_path: Path, concept: str, content: dict[str, object]
+) -> None:
+    original, result = pair(tmp_path, modality="SR")
+
+    def spoil(ds: Dataset) -> None:
+        name = Dataset()
+        name.CodeValue = concept
+        item = Dataset()
+        item.ConceptNameCodeSequence = [name]
+        for keyword, value in content.items():
+            setattr(item, keyword, value)
+        ds.ContentSequence.append(item)
+
+    rewrite(original, spoil)
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
 FORMS = {
     "entity": "M&uuml;ller",
     "number": "M&#252;ller",

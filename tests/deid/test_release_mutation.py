@@ -25,10 +25,12 @@ from sendit.deid import (
     compose,
     folding,
     knowledge,
+    patterns,
     person_names,
     places,
     plans,
     profile,
+    report_items,
     text,
     uids,
 )
@@ -53,7 +55,9 @@ GATE_REASONS = frozenset(
         Reason.NUMBER_HIT,
     )
 )
-RESEARCH = Recipe.resolve(preset="research")
+RESEARCH = Recipe.resolve(
+    preset="research", options=("retain-longitudinal-modified-dates", "clean-structured-content")
+)
 
 
 def plant(folder: Path) -> Path:
@@ -75,6 +79,7 @@ def plant(folder: Path) -> Path:
         BodyPartExamined="SANDPIPER",
         NameOfPhysiciansReadingStudy="Щербакова^Юлия",
         AcquisitionComments="as Schtscherbakowa saw",
+        ContrastBolusAgent="for a woman, 94 yo",
         FrameComments=f"key {base64.b64encode(b'<Sandpiper>').decode()}",
         PerformedProcedureStepDescription="MRT fuer Чаика",
         RequestingPhysician="Chaika^Ada",
@@ -87,12 +92,26 @@ def plant(folder: Path) -> Path:
     request.RequestedProcedureDescription = "CT for Sandpiper"
     request.ScheduledProcedureStepID = "SPS77"
     ds.RequestAttributesSequence = Sequence([request])
+    ds.AcquisitionContextSequence = Sequence(
+        [context("121033", NumericValue="95"), context("121031", Date="19300504")]
+    )
     ds.private_block(0x0029, "ACME 1.1", create=True).add_new(1, "LO", "harmless")
     ds.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x23, "DS", "1.5")
     ds.add_new(0x60001500, "LO", "harmless")
     ds.add_new(0xFFFCFFFC, "OB", b"harmless")
     ds.PixelData += b"MRN4427810"
     return write_instance(folder / "Kingfisher_Ada" / "a.dcm", ds)
+
+
+def context(concept: str, **content: str) -> Dataset:
+    """Return a content item that says when somebody was born, or how old somebody is."""
+    name = Dataset()
+    name.CodeValue, name.CodingSchemeDesignator, name.CodeMeaning = concept, "DCM", "subject"
+    item = Dataset()
+    item.ConceptNameCodeSequence = Sequence([name])
+    for keyword, value in content.items():
+        setattr(item, keyword, value)
+    return item
 
 
 def run(original: Path, folder: Path) -> Path:
@@ -227,6 +246,9 @@ MUTANTS: dict[str, Mutate] = {
     "no patterns": answers(text, "find_patterns", ()),
     "no dates in text": answers(text, "find_dates", ()),
     "nothing found": answers(text.Finder, "find", ()),
+    "ages in text": answers(patterns, "find_ages", ()),
+    "ages in reports": answers(report_items, "_capped", None),
+    "births in reports": lambda patch: patch.setattr(report_items, "BIRTH_DATES", frozenset()),
     "no other forms": answers(text, "inner_texts", ()),
     "no other spellings": answers(person_names, "romanised", ()),
     "no other scripts": keeps_scripts,

@@ -35,11 +35,6 @@ from sendit.terms import Reason
 
 CHARACTER_SET: Final = "repair:character-set"
 CODE: Final = "REMOVED"
-BIRTH_DATES: Final = frozenset((b"121031", b"21112-8", b"184099003"))
-AGES: Final = frozenset((b"121033", b"30525-0", b"29553-5", b"21611-9", b"424144002", b"397669002"))
-"""Codes of DICOM, LOINC and SNOMED CT that ask how old somebody is."""
-OLDEST: Final = 89
-UNITS_A_YEAR: Final = {b"mo": 12, b"wk": 52, b"d": 365, b"h": 365 * 24, b"min": 365 * 24 * 60}
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
 AGE: Final = re.compile(
@@ -217,21 +212,6 @@ def hold_opaque(rule: Rule, value: bytes, context: Context) -> Result:
     raise Held(Reason.OPAQUE_PRIVATE, rule.note.path)
 
 
-def note_concept(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep a concept name, and remember which it is."""
-    del rule
-    context.concept = value.strip(b" \0")
-    context.unit = b""
-    return UNCHANGED
-
-
-def note_unit(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep a unit, and remember which it is."""
-    del rule
-    context.unit = value.strip(b" \0")
-    return UNCHANGED
-
-
 def note_scheme(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep a coding scheme, and remember which it is."""
     del rule
@@ -250,32 +230,6 @@ def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
             context.terms.clear()
         context.terms.add((rule.index, value))
     return UNCHANGED if is_published(scheme) else result
-
-
-def unless_birth(act: Act) -> Act:
-    """Return what treats a date of a content item, but replaces a date of birth."""
-
-    def birth_or(rule: Rule, value: bytes, context: Context) -> Result:
-        if context.concept in BIRTH_DATES:
-            return replace_by_dummy(rule, value, context)
-        return act(rule, value, context)
-
-    return birth_or
-
-
-def cap_subject_age(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep a number of a content item, but no age above 89."""
-    if context.concept not in AGES:
-        return keep_number(rule, value, context)
-    try:
-        age = float(value.strip(b" \0"))
-    except ValueError:
-        return keep_number(rule, value, context)
-    a_year = UNITS_A_YEAR.get(context.unit, 1)
-    if age <= OLDEST * a_year:
-        return UNCHANGED
-    capped = b"%d" % ((OLDEST + 1) * a_year)
-    return rule.element(capped + b" " * (len(capped) & 1)), rule.note
 
 
 def clean(rule: Rule, value: bytes, context: Context) -> Result:
@@ -328,7 +282,7 @@ def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def _identifies(code: str, cleaner: Cleaner) -> bool:
-    if NUMBERED.search(code) is not None or cleaner.holds(code):
+    if NUMBERED.search(code) is not None or cleaner.holds(code) or cleaner.tells_age(code):
         return True
     # A code that no code string may hold (PS3.5 6.2) is a text that somebody typed.
     is_text = NOT_IN_CODES.search(code) is not None or WORDED.search(code) is not None

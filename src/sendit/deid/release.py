@@ -31,7 +31,7 @@ from sendit.deid.release_pixels import PixelCheck
 from sendit.deid.release_reader import Reader
 from sendit.deid.release_references import sources_of
 from sendit.deid.release_search import Searcher
-from sendit.deid.release_sources import Kind
+from sendit.deid.release_sources import Kind, tells_how_old
 from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids, required_types
 from sendit.deid.release_text import is_defined
@@ -249,6 +249,8 @@ class Gate:
                 raise Rejected(Reason.IDENTIFIER_LEFT, detail)
         for key, items in level.sequences:
             for item in items:
+                if tells_how_old(key >> 16, item):
+                    raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(key >> 16)} age")
                 deeper = f"{path}{tag_name(key >> 16)}/"
                 self._search(item, charset, deeper, judge, allowance, days)
 

@@ -11,6 +11,7 @@ subtracted from each other, and only what is new is looked at.
 
 import datetime
 import re
+import struct
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
@@ -51,7 +52,7 @@ _DATES_OF_DEVICES = frozenset(
 )
 _NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
 _LEAST_TELLING = 4
-_NUMERIC_VALUE = 0x0040A30A
+_NUMBERS_OF_ITEMS = frozenset((0x0040A30A, 0x0040A161))
 _NO_DATE = b"19000101"
 """What stands where a date had to go and could not be missing."""
 _UIDS_OF_CODES = frozenset((0x0008010C, 0x0008010D, 0x00080117, 0x00080118))
@@ -60,6 +61,7 @@ _TIME = rb" *(?:\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{0,6})?)?)?)?[ \0]*"
 _NUMBER = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 _TIMES = re.compile(_TIME + rb"(?:\\" + _TIME + rb")*")
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*")
+_DOUBLE = 8
 _BLANK = ord(" ")
 _AGE_OF_90 = {b"%d" % (90 * one): one for one in (1, 12, 52, 365, 365 * 24, 365 * 24 * 60)}
 """How many years, months, weeks, days, hours or minutes are 90 years; and how many one is."""
@@ -224,7 +226,7 @@ class Comparison:
         filled = ("1",) if by_value else ("1", "1C")
         if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in filled):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
-        if by_value or (tag == _NUMERIC_VALUE and _is_capped_age(old, new)):
+        if by_value or (tag in _NUMBERS_OF_ITEMS and _is_capped_age(value, now[1])):
             return None
         action = self._profile.action(tag)
         if tag in _UIDS_OF_CODES:
@@ -345,7 +347,9 @@ def _date(value: bytes) -> datetime.date | None:
 
 def _is_capped_age(old: bytes, new: bytes) -> bool:
     """Return whether a number of a report may be an age over 89 that was made 90."""
-    a_year = _AGE_OF_90.get(new)
-    if a_year is None or not old.replace(b".", b"", 1).isdigit():
+    if len(new) == len(old) == _DOUBLE:
+        old, new = (b"%g" % struct.unpack("<d", one)[0] for one in (old, new))
+    a_year = _AGE_OF_90.get(new.strip(b" "))
+    if a_year is None or not old.strip(b" ").replace(b".", b"", 1).isdigit():
         return False
     return 89 < float(old) / a_year < 130

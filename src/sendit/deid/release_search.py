@@ -35,6 +35,7 @@ from sendit.deid.release_vocabulary import (
     protects,
 )
 from sendit.deid.release_words import (
+    OLD_AGE,
     PATTERNS,
     dates_in,
     digit_runs,
@@ -129,6 +130,8 @@ class Searcher:
         if tag in CODE_TEXTS or tag in SCHEMES or vr == "CS":
             if tag == _BODY_PART and is_body_part(squeeze(value.decode("latin-1"))):
                 return None
+            if vr == "CS" and OLD_AGE.search(value.decode("latin-1")):
+                return Hit("pattern:age", in_number=True)
             return self._in_code(value, charset, in_value=tag not in SCHEMES)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)

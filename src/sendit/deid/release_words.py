@@ -46,7 +46,16 @@ LABELLED_ID = re.compile(
 CARET_NAME = re.compile(r"[^\W\d_][\w'’ .-]{1,64}\^[^\W\d_][\w'’ .^-]*")
 NAME_LINE = re.compile(r"[A-Z][A-Za-z'. -]{2,}\^[A-Z][A-Za-z'. ^-]{2,}")
 """A name as a line of its own among bytes of which nobody knows what they are."""
+OLD_AGE = re.compile(
+    r"(?<![\w.])0?(?:9[1-9]|1[0-4]\d)(?:[ -]?(?:years?\b|yrs?\b|y/o|y\.?o\b|(?:fe)?male\b)"
+    r"|y(?![^\W_])|(?-i:(?<=9\d) ?[MF])(?![^\W_]))"
+    r"|\b(?:aged?|alter)[:= ]{0,2}0?(?:9[1-9]|1[0-4]\d)(?![^\W_])"
+    r"|(?<![^\W_])(?-i:[MF])/?9[1-9](?![^\W_]|[.,]\d)",
+    re.IGNORECASE,
+)
+"""Somebody who is over 90; 90 is what stands for every age over 89."""
 PATTERNS = {
+    "pattern:age": OLD_AGE,
     "pattern:mail": MAIL,
     "pattern:url": LINK,
     "pattern:phone": PHONE,

@@ -28,7 +28,7 @@ from sendit.deid.encoded import inner_texts
 from sendit.deid.finding import Find, Finder
 from sendit.deid.folding import REMOVED, squeeze
 from sendit.deid.known import Identifier, Kind, Known, is_short
-from sendit.deid.patterns import find_patterns, find_persons
+from sendit.deid.patterns import find_ages, find_patterns, find_persons
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
@@ -140,6 +140,10 @@ class Cleaner:
         """
         found = (code[start:end] for start, end in self.places(code))
         return any(not self._vocabulary.is_clinical_term(squeeze(one)) for one in found)
+
+    def tells_age(self, code: str) -> bool:
+        """Return whether a code string says that somebody is over 89."""
+        return any(find_ages(code))
 
     def is_body_part(self, code: str) -> bool:
         """Return whether a code string is a defined term of Body Part Examined."""
