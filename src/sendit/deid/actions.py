@@ -108,6 +108,7 @@ def keep_number(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
+    context.spend(len(value))
     text = decode(value, rule.charset)
     return context.cleaner.clean(text).value == text
 
@@ -115,7 +116,7 @@ def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
 def mask_names(rule: Rule, value: bytes, context: Context) -> Result:
     """Blank what identifies and stands as text among bytes (an ICC profile's description)."""
     masked = bytearray(value)
-    for text, places in stretches(value):
+    for text, places in stretches(value, context.spend):
         for start, end in context.cleaner.tells(text):
             first, last = places[start], places[end]
             # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
@@ -249,16 +250,18 @@ def search(rule: Rule, value: bytes, context: Context) -> Result:
 
 def search_known(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep what an option keeps, be it a number or an address, but nobody who is known."""
-    return _replaced(rule, value, context.cleaner.clean_known)
+    return _replaced(rule, value, context, context.cleaner.clean_known)
 
 
 def search_maker(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep what names a product, versions and dates of software included, but no person."""
-    return _replaced(rule, value, context.cleaner.clean_maker)
+    return _replaced(rule, value, context, context.cleaner.clean_maker)
 
 
-def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> Result:
-    text, moves = _text_of(rule, value)
+def _replaced(
+    rule: Rule, value: bytes, context: Context, cleaning: Callable[[str], Cleaned]
+) -> Result:
+    text, moves = _text_of(rule, value, context)
     found = cleaning(text)
     if found.value == text and not moves:
         return None, (rule.note if rule.note.action else None)
@@ -270,6 +273,7 @@ def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> R
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep code strings, except for a value in which a distinctive identifier stands."""
+    context.spend(len(value))
     parts = value.decode("latin-1").split("\\")
     if rule.tag == BODY_PART and context.cleaner.is_body_part(value.decode("latin-1")):
         return None, (rule.note if rule.note.action else None)
@@ -291,7 +295,7 @@ def _identifies(code: str, cleaner: Cleaner) -> bool:
 
 def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:
     """Return the cleaned value, None if nothing was found in it, and the rules that found it."""
-    text, moves = _text_of(rule, value)
+    text, moves = _text_of(rule, value, context)
     if not text:
         return None, ()
     cleaned = context.cleaner.clean(text)
@@ -306,8 +310,9 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
     return _encoded(rule, result), rules
 
 
-def _text_of(rule: Rule, value: bytes) -> tuple[str, bool]:
+def _text_of(rule: Rule, value: bytes, context: Context) -> tuple[str, bool]:
     """Return a value as text, and whether it has to be written in another character set."""
+    context.spend(len(value))
     text, fits = decode_strictly(value, rule.charset)
     if rule.as_utf8:
         return text.replace("\0", " "), "\0" in text or not text.isascii()

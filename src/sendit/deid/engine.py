@@ -49,7 +49,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
-from sendit.deid.rules import Context, Note, Rule
+from sendit.deid.rules import MAX_TEXT, Context, Note, Rule
 from sendit.deid.site_lists import patterns_of
 from sendit.deid.site_screen import screen_by_site
 from sendit.deid.uids import NewUids
@@ -162,6 +162,7 @@ class Engine:
     def _context(self, instance: Instance) -> Context:
         if instance.context is None:
             instance.context = self._find_context(instance)
+            instance.context.text_left = MAX_TEXT
         return instance.context
 
     def _find_context(self, instance: Instance) -> Context:

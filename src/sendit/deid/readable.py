@@ -1,7 +1,7 @@
 """Text among bytes: of eight bits a letter, in UTF-8, or of sixteen bits."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 _READABLE = re.compile(
@@ -10,10 +10,20 @@ _READABLE = re.compile(
     rb"|(?:[ -~\xc0-\xff]\0){4,}|(?:\0[ -~\xc0-\xff]){4,}"
 )
 
+_A_STRETCH = 16
+"""As many letters more does a stretch cost, however short it is."""
 
-def stretches(value: bytes) -> Iterator[tuple[str, list[int]]]:
-    """Yield each stretch of text, and where each letter and the end of it stand."""
+
+def stretches(
+    value: bytes, spend: Callable[[int], None] | None = None
+) -> Iterator[tuple[str, list[int]]]:
+    """Yield each stretch of text, and where each letter and the end of it stand.
+
+    ``spend`` is told beforehand what looking at it costs.
+    """
     for found in _READABLE.finditer(value):
+        if spend is not None:
+            spend(_A_STRETCH + len(found[0]))
         text, places = _letters(found[0])
         yield text, [found.start() + place for place in places]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
-from sendit.deid.release_known import MOST_HELD_BYTES, Dossier, Known
+from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD, Dossier, Known
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
@@ -243,7 +243,7 @@ class Gate:
             dates = _dates_of(key, value)
             if not dates:
                 clean.add(element)
-                judge.held_bytes += len(value)
+                judge.held_bytes += OVERHEAD + len(value)
             elif FULL_DATES not in allowance.options and _known_dates(dates, judge.known, days):
                 detail = f"{path}{tag_name(key >> 16)} pattern:date"
                 raise Rejected(Reason.IDENTIFIER_LEFT, detail)

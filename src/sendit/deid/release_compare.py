@@ -16,7 +16,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
-from sendit.deid.release_known import MOST_HELD_BYTES
+from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import (
     MODIFIED_DATES,
@@ -130,7 +130,7 @@ class Comparison:
         for element in (after - judged.may_stay) & before:
             self._check_staying(element, path)
             judged.may_stay.add(element)
-            self._held_bytes += len(element[1])
+            self._held_bytes += OVERHEAD + len(element[1])
         changed = before - judged.may_go - after
         if changed:
             by_tag = result.by_tag()
@@ -140,14 +140,14 @@ class Comparison:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):
                     judged.may_go.add((key, value))
-                    self._held_bytes += len(value)
+                    self._held_bytes += OVERHEAD + len(value)
                 elif now is None:
                     self._refuse_loss(key, path, types)
                 elif ((key, value), now) not in judged.may_become:
                     self._check_changed(key, value, now, path, types, moved)
                     if vr_of(now[0]) not in ("DA", "DT"):
                         judged.may_become.add(((key, value), now))
-                        self._held_bytes += len(value) + len(now[1])
+                        self._held_bytes += OVERHEAD + len(value) + len(now[1])
         if original.sequences:
             self._sequences(original, result, path, types, moved)
 

@@ -49,6 +49,10 @@ _MOST_TEXT = 1 << 18
 _MOST_LINES = 1 << 16
 MOST_HELD_BYTES = 1 << 25
 """Bytes of values that are remembered as looked at; then the memory begins anew."""
+OVERHEAD = 128
+"""Bytes that a value costs beyond its own."""
+_MOST_BINARY = 1 << 23
+"""Bytes of one value of unknown content in which names are looked for."""
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
@@ -149,7 +153,7 @@ class Dossier:
         for key, value in new:
             self._leaf(key, value, charset, level)
         seen |= new
-        self._held_bytes += sum(len(value) for _, value in new)
+        self._held_bytes += sum(OVERHEAD + len(value) for _, value in new)
         if self._held_bytes > MOST_HELD_BYTES:
             self._seen.clear()
             self._held_bytes = 0
@@ -171,7 +175,7 @@ class Dossier:
 
     def _binary(self, value: bytes) -> None:
         """Look at the lines of text in a value; most stand in the next slice again."""
-        lines = set(text_in(value).split("\n")) - self._lines
+        lines = set(text_in(value[:_MOST_BINARY]).split("\n")) - self._lines
         if not lines:
             return
         if len(self._lines) > _MOST_LINES:

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Set
 from dataclasses import dataclass
 
-from sendit.deid.release_content import Key, vr_of
+from sendit.deid.release_content import Key, tag_name, vr_of
 from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import Known
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
@@ -46,6 +46,8 @@ from sendit.deid.release_words import (
     without_worded_dates,
     words_of,
 )
+from sendit.errors import Unreadable
+from sendit.terms import Reason
 
 _UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
 _PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
@@ -59,6 +61,12 @@ _LETTERS = re.compile(rb"[A-Za-z][ -~]{5}|(?:[A-Za-z]\0){4}|[ -~]{8}")
 _MANY_NUMBERS = 4096
 _MANY_BYTES = 1 << 16
 _MOST_LINES = 1 << 16
+_MOST_TEXT = 1 << 20
+_MOST_OF = {
+    **dict.fromkeys(TEXT_VRS | TIME_VRS | {"CS", "UI", "AS"}, _MOST_TEXT),
+    **dict.fromkeys(NUMBER_VRS, 8 * _MOST_TEXT),
+}
+"""Bytes of one value that are searched, by VR; contours of a structure are long."""
 _SHORTEST_UID = 12
 # Attributes that name no one and are full of small numbers: versions, models, kernels, codes.
 _NO_SHORT = frozenset(
@@ -115,7 +123,13 @@ class Searcher:
         self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
 
     def find(self, key: Key, value: bytes, charset: bytes) -> Hit | None:
-        """Return what of the original still stands in one value, or None."""
+        """Return what of the original still stands in one value, or None.
+
+        Raises
+        ------
+        sendit.errors.Unreadable
+            With ``TOO_LARGE``: to search such a text would take minutes.
+        """
         if not value:
             return None
         tag, vr = key >> 16, vr_of(key)
@@ -123,6 +137,8 @@ class Searcher:
             return None
         if tag == _CODE_MEANING and _OUR_CODES.fullmatch(value):
             return None
+        if len(value) > _MOST_TEXT and len(value) > _MOST_OF.get(vr, len(value)):
+            raise Unreadable(Reason.TOO_LARGE, f"{tag_name(tag)} has more text than is searched")
         if vr == "UI":
             return None if tag in self._kept_uids else self._in_uid(value)
         if vr == "AS":

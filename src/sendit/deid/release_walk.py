@@ -52,6 +52,8 @@ the whole element.
 """
 _UNDEFINED = 0xFFFFFFFF
 _HEADS_KEPT = 1 << 16
+_NOTHING = Level()
+"""Every item that holds nothing; nobody adds to a level that was read."""
 
 
 class Malformed(Exception):
@@ -257,6 +259,10 @@ class Walk:
                 return body
             if tag != 0xFFFEE000:
                 raise Malformed(f"{tag_name(key >> 16)} holds something that is no item")
+            if not item_length:
+                items.append(_NOTHING)
+                at = body
+                continue
             item = Level()
             items.append(item)
             if item_length == _UNDEFINED:

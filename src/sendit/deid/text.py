@@ -41,6 +41,7 @@ _SERIAL = 5
 """From how many digits a name of a device is of one device only."""
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 """What many stations and many products end in: 3T, 1.5T."""
+_LONG_TEXT, _MOST_ANSWERS = 4096, 10_000
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
 _DOTTED = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")
@@ -86,7 +87,8 @@ class Cleaner:
         """Return the text without identifiers; values are separated by a backslash."""
         answer = self._answers.get(value)
         if answer is None:
-            answer = self._answers[value] = self._clean(value)
+            answer = self._clean(value)
+            _remember(self._answers, value, answer)
         return answer
 
     def clean_known(self, value: str) -> Cleaned:
@@ -97,7 +99,7 @@ class Cleaner:
             persons = find_persons(value, self._vocabulary)
             spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
             answer = Cleaned(apply(value, spans), tuple(span.rule for span in spans))
-            self._known_answers[value] = answer
+            _remember(self._known_answers, value, answer)
         return answer
 
     def clean_maker(self, value: str) -> Cleaned:
@@ -194,6 +196,15 @@ class Cleaner:
         for match in _DOTTED.finditer(value):
             if match.group() in self._known.uids:
                 yield Span(match.start(), match.end(), RULE)
+
+
+def _remember(answers: dict[str, Cleaned], value: str, answer: Cleaned) -> None:
+    """Keep an answer; long texts do not come again, and of others there is an end."""
+    if len(value) > _LONG_TEXT:
+        return
+    if len(answers) >= _MOST_ANSWERS:
+        answers.clear()
+    answers[value] = answer
 
 
 def _may_name_a_product(one: Identifier) -> bool:
