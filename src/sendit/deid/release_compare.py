@@ -39,6 +39,8 @@ _OF_PIXELS = frozenset(
         *(0x00280108, 0x00280109, 0x00282110, 0x00282112, 0x00282114),
     )
 )
+_FIRST_GROUP = 0x0008
+"""What stands before it belongs to messages, file headers and directories, not to an object."""
 _SIGNATURES = frozenset((0xFFFAFFFA, 0xFFFCFFFC, 0x4FFE0001))
 _DATES_OF_USE = frozenset(
     (0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A, 0x00181078, 0x00080031)
@@ -185,7 +187,7 @@ class Comparison:
         tag = key >> 16
         if tag >> 16 & 1 or tag & 0xFFFF == 0 or tag in self._touched or tag in _SIGNATURES:
             return True
-        if tag >> 24 in (0x50, 0x60):
+        if tag >> 24 in (0x50, 0x60) or tag >> 16 < _FIRST_GROUP:
             return True
         kind = types.get(_plain(path, tag), "3")
         if kind in ("1", "2"):
@@ -292,6 +294,8 @@ class Comparison:
         self, tag: int, items: list[Level], action: str, path: str, types: dict[str, str]
     ) -> None:
         if tag >> 16 & 1 or tag in self._touched or tag in _SIGNATURES or not items:
+            return
+        if tag >> 16 < _FIRST_GROUP:
             return
         if types.get(_plain(path, tag)) in ("1", "1C"):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} missing")

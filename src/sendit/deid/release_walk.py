@@ -50,6 +50,8 @@ Heads: TypeAlias = dict[str, dict[bytes, tuple[int, int]]]
 For plain elements (no sequence, nothing to swap) there is a second one, with the length of
 the whole element.
 """
+_PLAIN = {IMPLICIT: "i", EXPLICIT: "e", BIG_ENDIAN: "b"}
+"""How a data set is encoded of which the file may say something else."""
 _UNDEFINED = 0xFFFFFFFF
 _HEADS_KEPT = 1 << 16
 _NOTHING = Level()
@@ -104,8 +106,9 @@ class Walk:
             content.rest = self._inflate()
             content.inflated = self.data
         kind = {IMPLICIT: "i", BIG_ENDIAN: "b"}.get(content.transfer_syntax_uid, "e")
-        if kind == "e" and not self._has_vr():
-            content.mislabelled, kind = True, "i"
+        if content.transfer_syntax_uid in _PLAIN:
+            seen = _PLAIN[self._guess()]
+            content.mislabelled, kind = seen != kind, seen
         while self.position < self._size:
             stop = self._elements(content.level, self.position, self._size, kind, 0)
             if stop is None:
@@ -119,7 +122,7 @@ class Walk:
     def _guess(self) -> str:
         if not self._has_vr():
             return IMPLICIT
-        big = self.data[self.position : self.position + 1] == b"\0"
+        big = self.data[self.position] == 0 != self.data[self.position + 1]
         return BIG_ENDIAN if big else EXPLICIT
 
     def _inflate(self) -> bytes:
