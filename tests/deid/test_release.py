@@ -18,11 +18,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from sendit.deid import check_release, known_of
+from sendit.deid import Recipe, check_release, known_of
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
+from tests.deid.engines import deidentified
 from tests.support.cleaned import OPTIONS, clean_copy, moved, rewrite
 from tests.support.make_study import make_instance, without_preamble, write_instance
 
@@ -417,6 +418,88 @@ def test_a_name_is_found_in_the_letters_of_another_country(
     rewrite(result, lambda ds: setattr(ds, "ImageComments", text))
 
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+LIKELY = {
+    "uid": "ref 1.3.12.2.1107.5.2.32.35049.1 x",
+    "guid": "id 01234567-89ab-cdef-0123-456789abcdef",
+    "host": "host 192.168.17.44 ok",
+    "mac": "mac 00:1B:44:11:3A:B7",
+    "phone": "0711/1234567",
+    "phone-fr": "01 42 34 56 78",
+    "pager": "pager 4711",
+    "iban": "DE89370400440532013000",
+    "ahv": "756.1234.5678.97",
+    "number": "nr 4857773 x",
+    "groups": "nr 4857 773 9913",
+    "label": "case no 881",
+    "address": "12 Main Street, Springfield",
+    "address-de": "Hauptstraße 12",
+    "address-fr": "12 rue de Rivoli",
+    "postcode": "London SW1A 1AA",
+    "titled": "Dr. Hausdorf reported",
+    "named": "performed by Petra Hausdorf",
+    "caret": "Hausdorf^Petra",
+    "server": "at pacs.example.org ok",
+    "mail": "mail b.linnet@*",
+    "path": "in /home/user/data/x",
+    "month": "seen Mar 2019",
+    "day": "seen 14/03",
+    "worded": "am 14. März 2019",
+    "eastern": "2019年3月14日",
+}
+
+
+@pytest.mark.parametrize("text", LIKELY.values(), ids=LIKELY)
+def test_what_looks_like_an_identifier_of_anybody_is_refused(tmp_path: Path, text: str) -> None:
+    original, result = pair(tmp_path, StudyDate="20190314")
+
+    def spoil(ds: Dataset) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.ImageComments = text
+
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_numbers_stand_where_an_option_keeps_a_device(tmp_path: Path) -> None:
+    source = write_instance(tmp_path / "in.dcm", make_instance(DeviceSerialNumber="4857773"))
+
+    after, _ = deidentified(source, tmp_path, recipe=Recipe.resolve(preset="research"))
+
+    assert after.DeviceSerialNumber == "4857773"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "left"),
+    [
+        ("PatientBirthDate", "19300504", "19290504"),
+        ("DateOfManufacture", "20100504", "20090504"),
+        ("GPSLatitude", "47.5", "47.5"),
+        ("GPSLatitudeRef", "N", "N"),
+        ("PatientBirthTime", "101112", "101112"),
+        ("InstanceOriginStatus", "IMPORTED", "IMPORTED"),
+    ],
+)
+def test_what_has_to_go_is_not_let_stay_or_move(
+    tmp_path: Path, keyword: str, value: str, left: str
+) -> None:
+    original, result = pair(tmp_path, **{keyword: value})
+    rewrite(result, lambda ds: setattr(ds, keyword, left))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_sequence_that_has_to_go_is_not_let_stay(tmp_path: Path) -> None:
+    def add(ds: Dataset) -> None:
+        ds.OtherPatientIDsSequence = [Dataset()]
+        ds.OtherPatientIDsSequence[0].SeriesNumber = "1"
+
+    original, result = pair(tmp_path, prepare=add)
+    rewrite(result, add)
+
+    assert refusal(original, result).detail == "(0010,1002) unchanged"
 
 
 @pytest.mark.parametrize("text", ["93 yo", "F93", "93 F", "aged 93", "104 years", "Age: 093"])

@@ -10,6 +10,7 @@ off would be a way to leak.
 
 import base64
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,23 @@ RESEARCH = Recipe.resolve(
 )
 
 
+ANYBODYS = (
+    "abcdefab-cdef-abcd-efab-cdefabcdefa1",
+    "host 192.168.17.44",
+    "mac 00:1B:44:11:3A:B7",
+    "pager 4711",
+    "756.1234.5678.97",
+    "nr 4857 773 9913",
+    "nr 4857773",
+    "case no 881",
+    "at Wiesengasse 12",
+    "see pacs.example.org for it",
+    "in /home/user/data/x",
+    "Dr. Hausdorf reported",
+)
+"""One line for each class of text that identifies anybody, found by no other rule."""
+
+
 def plant(folder: Path) -> Path:
     """Write an instance in which every rule of the engine has something to do."""
     ds = make_instance(
@@ -79,6 +97,7 @@ def plant(folder: Path) -> Path:
         BodyPartExamined="SANDPIPER",
         NameOfPhysiciansReadingStudy="Щербакова^Юлия",
         AcquisitionComments="as Schtscherbakowa saw",
+        DerivationDescription="\n".join(ANYBODYS),
         ContrastBolusAgent="for a woman, 94 yo",
         FrameComments=f"key {base64.b64encode(b'<Sandpiper>').decode()}",
         PerformedProcedureStepDescription="MRT fuer Чаика",
@@ -218,6 +237,38 @@ def shifts_unevenly(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+# Without the first, UIDs in a text are still found one by one (``actions.UID_LIKE``).
+ALL_PATTERNS = [
+    *enumerate((*patterns._WITH_DIGITS, *((*one, None) for one in patterns._WITHOUT_DIGITS)))
+][1:]
+NEVER = re.compile("(?!)")
+
+
+def forgets_pattern(index: int) -> Mutate:
+    """Let one class of text pass; all of them stand in the planted report."""
+    forgotten = ALL_PATTERNS[index - 1][1][0]
+
+    def mutate(patch: pytest.MonkeyPatch) -> None:
+        for name in ("_WITH_DIGITS", "_WITHOUT_DIGITS"):
+            rows = [
+                (NEVER if pattern is forgotten else pattern, *rest)
+                for pattern, *rest in getattr(patterns, name)
+            ]
+            patch.setattr(patterns, name, tuple(rows))
+
+    return mutate
+
+
+def moves_births(patch: pytest.MonkeyPatch) -> None:
+    decide = profile.Profile.decide
+
+    def shift(self: Any, tag: int, **known: Any) -> Any:
+        decision = decide(self, tag, **known)
+        return profile.Decision("C", "mutant") if tag == 0x00100030 else decision
+
+    patch.setattr(profile.Profile, "decide", shift)
+
+
 def keeps_scripts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(folding, "_LETTERS", {})
     folding.fold_char.cache_clear()
@@ -246,6 +297,9 @@ MUTANTS: dict[str, Mutate] = {
     "no patterns": answers(text, "find_patterns", ()),
     "no dates in text": answers(text, "find_dates", ()),
     "nothing found": answers(text.Finder, "find", ()),
+    "births moved": moves_births,
+    **{f"no {rule} {at}": forgets_pattern(at) for at, (_, rule, _) in ALL_PATTERNS},
+    "no persons": answers(patterns, "_persons", ()),
     "ages in text": answers(patterns, "find_ages", ()),
     "ages in reports": answers(report_items, "_capped", None),
     "births in reports": lambda patch: patch.setattr(report_items, "BIRTH_DATES", frozenset()),

@@ -19,6 +19,7 @@ from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import (
+    FULL_DATES,
     MODIFIED_DATES,
     RETAIN_UIDS,
     SAFE_PRIVATE,
@@ -52,7 +53,9 @@ _DATES_OF_DEVICES = frozenset(
         *(0x0014407E, 0x0018700C, 0x0018700E),
     )
 )
-_NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
+_NUMBER_VRS = frozenset(("AT", "UV", "SV", "DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
+_WITHOUT_WORDS = _NUMBER_VRS | {"TM", "CS", "AS", "OB", "OW", "UN"}
+_REMOVED = b"REMOVED"
 _LEAST_TELLING = 4
 _NUMBERS_OF_ITEMS = frozenset((0x0040A30A, 0x0040A161))
 _NO_DATE = b"19000101"
@@ -224,6 +227,8 @@ class Comparison:
             return self._check_staying((now[0], value), path)
         if tag in self._touched or tag & 0xFFFF == 0:
             return None
+        if vr in ("DA", "DT") and self._has_to_go(tag) and not _is_no_date(new):
+            raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} moved")
         by_value = self._by_value is not None and tag in self._by_value
         filled = ("1",) if by_value else ("1", "1C")
         if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in filled):
@@ -243,6 +248,12 @@ class Comparison:
         if action in ("", "K") and not cleanable:
             raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} changed")
         return None
+
+    def _has_to_go(self, tag: int) -> bool:
+        """Return whether a date goes and is not moved: it tells who, or by how much others are."""
+        if tag in _DATES_OF_DEVICES:
+            return FULL_DATES not in self._profile.options
+        return self._profile.action(tag) not in ("", "K", "C")
 
     def _check_uids(self, old: bytes, new: bytes, path: str, tag: int) -> None:
         before, after = old.split(b"\\"), new.split(b"\\")
@@ -280,6 +291,8 @@ class Comparison:
             tag = key >> 16
             now = by_tag.get(tag)
             action = self._profile.action(tag)
+            if now and self._stays_whole(tag, action, path, types):
+                raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
             if now is None or (not now and items):
                 self._check_lost_sequence(tag, items, action, path, types)
             elif len(now) != len(items):
@@ -289,6 +302,11 @@ class Comparison:
                 deeper = f"{path}{tag_name(tag)}/"
                 for one, other in zip(items, now, strict=True):
                     self._level(one, other, deeper, types, moved)
+
+    def _stays_whole(self, tag: int, action: str, path: str, types: dict[str, str]) -> bool:
+        """Return whether a sequence that has to go is there, though no IOD wants it."""
+        wanted = types.get(_plain(path, tag), "3")[0] in "12"
+        return action == "X" and not wanted and tag not in self._touched
 
     def _check_lost_sequence(
         self, tag: int, items: list[Level], action: str, path: str, types: dict[str, str]
@@ -312,9 +330,9 @@ def _tells(key: Key, value: bytes) -> bool:
             key >> 16 not in CLASS_UIDS and not plain.startswith(b"1.2.840.10008.") and bool(plain)
         )
     if vr in ("DA", "DT"):
-        return _date(plain) is not None
-    if vr in ("TM", "DS", "IS", "CS", "AS", "US", "SS", "UL", "SL", "FL", "FD"):
-        return False
+        return _date(plain) is not None and not _is_no_date(plain)
+    if vr in _WITHOUT_WORDS:
+        return bool(plain.strip(b"0.:+- \\YMWD")) and plain != _REMOVED
     word = squeeze(plain.decode("latin-1"))
     return len(word) >= _LEAST_TELLING and word not in DUMMIES and not word.isdigit()
 
@@ -329,6 +347,11 @@ def _is_cleared(vr: str, old: bytes, new: bytes) -> bool:
         and len(old) == len(new)
         and all(b in (a, _BLANK) for a, b in zip(old, new, strict=True))
     )
+
+
+def _is_no_date(value: bytes) -> bool:
+    """Return whether a date says nothing: empty, or what stands where one had to go."""
+    return all(not one.strip(b" \0") or one.startswith(_NO_DATE) for one in value.split(b"\\"))
 
 
 def _plain(path: str, tag: int) -> str:

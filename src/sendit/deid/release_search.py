@@ -12,12 +12,13 @@ a ``NUMBER_HIT`` for a person to decide.
 
 import re
 import struct
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from sendit.deid.release_content import Key, tag_name, vr_of
 from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import Known
+from sendit.deid.release_patterns import likely_pattern, sure_pattern
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
     INTEGER_CODES,
@@ -32,11 +33,11 @@ from sendit.deid.release_vocabulary import (
     is_clinical,
     is_clinical_term,
     is_common,
+    is_made_of_field_words,
     protects,
 )
 from sendit.deid.release_words import (
     OLD_AGE,
-    PATTERNS,
     dates_in,
     digit_runs,
     fold,
@@ -76,6 +77,8 @@ _NO_SHORT = frozenset(
     )
 )
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
+_OUR_NAMES = frozenset((0x00100020, 0x00080050, 0x00200010))
+"""What holds a new name, which may be a number."""
 _LEAST_LETTERS = 4
 _DATE_DIGITS = 8
 _BODY_PART = 0x00180015
@@ -108,7 +111,9 @@ class Searcher:
         keeps_uids: bool = False,
         kept_uids: Set[int] = frozenset(),
         keeps_dates: bool = False,
+        vouched: Callable[[int], bool] = lambda _: False,
     ) -> None:
+        self._vouched = vouched
         self._allowed = ~allowed
         self._words = self._counting(known.words)
         self._long = tuple(self._counting(known.long))
@@ -180,7 +185,11 @@ class Searcher:
         if self._raw and any(name in value for name in self._raw):
             return Hit("known-identifier")
         for text in readings(value, charset):
-            hit = self._uid_in(text) or self._words_in(text, tag, vr) or _pattern_in(text, tag)
+            hit = (
+                self._uid_in(text)
+                or self._words_in(text, tag, vr)
+                or self._pattern_in(text, tag, vr)
+            )
             if hit is not None:
                 return hit
             if self._short and tag not in _NO_SHORT and self._has_short(text):
@@ -199,6 +208,15 @@ class Searcher:
         return bool(self._raw) and any(
             name in value for value in unpacked(text) for name in self._raw
         )
+
+    def _pattern_in(self, text: str, tag: int, vr: str) -> Hit | None:
+        """Return the rule by which a text looks like an identifier whatever it says."""
+        if tag in _NO_SHORT:
+            return None
+        rule = sure_pattern(text)
+        if rule is None and vr != "PN" and tag not in _OUR_NAMES and not self._vouched(tag):
+            rule = likely_pattern(text)
+        return None if rule is None else Hit(rule)
 
     def _has_short(self, text: str) -> bool:
         # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
@@ -254,7 +272,7 @@ class Searcher:
         if vr == "PN":
             return True
         if word not in words:
-            return not _is_made_of_field_words(word, words)
+            return not is_made_of_field_words(word, words)
         return any(
             other == word
             and (self._beside_a_name(words, index) or not protects(words, index, text))
@@ -369,26 +387,3 @@ def _is_very_old(value: bytes) -> bool:
     """Return whether somebody is said to be over 90: ages above 89 are written as 090Y."""
     ages = (part.strip(b" \0") for part in value.split(b"\\"))
     return any(age[-1:] == b"Y" and age[:-1].isdigit() and int(age[:-1]) > 90 for age in ages)
-
-
-def _is_made_of_field_words(word: str, words: list[str]) -> bool:
-    """Return whether a known word only stands there as neighbouring words of the field."""
-    for start in range(len(words)):
-        joined = ""
-        for end in range(start, len(words)):
-            joined += words[end]
-            if joined == word and not all(map(is_clinical, words[start : end + 1])):
-                return False
-            if len(joined) >= len(word):
-                break
-    return True
-
-
-def _pattern_in(text: str, tag: int) -> Hit | None:
-    """Return the rule by which a text looks like an identifier whatever it says."""
-    if tag in _NO_SHORT:
-        return None
-    for rule, pattern in PATTERNS.items():
-        if pattern.search(text):
-            return Hit(rule)
-    return None

@@ -4,8 +4,8 @@ Case, accents, transliteration (Müller, Mueller, MULLER), separators and compat
 do not count.  The gate folds text with its own code, so that a spelling that the engine's
 folding overlooks is still seen here.
 
-Also here: the patterns of what identifies whatever it says (mail addresses, phones, numbers
-with a label) and the dates that a text may mean.
+Also here: patterns from which an original is learned, too (mail addresses, phones, numbers with a
+label; more in ``release_patterns``) and the dates that a text may mean.
 """
 
 import datetime
@@ -54,15 +54,6 @@ OLD_AGE = re.compile(
     re.IGNORECASE,
 )
 """Somebody who is over 90; 90 is what stands for every age over 89."""
-PATTERNS = {
-    "pattern:age": OLD_AGE,
-    "pattern:mail": MAIL,
-    "pattern:url": LINK,
-    "pattern:phone": PHONE,
-    "pattern:national-id": NATIONAL_ID,
-    "pattern:labelled-id": LABELLED_ID,
-}
-
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -94,6 +85,17 @@ _WORDED_DATE = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}([^\W\d_]{3,9})[. ,-]{0,2}(\d{4}|\d{2})(?!\d)"
     r"|\b([^\W\d_]{3,9})[. -]{1,2}(\d{1,2})(?:st|nd|rd|th)?,? {0,2}[-]?(\d{4})(?!\d)"
 )
+
+
+_EASTERN_DATE = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2})")
+_NAMES_OF_MONTHS = "|".join(sorted((one for one in _MONTHS if len(one) > 2), key=len)[::-1])
+_MONTH_AND_YEAR = re.compile(
+    rf"(?<![^\W_])(?<!\d )(?<!\d\. )(?P<name>{_NAMES_OF_MONTHS})[ ./-]{{1,2}}"
+    r"(?P<year>(?:19|20)\d\d)(?!\d)"
+    r"|(?<![\d./-])(?P<month>0[1-9]|1[0-2])/(?P<year2>(?:19|20)\d\d)(?![\d/.-])",
+    re.IGNORECASE,
+)
+_DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -151,6 +153,8 @@ def dates_in(text: str) -> set[str]:
     for match in _NUMERIC_DATE.finditer(text):
         year, _, month, day, first, _, second, last = match.groups()
         _add(found, year, month, day) if year else _add_either(found, first, second, last)
+    for match in _EASTERN_DATE.finditer(text):
+        _add(found, *match.groups())
     for match in _WORDED_DATE.finditer(text):
         day, name, year, name2, day2, year2 = match.groups()
         month = _MONTHS.get((name or name2).lower()) or _MONTHS.get((name or name2).lower()[:3])
@@ -162,6 +166,17 @@ def dates_in(text: str) -> set[str]:
 def dates_told(text: str) -> set[str]:
     """Return the dates of a text, without what may be a version or a row of numbers (2.3.12)."""
     return dates_in(_LIKE_VERSION.sub(" ", text))
+
+
+def parts_of_dates(text: str) -> set[str]:
+    """Return every month of a year (``YYYYMM``) and day of a month (``MMDD``) of ``text``."""
+    found: set[str] = set()
+    for match in _MONTH_AND_YEAR.finditer(text):
+        month = match["month"] or f"{_MONTHS[match['name'].lower()]:02d}"
+        found.add((match["year"] or match["year2"]) + month)
+    for first, second in _DAY_AND_MONTH.findall(text):
+        found |= {first + second, second + first}
+    return found
 
 
 def without_worded_dates(text: str) -> str:
