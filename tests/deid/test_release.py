@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.filereader import dcmread
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -461,6 +463,37 @@ def test_what_looks_like_an_identifier_of_anybody_is_refused(tmp_path: Path, tex
     rewrite(result, spoil)
 
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+MISPLACED = {
+    "date in DS": (0x00181130, "DS", b"14.03.2019"),
+    "phone in DS": (0x00181130, "DS", b"0761/5550123"),
+    "date in TM": (0x00080033, "TM", b"14.03.2019"),
+    "date in OB": (0x00282000, "OB", b"\0\1\2\3on 14.03.2019\0\0\0"),
+    "mail in OB": (0x00282000, "OB", b"\0\1\2\3b.linnet@example.org\0\0"),
+    "wide in OB": (0x00282000, "OB", b"\0\1\2\3" + "Sandpiper".encode("utf-16-be")),
+    "mail in model": (0x00081090, "LO", b"b.linnet@example.org"),
+    "number in CS": (0x00080008, "CS", b"ORIGINAL\\4857773"),
+    "phone in CS": (0x00080008, "CS", b"ORIGINAL\\+49 761 5550123"),
+    "mail in CS": (0x00080008, "CS", b"ORIGINAL\\b.l@example.org"),
+}
+
+
+@pytest.mark.parametrize(("tag", "vr", "value"), MISPLACED.values(), ids=MISPLACED)
+@pytest.mark.filterwarnings("ignore")
+def test_what_identifies_where_no_text_belongs_is_refused(
+    tmp_path: Path, tag: int, vr: str, value: bytes
+) -> None:
+    def spoil(ds: Dataset) -> None:
+        place = Tag(tag)
+        ds[place] = RawDataElement(place, vr, len(value), value, 0, False, True)
+
+    original, result = pair(
+        tmp_path, prepare=spoil, StudyDate="20190314", PatientName="Sandpiper^Amalia"
+    )
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason in (Reason.IDENTIFIER_LEFT, Reason.NUMBER_HIT)
 
 
 def test_numbers_stand_where_an_option_keeps_a_device(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -26,6 +27,8 @@ from sendit.deid import (
     compose,
     folding,
     knowledge,
+    known,
+    known_of,
     patterns,
     person_names,
     places,
@@ -37,8 +40,9 @@ from sendit.deid import (
 )
 from sendit.deid.attributes import ROLES
 from sendit.deid.files import Range
-from sendit.deid.known import Known
+from sendit.deid.known import Known, kind_by_tag
 from sendit.deid.pixels.pass_through import Passed
+from sendit.deid.release_words import squeeze
 from sendit.deid.rules import Note
 from sendit.deid.walk import KEEP, REPORT
 from sendit.errors import Held, ImageError, Rejected
@@ -336,3 +340,76 @@ def test_a_broken_rule_is_caught(
     assert isinstance(caught.value, Rejected | Held)
     assert caught.value.reason in GATE_REASONS
     assert not list(tmp_path.glob("*.dcm*"))
+
+
+@pytest.mark.parametrize("tag", sorted(kind_by_tag()), ids=keyword_for_tag)
+def test_the_gate_knows_each_attribute_that_the_engine_knows(tmp_path: Path, tag: int) -> None:
+    value = {"SH": "ZWIRB4711K", "AE": "ZWIRB4711K", "CS": "ZWIRB4711K", "IS": "471147"}.get(
+        dictionary_VR(tag), "Zwirbelkofen 4711"
+    )
+    ds = make_instance()
+    if dictionary_VR(tag) not in ("SQ", "UI") and tag >> 16 > 2:
+        ds.add_new(tag, dictionary_VR(tag), value)
+
+        found = known_of(write_instance(tmp_path / "a.dcm", ds))
+
+        assert squeeze(value) in {*found.words, *found.long, *found.numbers}
+
+
+EXTRACTION: dict[str, tuple[dict[str, str], str, Mutate]] = {
+    "names in texts": (
+        {"SeriesDescription": "Grausvogel^Ada"},
+        "by Grausvogel",
+        answers(known, "_caret_names", ()),
+    ),
+    "joined names": (
+        {"PatientName": "Ng^Ada"},
+        "by NgAda",
+        answers(person_names, "_full_names", ()),
+    ),
+    "lost accents": (
+        {"PatientName": "Müller^Jörg"},
+        "by M?ller",
+        lambda patch: patch.setattr(
+            person_names, "_parts", lambda word: iter([person_names.squeeze(word)])
+        ),
+    ),
+    "misread": (
+        {"PatientName": "Müller^Jörg"},
+        "by MÃ¼ller",
+        answers(person_names, "_misread", ()),
+    ),
+    "digits of an id": (
+        {"PatientID": "AB123456C"},
+        "nr 123456",
+        lambda patch: patch.setattr(known, "_LONG_RUN", NEVER),
+    ),
+    "words of a place": (
+        {"InstitutionName": "Klinikum Zwirbelkofen"},
+        "at Zwirbelkofen",
+        lambda patch: patch.setattr(
+            known,
+            "_place_forms",
+            lambda value, kind, **_: iter([known.Identifier(known.squeeze(value), True, kind)]),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "text", "mutate"), EXTRACTION.values(), ids=EXTRACTION)
+def test_what_the_engine_forgets_to_look_for_is_caught(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, str],
+    text: str,
+    mutate: Mutate,
+) -> None:
+    ds = make_instance(SpecificCharacterSet="ISO_IR 192", ImageComments=text, **told)
+    original = write_instance(tmp_path / "a.dcm", ds)
+    assert run(original, tmp_path).is_file()
+    mutate(monkeypatch)
+
+    with pytest.raises(Rejected) as caught:
+        run(original, tmp_path)
+
+    assert caught.value.reason is Reason.IDENTIFIER_LEFT

@@ -45,6 +45,9 @@ from sendit.deid.release_words import (
 _LEAST_LETTERS = 4
 _LEAST_DIGITS = 5
 _LONG = 7
+_TELLING_WORD = 6
+"""Letters from which on one word of a place tells it."""
+_RUN_OF_ID = re.compile(r"\d{6,}")
 _MOST_TEXT = 1 << 18
 _MOST_LINES = 1 << 16
 MOST_HELD_BYTES = 1 << 25
@@ -208,6 +211,8 @@ class Dossier:
                     self._of_kind(part, kind, tag)
             else:
                 self._free_text(text)
+                if not tag >> 16 & 1:
+                    self._carets(text)
         if tag >> 16 & 1:
             self._private(tag, texts, level)
 
@@ -226,10 +231,14 @@ class Dossier:
                 self._name(text.replace(",", "^"))
                 self._spellings(text)
                 continue
-            for match in CARET_NAME.finditer(text[:4000]):
-                if not any(map(is_common, words_of(match.group()))):
-                    self._name(match.group())
-                    self._spellings(match.group())
+            self._carets(text)
+
+    def _carets(self, text: str) -> None:
+        """Add names that stand in a text as PN values have them; a protocol has common words."""
+        for match in CARET_NAME.finditer(text[:4000]) if "^" in text else ():
+            if not any(map(is_common, words_of(match.group()))):
+                self._name(match.group())
+                self._spellings(match.group())
 
     def _raw_names(self, value: bytes, text: str) -> None:
         if value.isascii() and text.isascii():
@@ -265,6 +274,11 @@ class Dossier:
         if name.isascii():
             return
         words = re.split(r"[\s=^,;/._-]+", f"{name}^{name.replace(_SERVANT, _SERVANT.strip())}")
+        for word in words:
+            # What a system without the accented letters makes of it: M?ller, M ller.
+            plain = "".join(letter for letter in word if letter.isascii())
+            if plain != word and len(plain) >= _LEAST_LETTERS:
+                self._name_word(squeeze(plain), _LEAST_LETTERS)
         together = (part for group in name.split("=") for part in words_run_together(group))
         for word in {*words, *together}:
             for spelling in spellings(word):
@@ -299,6 +313,8 @@ class Dossier:
                 known.short.add(word)
         elif len(word) >= _LEAST_LETTERS:
             known.words[word] = known.words.get(word, Kind(0)) | kind
+            for digits in _RUN_OF_ID.findall(word) if kind & Kind.ID else ():
+                known.numbers[digits] = known.numbers.get(digits, Kind(0)) | kind
             if len(word) >= _LONG:
                 known.long[word] = known.long.get(word, Kind(0)) | kind
         elif patient:
@@ -315,10 +331,13 @@ class Dossier:
                 continue
             if word.isdigit():
                 known.numbers[word] = known.numbers.get(word, Kind(0)) | kind
-            elif kind & Kind.INSTITUTION or len(words_of(part)) > 1:
+            elif kind & Kind.INSTITUTION or len(words_of(part)) > 1 or not word.isalpha():
                 known.words[word] = known.words.get(word, Kind(0)) | kind
                 if len(word) > _LONG:
                     known.long[word] = known.long.get(word, Kind(0)) | kind
+        for word in words_of(text):
+            if word.isalpha() and len(word) >= _TELLING_WORD and not is_common(word):
+                known.words[word] = known.words.get(word, Kind(0)) | kind
 
     def _free_text(self, text: str) -> None:
         known = self._known

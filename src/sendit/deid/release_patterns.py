@@ -62,6 +62,7 @@ _NUMBERS = {
     ),
 }
 _LONG_NUMBER = re.compile(r"(?<![\w.,])\d{7,}(?![\w.])")
+_LONG_CODE = re.compile(r"\d{7}")
 _HOST = re.compile(
     r"(?<![\w.-])(?:[a-z0-9-]{1,63}\.){1,8}(?:com|org|net|edu|gov|local|lan|internal|hospital)\b",
     re.IGNORECASE,
@@ -78,9 +79,22 @@ _PERSON = re.compile(
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
 
 
+def is_very_old(value: bytes) -> bool:
+    """Return whether somebody is said to be over 90: ages above 89 are written as 090Y."""
+    ages = (part.strip(b" \0") for part in value.split(b"\\"))
+    return any(age[-1:] == b"Y" and age[:-1].isdigit() and int(age[:-1]) > 90 for age in ages)
+
+
 def sure_pattern(text: str) -> str | None:
     """Return the rule of what identifies in any text; None if nothing does."""
     return next((rule for rule, pattern in _SURE.items() if pattern.search(text)), None)
+
+
+def pattern_in_code(text: str) -> str | None:
+    """Return the rule of what no code string says; None if it may be one."""
+    if _LONG_CODE.search(text):
+        return "pattern:number"
+    return sure_pattern(text)
 
 
 def likely_pattern(text: str) -> str | None:

@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from sendit.deid.release_content import Key, tag_name, vr_of
 from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import Known
-from sendit.deid.release_patterns import likely_pattern, sure_pattern
+from sendit.deid.release_patterns import (
+    is_very_old,
+    likely_pattern,
+    pattern_in_code,
+    sure_pattern,
+)
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
     INTEGER_CODES,
@@ -37,7 +42,8 @@ from sendit.deid.release_vocabulary import (
     protects,
 )
 from sendit.deid.release_words import (
-    OLD_AGE,
+    LINK,
+    MAIL,
     dates_in,
     digit_runs,
     fold,
@@ -56,6 +62,7 @@ _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _TITLE_BEFORE = frozenset(
     ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
 )
+_WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
 _LETTERS = re.compile(rb"[A-Za-z][ -~]{5}|(?:[A-Za-z]\0){4}|[ -~]{8}")
 """More letters in a row than binary numbers have by chance."""
@@ -147,26 +154,30 @@ class Searcher:
         if vr == "UI":
             return None if tag in self._kept_uids else self._in_uid(value)
         if vr == "AS":
-            return Hit("age") if _is_very_old(value) else None
+            return Hit("age") if is_very_old(value) else None
         if tag in CODE_TEXTS or tag in SCHEMES or vr == "CS":
             if tag == _BODY_PART and is_body_part(squeeze(value.decode("latin-1"))):
                 return None
-            if vr == "CS" and OLD_AGE.search(value.decode("latin-1")):
-                return Hit("pattern:age", in_number=True)
+            if vr == "CS" and (rule := pattern_in_code(value.decode("latin-1"))):
+                return Hit(rule, in_number=True)
             return self._in_code(value, charset, in_value=tag not in SCHEMES)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
         if vr in NUMBER_VRS:
             if _NUMBER_SIGNS.match(value):
-                return self._in_decimal(value)
+                return self._in_decimal(value) or self._date_in(value)
             return self._in_text(tag, vr, value, charset)
         if vr in TIME_VRS:
-            return None if _TIME_SIGNS.match(value) else self._in_text(tag, vr, value, charset)
+            if not _TIME_SIGNS.match(value):
+                return self._in_text(tag, vr, value, charset)
+            return self._date_in(value) if vr == "TM" else None
         if vr in INTEGER_CODES:
             if _LETTERS.search(value) and (hit := self._in_bytes(value)) is not None:
                 return hit
             return self._in_binary_numbers(vr, value)
-        return self._in_bytes(value)
+        if vr in ("OB", "OW") and (MAIL.search(text := text_in(value)) or LINK.search(text)):
+            return Hit("pattern:mail")
+        return self._in_bytes(value) or self._date_in(value[:_MANY_BYTES])
 
     def find_in_bytes(self, value: bytes) -> Hit | None:
         """Search bytes that are no element: a preamble, what follows the data set."""
@@ -174,6 +185,13 @@ class Searcher:
 
     def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
         return {word: kind for word, kind in words.items() if kind & self._allowed}
+
+    def _date_in(self, value: bytes) -> Hit | None:
+        """Search what is no text for a known date as people write it: with points or dashes."""
+        if not self._dates or not _WRITTEN_DATE.search(value):
+            return None
+        found = self._dates.isdisjoint(dates_in(text_in(value)))
+        return None if found else Hit("known-date")
 
     def _in_uid(self, value: bytes) -> Hit | None:
         for uid in value.split(b"\\"):
@@ -211,6 +229,8 @@ class Searcher:
 
     def _pattern_in(self, text: str, tag: int, vr: str) -> Hit | None:
         """Return the rule by which a text looks like an identifier whatever it says."""
+        if tag in MAKERS and MAIL.search(text):
+            return Hit("pattern:mail")
         if tag in _NO_SHORT:
             return None
         rule = sure_pattern(text)
@@ -381,9 +401,3 @@ class Searcher:
         if any(word in squeezed for word in self._long):
             return True
         return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(line))
-
-
-def _is_very_old(value: bytes) -> bool:
-    """Return whether somebody is said to be over 90: ages above 89 are written as 090Y."""
-    ages = (part.strip(b" \0") for part in value.split(b"\\"))
-    return any(age[-1:] == b"Y" and age[:-1].isdigit() and int(age[:-1]) > 90 for age in ages)

@@ -46,6 +46,7 @@ _CONTACTS = _tags(
     """PatientAddress PatientTelephoneNumbers PatientTelecomInformation PersonAddress
     PersonTelephoneNumbers PersonTelecomInformation ReferringPhysicianAddress
     ReferringPhysicianTelephoneNumbers OrderCallbackPhoneNumber OrderCallbackTelecomInformation
+    CountryOfResidence RegionOfResidence BranchOfService
     AddressTrial TelephoneNumberTrial DistributionAddress RetrieveURL RetrieveURI StorageURL"""
 )
 _INSTITUTIONS = _tags(
@@ -53,7 +54,9 @@ _INSTITUTIONS = _tags(
     PatientInstitutionResidence ClinicalTrialSponsorName ClinicalTrialSiteName
     ClinicalTrialSiteID ClinicalTrialCoordinatingCenterName HumanPerformerOrganization
     VerifyingOrganization IssuerOfPatientID RequestingService CurrentPatientLocation
-    PerformedLocation ScheduledProcedureStepLocation"""
+    ScheduledPatientInstitutionResidence RequestedProcedureLocation ScheduledStudyLocation
+    OrderEntererLocation IssuerOfAdmissionID IssuerOfServiceEpisodeID ResultsIDIssuer
+    InterpretationIDIssuer PerformedLocation ScheduledProcedureStepLocation"""
 )
 _DEVICES = _tags(
     """StationName ScheduledStationName PerformedStationName TreatmentMachineName PlateID
@@ -61,7 +64,9 @@ _DEVICES = _tags(
     UniqueDeviceIdentifier SecondaryCaptureDeviceID HardcopyCreationDeviceID ModifyingDeviceID
     SourceSerialNumber LensSerialNumber CameraOwnerName DeviceAlternateIdentifier
     ManufacturerDeviceIdentifier StationAETitle ScheduledStationAETitle PerformedStationAETitle
-    SourceApplicationEntityTitle SendingApplicationEntityTitle ReceivingApplicationEntityTitle"""
+    RetrieveAETitle ScheduledStudyLocationAETitle NetworkID ReceivingAE RequestingAE Originator
+    DestinationAE SourceApplicationEntityTitle SendingApplicationEntityTitle
+    ReceivingApplicationEntityTitle"""
 )
 KIND_OF_TAG = {
     **dict.fromkeys(_DEVICES, Kind.DEVICE),
