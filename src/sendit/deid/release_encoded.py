@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 _MARKS = re.compile(r"&#?\w+;|%[0-9A-Fa-f]{2}|=[0-9A-Fa-f]{2}|=\r?\n|\\u[0-9A-Fa-f]{4}")
 _JSON = re.compile(r"\\u([0-9A-Fa-f]{4})")
-_DIGITS = re.compile(r"(?:[0-9A-Fa-f][ :\r\n-]?){8,}")
-_RUN = re.compile(r"[A-Za-z0-9+/_-](?:[A-Za-z0-9+/_-]|\r?\n(?=[A-Za-z0-9+/_-])){5,}")
+_DIGITS = re.compile(r"(?:[0-9A-Fa-f][ :\r\n-]?){8,}+")
+_RUN = re.compile(r"[A-Za-z0-9+/_-](?:[A-Za-z0-9+/_-]|\r?\n(?=[A-Za-z0-9+/_-])){5,}+")
 _BREAKS = re.compile(r"[\r\n]")
 _NO_DIGIT = re.compile(r"[ :\r\n-]")
 _URL_LETTERS = str.maketrans("-_", "+/")

@@ -24,9 +24,9 @@ _DELIMITERS = frozenset(b"\t\n\f\r")
 """Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
-_WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}")
+_WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}+")
 
-_SWAPPED_RUN = re.compile(rb"(?:\x00[\x20-\x7e]){4,}")
+_SWAPPED_RUN = re.compile(rb"(?:\x00[\x20-\x7e]){4,}+")
 
 
 @lru_cache(maxsize=256)

@@ -127,7 +127,7 @@ def _segment(
 
 
 def _grown(source: Source, offset: int, data: bytes, *, wanted: int) -> bytes:
-    size = max(wanted, 4 * len(data))
+    size = max(wanted + FIRST_READ, 4 * len(data))
     if wanted > MAX_HEADER:
         raise Unreadable(Reason.TOO_LARGE, "the header does not fit in memory")
     more = source.read(offset + len(data), min(size, MAX_HEADER) - len(data))
