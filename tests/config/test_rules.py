@@ -240,6 +240,25 @@ def test_projects_that_do_not_go_together_are_named(
     assert all(problem.startswith("projects/irb-1.toml: ") for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "rule"),
+    [
+        ("irb.deid", "FORMAT dicom\n%header\n", "REMOVE Foo\n"),
+        ("irb.toml", "\n", "[[rule]]\nattribute = 'Foo'\ndo = 'remove'\n"),
+    ],
+)
+def test_problems_of_site_rules_are_told_in_the_order_of_the_lines(
+    installation: Installation, name: str, first: str, rule: str
+) -> None:
+    installation.write("projects/irb-1.toml", f'[deid]\nrecipe = "../{name}"\n')
+    installation.write(name, first + rule * 12)
+
+    lines = [int(problem.split(name)[1].split(":")[1]) for problem in installation.problems()]
+
+    assert len(lines) == 12
+    assert lines == sorted(lines)
+
+
 def test_a_project_file_with_a_bad_name_is_named(installation: Installation) -> None:
     installation.write("projects/IRB 2.toml", "")
 

@@ -116,3 +116,45 @@ def test_age_above_89_is_capped_and_other_numbers_stay(tmp_path: Path, report: P
     items = after.ContentSequence
     assert items[4].MeasuredValueSequence[0].NumericValue == 90
     assert items[5].MeasuredValueSequence[0].NumericValue == 96
+
+
+@pytest.mark.parametrize("concept", ["121033", "30525-0", "397669002"])
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [("95", "90"), ("095Y", "90Y"), ("95 years", "90 years"), ("64", "64"), ("400 d", "400 d")],
+)
+def test_an_age_that_is_written_as_a_text_is_capped(
+    tmp_path: Path, concept: str, told: str, expected: str
+) -> None:
+    ds = make_instance(modality="SR")
+    ds.ContentSequence = Sequence([item("TEXT", concept, "Age", TextValue=told)])
+    ds.ContentSequence.append(item("TEXT", "121106", "Comment", TextValue="95"))
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=STRUCTURED)
+
+    assert after.ContentSequence[0].TextValue == expected
+    assert after.ContentSequence[1].TextValue == "95"
+
+
+def test_an_age_is_capped_in_binary_too(tmp_path: Path) -> None:
+    ds = make_instance(modality="SR")
+    ds.ContentSequence = Sequence([number("121033", "Age", "95"), number("121206", "Length", "95")])
+    for one in ds.ContentSequence:
+        one.MeasuredValueSequence[0].FloatingPointValue = 95.0
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=STRUCTURED)
+
+    ages = [one.MeasuredValueSequence[0].FloatingPointValue for one in after.ContentSequence]
+    assert ages == [90.0, 95.0]
+
+
+def test_a_birth_date_that_is_written_as_a_text_goes(tmp_path: Path) -> None:
+    ds = make_instance(modality="SR")
+    ds.ContentSequence = Sequence([item("TEXT", "21112-8", "Birth date", TextValue="12 Apr 1985")])
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=STRUCTURED)
+
+    assert not any(char.isdigit() for char in after.ContentSequence[0].TextValue)

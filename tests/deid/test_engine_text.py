@@ -408,6 +408,13 @@ def test_age_in_any_attribute_is_capped(tmp_path: Path) -> None:
     assert planted(tmp_path, (0x0072005F, "AS", b"093Y"))[0x0072005F].value == "090Y"
 
 
+@pytest.mark.parametrize("code", [b"AGE93 ", b"F93 ", b"093Y", b"93 YO "])
+def test_age_in_a_code_string_goes(tmp_path: Path, code: bytes) -> None:
+    after = planted(tmp_path, (0x00080008, "CS", b"ORIGINAL\\PRIMARY\\" + code))
+
+    assert after.ImageType == ["ORIGINAL", "PRIMARY", "REMOVED"]
+
+
 def test_option_that_keeps_the_device_keeps_none_of_its_days(tmp_path: Path) -> None:
     after = planted(
         tmp_path, (0x300C0127, "DT", b"20190314101500"), (0x0018700C, "DA", b"20190101")

@@ -73,13 +73,13 @@ def test_input_that_once_failed_does_so_no_more(tmp_path: Path) -> None:
 def test_thousands_of_private_elements_cost_no_hours(tmp_path: Path) -> None:
     # If each looked through all others for its creator, this would take one.
     source = write_instance(tmp_path / "private.dcm", make_instance())
-    tags = ((0x7FE1 + 2 * (one // 0xE000), 0x1000 + one % 0xE000) for one in range(100_000))
+    tags = ((0x7FE1 + 2 * (one // 0xE000), 0x1000 + one % 0xE000) for one in range(20_000))
     elements = (struct.pack("<HH2sH2s", *tag, b"LO", 2, b"ab") for tag in tags)
     source.write_bytes(source.read_bytes() + b"".join(elements))
 
     report = engine_for(source).deidentify_to(source, tmp_path / "out.dcm")
 
-    assert report.rules["private"] >= 100_000
+    assert report.rules["private"] >= 20_000
 
 
 def test_nesting_beyond_reason_is_refused_fast(tmp_path: Path) -> None:

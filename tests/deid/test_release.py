@@ -1,13 +1,16 @@
 """The gate refuses a result that is spoilt in one way, and passes the one that is not."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.filereader import dcmread
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -17,11 +20,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from sendit.deid import check_release, known_of
+from sendit.deid import Recipe, check_release, known_of
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
+from tests.deid.engines import deidentified
 from tests.support.cleaned import OPTIONS, clean_copy, moved, rewrite
 from tests.support.make_study import make_instance, without_preamble, write_instance
 
@@ -387,6 +391,227 @@ def test_a_name_in_another_character_set_is_found(tmp_path: Path) -> None:
         for text in texts[charset]:
             rewrite(result, lambda ds, text=text: setattr(ds, "ImageComments", text))
             assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Щербаков^Юрий", "as Schtscherbakow said"),
+        ("Щербаков^Юрий", "Shcherbakov"),
+        ("Ivanova^Anna", "Иванова"),
+        ("Παπαδόπουλος^Νίκος", "Papadopoulos"),
+        ("أحمد^عبد الله", "for Abdullah"),
+        ("أحمد^محمد", "Mohammed"),
+        ("הורוביץ^משה", "Horowitz"),
+        ("גרנברג^משה", "grnbrg"),
+        ("ﾔﾏﾀﾞ^ｼﾝｲﾁﾛｳ", "SINITIRO"),
+        ("Yamada^Tarou=山田^太郎=さかもと^たろう", "Sakamoto"),
+        ("김영수", "Kim"),
+        ("김^영수", "Young-Soo"),
+        ("欧阳晓明", "Ouyang"),
+        ("王^晓明", "xiaoming"),
+    ],
+)
+def test_a_name_is_found_in_the_letters_of_another_country(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    original, result = pair(tmp_path, SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    rewrite(result, lambda ds: setattr(ds, "SpecificCharacterSet", "ISO_IR 192"))
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", text))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+LIKELY = {
+    "uid": "ref 1.3.12.2.1107.5.2.32.35049.1 x",
+    "guid": "id 01234567-89ab-cdef-0123-456789abcdef",
+    "host": "host 192.168.17.44 ok",
+    "mac": "mac 00:1B:44:11:3A:B7",
+    "phone": "0711/1234567",
+    "phone-fr": "01 42 34 56 78",
+    "pager": "pager 4711",
+    "iban": "DE89370400440532013000",
+    "ahv": "756.1234.5678.97",
+    "number": "nr 4857773 x",
+    "groups": "nr 4857 773 9913",
+    "label": "case no 881",
+    "address": "12 Main Street, Springfield",
+    "address-de": "Hauptstraße 12",
+    "address-fr": "12 rue de Rivoli",
+    "postcode": "London SW1A 1AA",
+    "titled": "Dr. Hausdorf reported",
+    "named": "performed by Petra Hausdorf",
+    "caret": "Hausdorf^Petra",
+    "server": "at pacs.example.org ok",
+    "mail": "mail b.linnet@*",
+    "path": "in /home/user/data/x",
+    "month": "seen Mar 2019",
+    "day": "seen 14/03",
+    "worded": "am 14. März 2019",
+    "eastern": "2019年3月14日",
+}
+
+
+@pytest.mark.parametrize("text", LIKELY.values(), ids=LIKELY)
+def test_what_looks_like_an_identifier_of_anybody_is_refused(tmp_path: Path, text: str) -> None:
+    original, result = pair(tmp_path, StudyDate="20190314")
+
+    def spoil(ds: Dataset) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.ImageComments = text
+
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+MISPLACED = {
+    "date in DS": (0x00181130, "DS", b"14.03.2019"),
+    "phone in DS": (0x00181130, "DS", b"0761/5550123"),
+    "date in TM": (0x00080033, "TM", b"14.03.2019"),
+    "date in OB": (0x00282000, "OB", b"\0\1\2\3on 14.03.2019\0\0\0"),
+    "mail in OB": (0x00282000, "OB", b"\0\1\2\3b.linnet@example.org\0\0"),
+    "wide in OB": (0x00282000, "OB", b"\0\1\2\3" + "Sandpiper".encode("utf-16-be")),
+    "mail in model": (0x00081090, "LO", b"b.linnet@example.org"),
+    "number in CS": (0x00080008, "CS", b"ORIGINAL\\4857773"),
+    "phone in CS": (0x00080008, "CS", b"ORIGINAL\\+49 761 5550123"),
+    "mail in CS": (0x00080008, "CS", b"ORIGINAL\\b.l@example.org"),
+}
+
+
+@pytest.mark.parametrize(("tag", "vr", "value"), MISPLACED.values(), ids=MISPLACED)
+@pytest.mark.filterwarnings("ignore")
+def test_what_identifies_where_no_text_belongs_is_refused(
+    tmp_path: Path, tag: int, vr: str, value: bytes
+) -> None:
+    def spoil(ds: Dataset) -> None:
+        place = Tag(tag)
+        ds[place] = RawDataElement(place, vr, len(value), value, 0, False, True)
+
+    original, result = pair(
+        tmp_path, prepare=spoil, StudyDate="20190314", PatientName="Sandpiper^Amalia"
+    )
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason in (Reason.IDENTIFIER_LEFT, Reason.NUMBER_HIT)
+
+
+def test_numbers_stand_where_an_option_keeps_a_device(tmp_path: Path) -> None:
+    source = write_instance(tmp_path / "in.dcm", make_instance(DeviceSerialNumber="4857773"))
+
+    after, _ = deidentified(source, tmp_path, recipe=Recipe.resolve(preset="research"))
+
+    assert after.DeviceSerialNumber == "4857773"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "left"),
+    [
+        ("PatientBirthDate", "19300504", "19290504"),
+        ("DateOfManufacture", "20100504", "20090504"),
+        ("GPSLatitude", "47.5", "47.5"),
+        ("GPSLatitudeRef", "N", "N"),
+        ("PatientBirthTime", "101112", "101112"),
+        ("InstanceOriginStatus", "IMPORTED", "IMPORTED"),
+    ],
+)
+def test_what_has_to_go_is_not_let_stay_or_move(
+    tmp_path: Path, keyword: str, value: str, left: str
+) -> None:
+    original, result = pair(tmp_path, **{keyword: value})
+    rewrite(result, lambda ds: setattr(ds, keyword, left))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_sequence_that_has_to_go_is_not_let_stay(tmp_path: Path) -> None:
+    def add(ds: Dataset) -> None:
+        ds.OtherPatientIDsSequence = [Dataset()]
+        ds.OtherPatientIDsSequence[0].SeriesNumber = "1"
+
+    original, result = pair(tmp_path, prepare=add)
+    rewrite(result, add)
+
+    assert refusal(original, result).detail == "(0010,1002) unchanged"
+
+
+@pytest.mark.parametrize("text", ["93 yo", "F93", "93 F", "aged 93", "104 years", "Age: 093"])
+def test_an_age_over_90_in_a_text_or_a_code_is_refused(tmp_path: Path, text: str) -> None:
+    for keyword in ("ImageComments", "ImageType"):
+        original, result = pair(tmp_path / keyword)
+        written = text.upper().replace(":", "") if keyword == "ImageType" else text
+        rewrite(result, lambda ds, keyword=keyword, to=written: setattr(ds, keyword, to))
+
+        assert refusal(original, result).detail.endswith("pattern:age")
+
+
+@pytest.mark.parametrize(
+    ("concept", "content"),
+    [
+        ("121033", {"TextValue": "95"}),
+        ("30525-0", {"TextValue": "95 years"}),
+        ("121033", {"NumericValue": "95"}),
+        ("397669002", {"FloatingPointValue": 95.0}),
+        ("121031", {"TextValue": "1930"}),
+        ("21112-8", {"Date": "19300504"}),
+    ],
+)
+def test_an_age_or_a_day_of_birth_in_a_report_is_refused(
+    tmp_path: Path, concept: str, content: dict[str, object]
+) -> None:
+    original, result = pair(tmp_path, modality="SR")
+
+    def spoil(ds: Dataset) -> None:
+        name = Dataset()
+        name.CodeValue = concept
+        item = Dataset()
+        item.ConceptNameCodeSequence = [name]
+        for keyword, value in content.items():
+            setattr(item, keyword, value)
+        ds.ContentSequence.append(item)
+
+    rewrite(original, spoil)
+    rewrite(result, spoil)
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+FORMS = {
+    "entity": "M&uuml;ller",
+    "number": "M&#252;ller",
+    "percent": "M%C3%BCller",
+    "quoted-printable": "M=FCller",
+    "json": "M\\u00fcller",
+    "hex": b"Mueller".hex(),
+    "hex-apart": "Müller".encode("latin-1").hex(" ").upper(),
+    "base64": base64.b64encode(b"Mueller").decode(),
+    "base64-1": base64.b64encode(b"<Mueller>").decode(),
+    "base64-2": "x" + base64.b64encode("<nMüller/>".encode()).decode(),
+    "base64-wide": base64.b64encode("Müller".encode("utf-16-le")).decode(),
+    "base64-id": base64.b64encode(b"[4427810]").decode(),
+}
+
+
+@pytest.mark.parametrize("written", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("place", ["text", "bytes", "code"])
+def test_a_name_in_another_form_is_found(tmp_path: Path, written: str, place: str) -> None:
+    original, result = pair(
+        tmp_path, SpecificCharacterSet="ISO_IR 192", PatientName="Müller^Jörg", PatientID="4427810"
+    )
+
+    def spoil(ds: Dataset) -> None:
+        if place == "text":
+            ds.ImageComments = f"seen by {written}, knee"
+        elif place == "bytes":
+            ds.ICCProfile = b"\0\1\2\3" * 8 + written.encode() + bytes(8)
+        else:
+            ds.ScheduledProtocolCodeSequence = [Dataset()]
+            ds.ScheduledProtocolCodeSequence[0].CodeMeaning = written
+
+    rewrite(result, spoil)
+
+    reason = Reason.NUMBER_HIT if place == "code" else Reason.IDENTIFIER_LEFT
+    assert refusal(original, result).reason is reason
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ Patching is the subject here, not a shortcut: a parameter that switches a rule o
 off would be a way to leak.
 """
 
+import base64
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -22,17 +25,24 @@ from sendit.deid import (
     Recipe,
     actions,
     compose,
+    folding,
     knowledge,
+    known,
+    known_of,
+    patterns,
+    person_names,
     places,
     plans,
     profile,
+    report_items,
     text,
     uids,
 )
 from sendit.deid.attributes import ROLES
 from sendit.deid.files import Range
-from sendit.deid.known import Known
+from sendit.deid.known import Known, kind_by_tag
 from sendit.deid.pixels.pass_through import Passed
+from sendit.deid.release_words import squeeze
 from sendit.deid.rules import Note
 from sendit.deid.walk import KEEP, REPORT
 from sendit.errors import Held, ImageError, Rejected
@@ -50,7 +60,26 @@ GATE_REASONS = frozenset(
         Reason.NUMBER_HIT,
     )
 )
-RESEARCH = Recipe.resolve(preset="research")
+RESEARCH = Recipe.resolve(
+    preset="research", options=("retain-longitudinal-modified-dates", "clean-structured-content")
+)
+
+
+ANYBODYS = (
+    "abcdefab-cdef-abcd-efab-cdefabcdefa1",
+    "host 192.168.17.44",
+    "mac 00:1B:44:11:3A:B7",
+    "pager 4711",
+    "756.1234.5678.97",
+    "nr 4857 773 9913",
+    "nr 4857773",
+    "case no 881",
+    "at Wiesengasse 12",
+    "see pacs.example.org for it",
+    "in /home/user/data/x",
+    "Dr. Hausdorf reported",
+)
+"""One line for each class of text that identifies anybody, found by no other rule."""
 
 
 def plant(folder: Path) -> Path:
@@ -70,6 +99,13 @@ def plant(folder: Path) -> Path:
         ReceiveCoilName="Fieldfare",
         ConvolutionKernel="Kingfisher",
         BodyPartExamined="SANDPIPER",
+        NameOfPhysiciansReadingStudy="Щербакова^Юлия",
+        AcquisitionComments="as Schtscherbakowa saw",
+        DerivationDescription="\n".join(ANYBODYS),
+        ContrastBolusAgent="for a woman, 94 yo",
+        FrameComments=f"key {base64.b64encode(b'<Sandpiper>').decode()}",
+        PerformedProcedureStepDescription="MRT fuer Чаика",
+        RequestingPhysician="Chaika^Ada",
     )
     source = Dataset()
     source.ReferencedSOPClassUID = ds.SOPClassUID
@@ -79,12 +115,26 @@ def plant(folder: Path) -> Path:
     request.RequestedProcedureDescription = "CT for Sandpiper"
     request.ScheduledProcedureStepID = "SPS77"
     ds.RequestAttributesSequence = Sequence([request])
+    ds.AcquisitionContextSequence = Sequence(
+        [context("121033", NumericValue="95"), context("121031", Date="19300504")]
+    )
     ds.private_block(0x0029, "ACME 1.1", create=True).add_new(1, "LO", "harmless")
     ds.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x23, "DS", "1.5")
     ds.add_new(0x60001500, "LO", "harmless")
     ds.add_new(0xFFFCFFFC, "OB", b"harmless")
     ds.PixelData += b"MRN4427810"
     return write_instance(folder / "Kingfisher_Ada" / "a.dcm", ds)
+
+
+def context(concept: str, **content: str) -> Dataset:
+    """Return a content item that says when somebody was born, or how old somebody is."""
+    name = Dataset()
+    name.CodeValue, name.CodingSchemeDesignator, name.CodeMeaning = concept, "DCM", "subject"
+    item = Dataset()
+    item.ConceptNameCodeSequence = Sequence([name])
+    for keyword, value in content.items():
+        setattr(item, keyword, value)
+    return item
 
 
 def run(original: Path, folder: Path) -> Path:
@@ -191,6 +241,44 @@ def shifts_unevenly(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+# Without the first, UIDs in a text are still found one by one (``actions.UID_LIKE``).
+ALL_PATTERNS = [
+    *enumerate((*patterns._WITH_DIGITS, *((*one, None) for one in patterns._WITHOUT_DIGITS)))
+][1:]
+NEVER = re.compile("(?!)")
+
+
+def forgets_pattern(index: int) -> Mutate:
+    """Let one class of text pass; all of them stand in the planted report."""
+    forgotten = ALL_PATTERNS[index - 1][1][0]
+
+    def mutate(patch: pytest.MonkeyPatch) -> None:
+        for name in ("_WITH_DIGITS", "_WITHOUT_DIGITS"):
+            rows = [
+                (NEVER if pattern is forgotten else pattern, *rest)
+                for pattern, *rest in getattr(patterns, name)
+            ]
+            patch.setattr(patterns, name, tuple(rows))
+
+    return mutate
+
+
+def moves_births(patch: pytest.MonkeyPatch) -> None:
+    decide = profile.Profile.decide
+
+    def shift(self: Any, tag: int, **known: Any) -> Any:
+        decision = decide(self, tag, **known)
+        return profile.Decision("C", "mutant") if tag == 0x00100030 else decision
+
+    patch.setattr(profile.Profile, "decide", shift)
+
+
+def keeps_scripts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folding, "_LETTERS", {})
+    folding.fold_char.cache_clear()
+    patch.setattr(folding, "fold_char", folding.fold_char.__wrapped__)
+
+
 MUTANTS: dict[str, Mutate] = {
     "X off": removes_nothing,
     "Z off": acts("empty"),
@@ -213,6 +301,15 @@ MUTANTS: dict[str, Mutate] = {
     "no patterns": answers(text, "find_patterns", ()),
     "no dates in text": answers(text, "find_dates", ()),
     "nothing found": answers(text.Finder, "find", ()),
+    "births moved": moves_births,
+    **{f"no {rule} {at}": forgets_pattern(at) for at, (_, rule, _) in ALL_PATTERNS},
+    "no persons": answers(patterns, "_persons", ()),
+    "ages in text": answers(patterns, "find_ages", ()),
+    "ages in reports": answers(report_items, "_capped", None),
+    "births in reports": lambda patch: patch.setattr(report_items, "BIRTH_DATES", frozenset()),
+    "no other forms": answers(text, "inner_texts", ()),
+    "no other spellings": answers(person_names, "romanised", ()),
+    "no other scripts": keeps_scripts,
     "pixels uncut": passes_padding,
     "preamble copied": copies_preamble,
     "uids mixed up": mixes_uids,
@@ -243,3 +340,76 @@ def test_a_broken_rule_is_caught(
     assert isinstance(caught.value, Rejected | Held)
     assert caught.value.reason in GATE_REASONS
     assert not list(tmp_path.glob("*.dcm*"))
+
+
+@pytest.mark.parametrize("tag", sorted(kind_by_tag()), ids=keyword_for_tag)
+def test_the_gate_knows_each_attribute_that_the_engine_knows(tmp_path: Path, tag: int) -> None:
+    value = {"SH": "ZWIRB4711K", "AE": "ZWIRB4711K", "CS": "ZWIRB4711K", "IS": "471147"}.get(
+        dictionary_VR(tag), "Zwirbelkofen 4711"
+    )
+    ds = make_instance()
+    if dictionary_VR(tag) not in ("SQ", "UI") and tag >> 16 > 2:
+        ds.add_new(tag, dictionary_VR(tag), value)
+
+        found = known_of(write_instance(tmp_path / "a.dcm", ds))
+
+        assert squeeze(value) in {*found.words, *found.long, *found.numbers}
+
+
+EXTRACTION: dict[str, tuple[dict[str, str], str, Mutate]] = {
+    "names in texts": (
+        {"SeriesDescription": "Grausvogel^Ada"},
+        "by Grausvogel",
+        answers(known, "_caret_names", ()),
+    ),
+    "joined names": (
+        {"PatientName": "Ng^Ada"},
+        "by NgAda",
+        answers(person_names, "_full_names", ()),
+    ),
+    "lost accents": (
+        {"PatientName": "Müller^Jörg"},
+        "by M?ller",
+        lambda patch: patch.setattr(
+            person_names, "_parts", lambda word: iter([person_names.squeeze(word)])
+        ),
+    ),
+    "misread": (
+        {"PatientName": "Müller^Jörg"},
+        "by MÃ¼ller",
+        answers(person_names, "_misread", ()),
+    ),
+    "digits of an id": (
+        {"PatientID": "AB123456C"},
+        "nr 123456",
+        lambda patch: patch.setattr(known, "_LONG_RUN", NEVER),
+    ),
+    "words of a place": (
+        {"InstitutionName": "Klinikum Zwirbelkofen"},
+        "at Zwirbelkofen",
+        lambda patch: patch.setattr(
+            known,
+            "_place_forms",
+            lambda value, kind, **_: iter([known.Identifier(known.squeeze(value), True, kind)]),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "text", "mutate"), EXTRACTION.values(), ids=EXTRACTION)
+def test_what_the_engine_forgets_to_look_for_is_caught(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, str],
+    text: str,
+    mutate: Mutate,
+) -> None:
+    ds = make_instance(SpecificCharacterSet="ISO_IR 192", ImageComments=text, **told)
+    original = write_instance(tmp_path / "a.dcm", ds)
+    assert run(original, tmp_path).is_file()
+    mutate(monkeypatch)
+
+    with pytest.raises(Rejected) as caught:
+        run(original, tmp_path)
+
+    assert caught.value.reason is Reason.IDENTIFIER_LEFT

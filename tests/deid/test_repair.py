@@ -3,11 +3,19 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
 
 from sendit.deid import Engine, Recipe, read_header
 from sendit.errors import Unreadable
+from sendit.terms import Reason
 from tests.deid.engines import deidentified, identities_for
-from tests.support.make_study import make_study
+from tests.support.make_study import make_instance, make_study, write_instance
 
 
 @pytest.fixture
@@ -130,3 +138,90 @@ def test_mended_file_is_still_readable_by_others(tmp_path: Path, source: Path) -
     after, _ = deidentified(source, tmp_path)
 
     assert (after.pixel_array == before.pixel_array).all()
+
+
+def declare(source: Path, syntax: str) -> None:
+    """Say in the file meta group that the data set is encoded in another way."""
+    data = source.read_bytes()
+    at = data.index(b"\x02\x00\x10\x00UI") + 6
+    end = at + 2 + struct.unpack_from("<H", data, at)[0]
+    value = syntax.encode() + b"\0" * (len(syntax) & 1)
+    source.write_bytes(data[:at] + struct.pack("<H", len(value)) + value + data[end:])
+
+
+PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+@pytest.mark.parametrize("declared", PLAIN)
+@pytest.mark.parametrize("written", PLAIN)
+def test_a_data_set_in_another_encoding_than_declared_is_read(
+    tmp_path: Path, written: str, declared: str
+) -> None:
+    source = write_instance(tmp_path / "a.dcm", make_instance(), transfer_syntax_uid=written)
+    pixels = pydicom.dcmread(source).pixel_array
+    identities = identities_for(source)
+    declare(source, declared)
+
+    report = Engine(Recipe.resolve(), identities).deidentify_to(source, tmp_path / "out.dcm")
+
+    after = pydicom.dcmread(tmp_path / "out.dcm")
+    assert (after.pixel_array == pixels).all()
+    assert after.file_meta.TransferSyntaxUID == written
+    assert ("repair:transfer-syntax" in report.rules) is (written != declared)
+
+
+@pytest.mark.parametrize(
+    ("written", "declared"),
+    [
+        (DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian),
+        (DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit),
+        (ExplicitVRBigEndian, JPEGBaseline8Bit),
+    ],
+)
+def test_what_is_not_encoded_as_declared_is_not_said_to_be_cut(
+    tmp_path: Path, written: str, declared: str
+) -> None:
+    source = write_instance(tmp_path / "a.dcm", make_instance(), transfer_syntax_uid=written)
+    identities = identities_for(source)
+    declare(source, declared)
+
+    with pytest.raises(Unreadable) as refusal:
+        Engine(Recipe.resolve(), identities).deidentify_to(source, tmp_path / "out.dcm")
+
+    assert refusal.value.reason is Reason.MALFORMED
+    assert refusal.value.detail == "the data set is not encoded as (0002,0010) says"
+
+
+@pytest.mark.parametrize("is_explicit", [True, False])
+def test_what_a_message_left_before_the_data_set_goes(
+    tmp_path: Path, source: Path, is_explicit: bool
+) -> None:
+    group = struct.pack("<HHIH", 0, 0x0100, 2, 1)
+    if is_explicit:
+        group = element(0, 0x0100, b"US", b"\1\0")
+    insert(source, b"\x08\x00\x08\x00CS", group)
+
+    after, report = deidentified(source, tmp_path)
+
+    assert report.rules["repair:command-group"] == 1
+    assert min(after.keys()) >> 16 == 0x0008
+
+
+def test_an_attribute_of_a_directory_goes(tmp_path: Path, source: Path) -> None:
+    insert(source, b"\x08\x00\x08\x00CS", element(4, 0x1130, b"CS", b"DISC"))
+
+    _, report = deidentified(source, tmp_path)
+
+    assert report.rules["repair:misplaced-group"] == 1
+
+
+def test_an_explicit_element_in_an_implicit_file_is_read(tmp_path: Path) -> None:
+    source = write_instance(
+        tmp_path / "a.dcm", make_instance(), transfer_syntax_uid=ImplicitVRLittleEndian
+    )
+    insert(source, b"\x20\x00\x0d\x00", element(0x0018, 0x1130, b"DS", b"2.5 "))
+
+    after, report = deidentified(source, tmp_path)
+
+    assert after.TableHeight == 2.5
+    assert report.rules["repair:structure"] == 1

@@ -241,6 +241,7 @@ def test_what_cannot_be_carried_out_is_an_error_with_its_line(line: str, problem
         ("FORMAT dicom\n%filter x\nLABEL y\nmissing Manufactur", 4, '"Manufacturer"?'),
         ("FORMAT dicom\n%filter x\nLABEL y\ncoordinates 1,2,3", 4, "four numbers"),
         ("FORMAT dicom\n%filter x\nLABEL y\ncoordinates 5,5,1,9", 4, "empty"),
+        ("FORMAT dicom\n%filter x\nLABEL y\ncoordinates all", 4, "nothing here blanks pixels"),
     ],
 )
 def test_a_file_that_is_not_the_format_is_refused(text: str, line: int, problem: str) -> None:
@@ -253,6 +254,17 @@ def test_all_problems_are_told_at_once() -> None:
     said = problems_of("FORMAT dicom\n%header\nREMOVE A\n\nREMOVE B # no\nKEEP PatientComments")
 
     assert [one.split(":")[1] for one in said] == ["3", "5"]
+
+
+def test_problems_of_a_toml_file_are_told_in_the_order_of_its_lines() -> None:
+    rules = "\n".join(f"[[rule]]\nattribute = 'X{at}'\ndo = 'remove'\n" for at in range(6))
+
+    with pytest.raises(ConfigurationInvalid) as invalid:
+        read_site_rules(f"[[filter]]\nlist = 'pink'\n{rules}", name="irb.toml")
+
+    lines = [int(line.split(":")[1]) for line in str(invalid.value).splitlines()]
+    assert len(lines) == 7
+    assert lines == sorted(lines)
 
 
 FILTERS = """FORMAT dicom

@@ -1,11 +1,13 @@
 """What is taken out of a text, and what stays."""
 
+import base64
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sendit.deid.encoded import inner_texts
 from sendit.deid.folding import fold, squeeze
 from sendit.deid.known import Known, collect
 from sendit.deid.text import Cleaner, clean_text
@@ -50,6 +52,16 @@ def cleaned(value: str, known: Known = NOBODY, *, shift_days: int | None = None)
         ("Щербаков^Юрий", "Shcherbakov / Scherbakov / Schtscherbakow / Ščerbakov x", "* x"),
         ("Щербаков^Юрий", "Yuri / Yury / Yuriy / Iurii / Jurij x", "* x"),
         ("Иванова^Наталья", "Natalia / Natalja / Natalya Iwanowa x", "* x"),
+        ("أحمد^محمد", "Ahmed, Mohammed / Ahmad Muhammad / AHMD x", "* x"),
+        ("حسن^عبد الله", "Abdullah Hassan / Abdallah x", "* x"),
+        ("כהן^משה", "Kohen / Cohen, Moshe / KHN x", "* x"),
+        ("やまだ^しんいちろう", "Yamada Shinichiro / Sinitiro / Shinichirou x", "* x"),
+        ("ﾔﾏﾀﾞ^ｷｮｳｺ", "YAMADA KYOKO / Kyouko x", "* x"),
+        ("김^영수", "Kim Young-Soo / Gim Yeongsu / KIM YUNGSOO x", "* x"),
+        ("김영수", "Youngsoo KIM x", "* x"),
+        ("王^小明", "Wang Xiaoming / WONG knee", "* knee"),
+        ("欧阳晓明", "Ouyang Xiao Ming knee", "* knee"),
+        ("Sun^X=孫^吉洞=そん^きつどう", "Suen / Kitsudou knee", "* knee"),
     ],
 )
 def test_a_name_is_found_however_it_is_written(name: str, text: str, expected: str) -> None:
@@ -118,6 +130,9 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("95 year old", "90 year old"),
         ("94yF, 95 y/M; 96Y3M (97 y), 98 F", "90yF, 90 y/M; 90Y3M (90 y), 90 F"),
         ("age=94, 95 лет, 96歳", "age=90, 90 лет, 90歳"),
+        ("93 F, F93, M/94, 093Y", "90 F, F90, M/90, 090Y"),
+        ("93 yo, aged 93, age 104; AGE93", "90 yo, aged 90, age 90; AGE90"),
+        ("102 F; 101M, female, 97; 95 male", "90 F; 90M, female, 90; 90 male"),
         ("192.168.17.44 x", "* x"),
         ("01234567-89ab-cdef-0123-456789abcdef x", "* x"),
     ],
@@ -135,6 +150,7 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "head^brain routine",
         "256 256 192 HU 100-1000",
         "1.2.840.10008.1.2.1",
+        "F9, FA93, TE 93, M93.5, 102 f, 93 ms, F 93x, 120M",
         "syngo MR E11, 27_LX_MR Software release:24.0_M01_1344.a",
         "B30f kernel 3.0 B30f, FOV 320*320",
         "Graves disease, Baker cyst, Hodgkin lymphoma, tetralogy of Fallot",
@@ -357,3 +373,60 @@ def test_folding_keeps_places(text) -> None:
 
     assert len(folded.letters) == len(folded.at) == len(folded.breaks) - 1
     assert squeeze(text) == folded.letters
+
+
+def packed(text: str, *, before: int = 0, codec: str = "utf-8") -> bytes:
+    """Return bytes in which a text stands behind a few others."""
+    return b"<n>"[:before] + text.encode(codec) + b"</n>"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "M&uuml;ller",
+        "M&#252;ller",
+        "M&#xFC;ller",
+        "M%C3%BCller",
+        "M%fcller",
+        "M=C3=BCller",
+        "M=FCller",
+        "M&uuml;=\nller",
+        "M\\u00fcller",
+        b"Mueller".hex(),
+        "Müller".encode().hex().upper(),
+        "Müller".encode("latin-1").hex(" "),
+        "Müller".encode("utf-16-le").hex(":"),
+        "0x" + b"MUELLER".hex(),
+        *(base64.b64encode(packed("Müller", before=n)).decode() for n in range(3)),
+        "xy" + base64.b64encode(packed("Mueller")).decode(),
+        base64.b64encode(packed("Müller", codec="utf-16-le")).decode(),
+        base64.urlsafe_b64encode(packed("Müller")).decode().rstrip("="),
+        base64.encodebytes(packed("-" * 60 + "Müller")).decode(),
+    ],
+)
+def test_a_known_name_is_found_in_another_form(written: str) -> None:
+    found = cleaned(f"seen by {written}, knee", known_as("Müller^Jörg"))
+
+    assert "*" in found
+    assert found.startswith("seen by ")
+    assert found.endswith(" knee")
+    assert list(inner_texts(found)) == [] or "ller" not in str([*inner_texts(found)])
+
+
+def test_a_number_is_found_in_base64() -> None:
+    code = base64.b64encode(b"id 4427810").decode()
+
+    assert "*" in cleaned(code, known_as(patient_id="4427810"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TR=30 TE=4000 FA 90%, a&amp;b",
+        "Longitudinal reconstruction, ABDOMEN_ADRENAL",
+        "sha 0a1b2c3d4e5f6a7b8c9d",
+        base64.b64encode(b"nothing of anybody").decode(),
+    ],
+)
+def test_what_tells_nobody_in_another_form_stays(text: str) -> None:
+    assert cleaned(text, known_as("Müller^Jörg", "4427810")) == text

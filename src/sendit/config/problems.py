@@ -4,6 +4,7 @@ Every problem names the file, the key, what is wrong, and what is allowed; an un
 comes with the nearest known one.  A value of a secret is never shown.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,10 +17,11 @@ from pydantic_core import ErrorDetails
 from sendit.errors import ConfigurationInvalid
 
 Key = tuple[int | str, ...]
+_NUMBERS = re.compile(r"([0-9]+)")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong."""
 
@@ -39,8 +41,14 @@ def refuse(problems: Iterable[Problem]) -> None:
     sendit.errors.ConfigurationInvalid
         One problem a line.
     """
-    if found := sorted(set(problems)):
+    if found := sorted(set(problems), key=_by_number):
         raise ConfigurationInvalid("\n".join(map(str, found)))
+
+
+def _by_number(problem: Problem) -> tuple[tuple[bool, int, str], ...]:
+    """Return the order of a problem: line 10 of a file stands behind line 9."""
+    parts = _NUMBERS.split(f"{problem.file}: {problem.key}: {problem.text}")
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
 
 
 def read_partly(

@@ -18,7 +18,6 @@ DICOM: PS3.15 E.1.1 and Table E.1-1a (action codes).
 
 import re
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Final
 
 from sendit.deid import dummies
@@ -26,6 +25,7 @@ from sendit.deid.charset_names import TERMS, UTF_8, meant_by, split
 from sendit.deid.charsets import decode, decode_strictly, encode
 from sendit.deid.coding import is_published
 from sendit.deid.dates import shift_values
+from sendit.deid.readable import stretches
 from sendit.deid.rules import UNCHANGED, Act, Context, Note, Result, Rule
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
 from sendit.deid.text import Cleaned, Cleaner
@@ -35,11 +35,6 @@ from sendit.terms import Reason
 
 CHARACTER_SET: Final = "repair:character-set"
 CODE: Final = "REMOVED"
-BIRTH_DATES: Final = frozenset((b"121031", b"21112-8", b"184099003"))
-AGES: Final = frozenset((b"121033", b"30525-0", b"29553-5", b"21611-9", b"424144002", b"397669002"))
-"""Codes of DICOM, LOINC and SNOMED CT that ask how old somebody is."""
-OLDEST: Final = 89
-UNITS_A_YEAR: Final = {b"mo": 12, b"wk": 52, b"d": 365, b"h": 365 * 24, b"min": 365 * 24 * 60}
 UID_LIKE: Final = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.])", re.ASCII)
 """As long as a UID of an instance is; a version number is shorter."""
 AGE: Final = re.compile(
@@ -54,12 +49,6 @@ _ONE: Final = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
-READABLE: Final = re.compile(
-    rb"(?:[ -~]|[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}"
-    rb"|[\xc0-\xff](?=[A-Za-z])|(?<=[A-Za-z])[\xc0-\xff]){4,}"
-    rb"|(?:[ -~\xc0-\xff]\0){4,}|(?:\0[ -~\xc0-\xff]){4,}"
-)
-"""Text among bytes: of eight bits a letter or in UTF-8, or of sixteen bits."""
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
 WORDED: Final = re.compile(r"\d[ _]?[A-Z]{3,9}[ _]?\d\d")
@@ -119,6 +108,7 @@ def keep_number(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
+    context.spend(len(value))
     text = decode(value, rule.charset)
     return context.cleaner.clean(text).value == text
 
@@ -126,26 +116,14 @@ def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
 def mask_names(rule: Rule, value: bytes, context: Context) -> Result:
     """Blank what identifies and stands as text among bytes (an ICC profile's description)."""
     masked = bytearray(value)
-    for stretch in READABLE.finditer(value):
-        text, places = _letters(stretch[0])
+    for text, places in stretches(value, context.spend):
         for start, end in context.cleaner.tells(text):
-            first, last = stretch.start() + places[start], stretch.start() + places[end]
+            first, last = places[start], places[end]
             # In UTF-16 the letter stands in one of two bytes; a NUL stays a NUL.
             masked[first:last] = bytes(ord(" ") if byte else 0 for byte in masked[first:last])
     if masked == value:
         return UNCHANGED
     return rule.element(bytes(masked)), Note(rule.note.path, "C", KNOWN_IDENTIFIER)
-
-
-def _letters(stretch: bytes) -> tuple[str, list[int]]:
-    """Return a stretch of bytes as text, and where each letter and the end of it stand."""
-    if b"\0" in stretch:
-        return stretch.replace(b"\0", b"").decode("latin-1"), [*range(0, len(stretch) + 2, 2)]
-    try:
-        text = stretch.decode("utf-8")
-    except UnicodeDecodeError:
-        return stretch.decode("latin-1"), [*range(len(stretch) + 1)]
-    return text, [0, *accumulate(len(letter.encode("utf-8")) for letter in text)]
 
 
 def empty(rule: Rule, value: bytes, context: Context) -> Result:
@@ -235,21 +213,6 @@ def hold_opaque(rule: Rule, value: bytes, context: Context) -> Result:
     raise Held(Reason.OPAQUE_PRIVATE, rule.note.path)
 
 
-def note_concept(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep a concept name, and remember which it is."""
-    del rule
-    context.concept = value.strip(b" \0")
-    context.unit = b""
-    return UNCHANGED
-
-
-def note_unit(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep a unit, and remember which it is."""
-    del rule
-    context.unit = value.strip(b" \0")
-    return UNCHANGED
-
-
 def note_scheme(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep a coding scheme, and remember which it is."""
     del rule
@@ -270,32 +233,6 @@ def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     return UNCHANGED if is_published(scheme) else result
 
 
-def unless_birth(act: Act) -> Act:
-    """Return what treats a date of a content item, but replaces a date of birth."""
-
-    def birth_or(rule: Rule, value: bytes, context: Context) -> Result:
-        if context.concept in BIRTH_DATES:
-            return replace_by_dummy(rule, value, context)
-        return act(rule, value, context)
-
-    return birth_or
-
-
-def cap_subject_age(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep a number of a content item, but no age above 89."""
-    if context.concept not in AGES:
-        return keep_number(rule, value, context)
-    try:
-        age = float(value.strip(b" \0"))
-    except ValueError:
-        return keep_number(rule, value, context)
-    a_year = UNITS_A_YEAR.get(context.unit, 1)
-    if age <= OLDEST * a_year:
-        return UNCHANGED
-    capped = b"%d" % ((OLDEST + 1) * a_year)
-    return rule.element(capped + b" " * (len(capped) & 1)), rule.note
-
-
 def clean(rule: Rule, value: bytes, context: Context) -> Result:
     """Take out of a text what identifies (C)."""
     new, _rules = _cleaned(rule, value, context)
@@ -313,16 +250,18 @@ def search(rule: Rule, value: bytes, context: Context) -> Result:
 
 def search_known(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep what an option keeps, be it a number or an address, but nobody who is known."""
-    return _replaced(rule, value, context.cleaner.clean_known)
+    return _replaced(rule, value, context, context.cleaner.clean_known)
 
 
 def search_maker(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep what names a product, versions and dates of software included, but no person."""
-    return _replaced(rule, value, context.cleaner.clean_maker)
+    return _replaced(rule, value, context, context.cleaner.clean_maker)
 
 
-def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> Result:
-    text, moves = _text_of(rule, value)
+def _replaced(
+    rule: Rule, value: bytes, context: Context, cleaning: Callable[[str], Cleaned]
+) -> Result:
+    text, moves = _text_of(rule, value, context)
     found = cleaning(text)
     if found.value == text and not moves:
         return None, (rule.note if rule.note.action else None)
@@ -334,6 +273,7 @@ def _replaced(rule: Rule, value: bytes, cleaning: Callable[[str], Cleaned]) -> R
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
     """Keep code strings, except for a value in which a distinctive identifier stands."""
+    context.spend(len(value))
     parts = value.decode("latin-1").split("\\")
     if rule.tag == BODY_PART and context.cleaner.is_body_part(value.decode("latin-1")):
         return None, (rule.note if rule.note.action else None)
@@ -346,7 +286,7 @@ def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def _identifies(code: str, cleaner: Cleaner) -> bool:
-    if NUMBERED.search(code) is not None or cleaner.holds(code):
+    if NUMBERED.search(code) is not None or cleaner.holds(code) or cleaner.tells_age(code):
         return True
     # A code that no code string may hold (PS3.5 6.2) is a text that somebody typed.
     is_text = NOT_IN_CODES.search(code) is not None or WORDED.search(code) is not None
@@ -355,7 +295,7 @@ def _identifies(code: str, cleaner: Cleaner) -> bool:
 
 def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, tuple[str, ...]]:
     """Return the cleaned value, None if nothing was found in it, and the rules that found it."""
-    text, moves = _text_of(rule, value)
+    text, moves = _text_of(rule, value, context)
     if not text:
         return None, ()
     cleaned = context.cleaner.clean(text)
@@ -370,8 +310,9 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
     return _encoded(rule, result), rules
 
 
-def _text_of(rule: Rule, value: bytes) -> tuple[str, bool]:
+def _text_of(rule: Rule, value: bytes, context: Context) -> tuple[str, bool]:
     """Return a value as text, and whether it has to be written in another character set."""
+    context.spend(len(value))
     text, fits = decode_strictly(value, rule.charset)
     if rule.as_utf8:
         return text.replace("\0", " "), "\0" in text or not text.isascii()

@@ -46,6 +46,8 @@ CODE_MEANING: Final = 0x00080104
 CONCEPT_NAME: Final = 0x0040A043
 CONTENT_DATES: Final = frozenset((0x0040A120, 0x0040A121))
 NUMERIC_VALUE: Final = 0x0040A30A
+PRECISE_VALUE: Final = 0x0040A161
+"""The same number once more, as a double."""
 UNITS: Final = 0x004008EA
 TEXT_VALUE: Final = 0x0040A160
 """What a TEXT item of a report says; such an item may not be without (PS3.3 C.17.3.2)."""

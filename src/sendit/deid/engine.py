@@ -49,7 +49,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
-from sendit.deid.rules import Context, Note, Rule
+from sendit.deid.rules import MAX_TEXT, Context, Note, Rule
 from sendit.deid.site_lists import patterns_of
 from sendit.deid.site_screen import screen_by_site
 from sendit.deid.uids import NewUids
@@ -57,6 +57,8 @@ from sendit.errors import Excluded, Rejected, Unreadable
 from sendit.terms import Outcome, Reason
 
 MAX_CONTEXTS: Final = 64
+MENDED: Final = frozenset(("structure", "command-group"))
+"""Repairs without which an original cannot be read."""
 MAX_MENDED_FILE: Final = 1 << 29
 UID: Final = re.compile(r"\d[\d.]{0,63}", re.ASCII)
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -162,6 +164,7 @@ class Engine:
     def _context(self, instance: Instance) -> Context:
         if instance.context is None:
             instance.context = self._find_context(instance)
+            instance.context.text_left = MAX_TEXT
         return instance.context
 
     def _find_context(self, instance: Instance) -> Context:
@@ -305,7 +308,7 @@ def _as_readable(instance: Instance, original: Path) -> Iterator[Path]:
     would not know what else to look for.
     """
     frame = instance.frame
-    if "structure" not in frame.repairs:
+    if MENDED.isdisjoint(frame.repairs):
         yield original
         return
     if frame.source.size > MAX_MENDED_FILE:
@@ -315,7 +318,7 @@ def _as_readable(instance: Instance, original: Path) -> Iterator[Path]:
         sop_instance_uid="2.25.0",  # nobody reads it
         transfer_syntax_uid=frame.output_transfer_syntax_uid,
     )
-    with memory_file((meta, frame.source.read(0, frame.source.size))) as path:
+    with memory_file((meta, frame.source.read(frame.start, frame.source.size))) as path:
         yield path
 
 

@@ -5,7 +5,7 @@ found where its letters stand, if the breaks around it allow what the rules of `
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -44,7 +44,27 @@ class Find:
     identifier: Identifier = field(repr=False)
 
 
-_Index = Mapping[str, list[tuple[str, Identifier]]]
+class _Index:
+    """Identifiers by their letters; how many there are does not count in a search."""
+
+    def __init__(self, pairs: Iterable[tuple[str, Identifier]]) -> None:
+        by_letters: dict[str, list[Identifier]] = defaultdict(list)
+        sizes: dict[str, set[int]] = defaultdict(set)
+        for letters, one in pairs:
+            by_letters[letters].append(one)
+            sizes[letters[:_KEY]].add(len(letters))
+        self._by_letters = dict(by_letters)
+        self._sizes = {key: sorted(found, reverse=True) for key, found in sizes.items()}
+
+    def candidates(self, letters: str) -> Iterator[tuple[int, int, Identifier]]:
+        """Yield where letters stand that an identifier has, the longest first."""
+        for start in range(len(letters)):
+            for width in range(_KEY, 0, -1):
+                for size in self._sizes.get(letters[start : start + width], ()):
+                    part = letters[start : start + size]
+                    if len(part) == size:
+                        for one in self._by_letters.get(part, ()):
+                            yield start, start + size, one
 
 
 class Finder:
@@ -53,8 +73,8 @@ class Finder:
     def __init__(self, identifiers: Iterable[Identifier], vocabulary: Vocabulary) -> None:
         every = sorted(identifiers)
         self._vocabulary = vocabulary
-        self._index = _index((one.letters, one) for one in every)
-        self._collapsed = _index(
+        self._index = _Index((one.letters, one) for one in every)
+        self._collapsed = _Index(
             (collapsed, one)
             for one in every
             if one.letters.isalpha() and len(collapsed := collapse_letters(one.letters)) > 3
@@ -66,26 +86,9 @@ class Finder:
         folded = fold(text)
         for form, index in ((folded, self._index), (collapse(folded), self._collapsed)):
             reading = _Reading(form, text, self._vocabulary, self._persons)
-            for start, end, one in _candidates(form.letters, index):
+            for start, end, one in index.candidates(form.letters):
                 if reading.accepts(start, end, one):
                     yield Find(form.at[start], form.at[end - 1] + 1, one)
-
-
-def _index(pairs: Iterable[tuple[str, Identifier]]) -> _Index:
-    found: dict[str, list[tuple[str, Identifier]]] = defaultdict(list)
-    for letters, one in pairs:
-        found[letters[:_KEY]].append((letters, one))
-    for candidates in found.values():
-        candidates.sort(key=lambda pair: -len(pair[0]))
-    return dict(found)
-
-
-def _candidates(letters: str, index: _Index) -> Iterator[tuple[int, int, Identifier]]:
-    for start in range(len(letters)):
-        for size in range(_KEY, 0, -1):
-            for candidate, one in index.get(letters[start : start + size], ()):
-                if letters.startswith(candidate, start):
-                    yield start, start + len(candidate), one
 
 
 class _Reading:

@@ -17,9 +17,13 @@ from sendit.deid.pixels.native import Shape
 from sendit.deid.plans import Plans
 from sendit.deid.rules import Context, Rule
 from sendit.deid.segments import Scan
+from sendit.errors import Unreadable
+from sendit.terms import Reason
 
 DATES: Final = (b"DA", b"DT")
 NAME: Final = b"PN"
+MAX_GATHERED: Final = 5000
+"""Different values of one instance that may name somebody; each is looked for in every text."""
 
 
 @dataclass(slots=True)
@@ -102,8 +106,14 @@ def own_values(found: Scan) -> tuple[dict[str, bytes], bytes]:
 
 
 def gather(found: Scan) -> Gathering:
-    """Return every value that may name somebody; of a date only the day."""
-    gathered = []
+    """Return every value that may name somebody; of a date only the day.
+
+    Raises
+    ------
+    sendit.errors.Unreadable
+        With ``TOO_LARGE`` when there are too many to be looked for.
+    """
+    gathered: dict[tuple[int, bytes, bytes, bytes], None] = {}
     kinds = kind_by_tag()
     for segment in found.segments:
         data = segment.data
@@ -111,9 +121,11 @@ def gather(found: Scan) -> Gathering:
             if type(rule) is Gathered or (type(rule) is Rule and rule.gathers):
                 vr = rule.vr
                 if vr in DATES:
-                    gathered.append((rule.tag, vr, b"", data[start : start + 8]))
+                    gathered[rule.tag, vr, b"", data[start : start + 8]] = None
                 elif 0 < stop - start <= MAX_VALUE:
                     value = data[start:stop]
                     if vr == NAME or b"^" in value or rule.tag in kinds:
-                        gathered.append((rule.tag, vr, rule.charset, value))
-    return tuple(dict.fromkeys(gathered))
+                        gathered[rule.tag, vr, rule.charset, value] = None
+    if len(gathered) > MAX_GATHERED:
+        raise Unreadable(Reason.TOO_LARGE, f"names more than {MAX_GATHERED} persons, ids and days")
+    return tuple(gathered)

@@ -23,7 +23,7 @@ from sendit.deid.syntax import (
     SHORT_VRS,
     Syntax,
 )
-from sendit.dictionary import UIDS
+from sendit.dictionary import ATTRIBUTES, UIDS
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
@@ -34,6 +34,9 @@ BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 GE_PRIVATE: Final = "1.2.840.113619.5.2"
 """Implicit little endian with pixels in big endian, by old GE systems."""
 DIRECTORY: Final = "1.2.840.10008.1.3.10"
+
+LAST_FIRST_GROUP: Final = 0x0010
+"""A data set without anything of the SOP, the Study and the patient is none."""
 
 # Ours for ever: 2.25 and a random UUID, drawn once for this project.
 IMPLEMENTATION_CLASS_UID: Final = "2.25.191734382098245071233620841277361208113"
@@ -140,18 +143,43 @@ def _frame(
         source, pos, output = MemorySource(inflate(source, pos)), 0, EXPLICIT
     elif transfer_syntax in JPIP_DEFLATED:
         source, pos = MemorySource(inflate(source, pos)), 0
+    elif source.read(pos, 2) == b"\0\0":
+        pos, repairs = _behind_command(source, pos), (*repairs, "command-group")
     syntax = {IMPLICIT: IMPLICIT_LITTLE, GE_PRIVATE: IMPLICIT_LITTLE, BIG_ENDIAN: EXPLICIT_BIG}.get(
         transfer_syntax, EXPLICIT_LITTLE
     )
-    # Some writers declare one VR encoding and use the other; the first element tells.
-    looks = source.read(pos, 6)
-    if len(looks) == 6 and transfer_syntax not in (BIG_ENDIAN,):
-        has_vr = looks[4:6] in SHORT_VRS or looks[4:6] in LONG_VRS
-        if syntax is EXPLICIT_LITTLE and not has_vr and output == EXPLICIT:
-            syntax, output, repairs = IMPLICIT_LITTLE, IMPLICIT, (*repairs, "transfer-syntax")
-        elif transfer_syntax == IMPLICIT and has_vr:
-            syntax, output, repairs = EXPLICIT_LITTLE, EXPLICIT, (*repairs, "transfer-syntax")
+    # Some writers declare one encoding and use another; the first element tells.
+    looks = source.read(pos, 8)
+    if len(looks) == 8 and output in (IMPLICIT, EXPLICIT, BIG_ENDIAN):
+        seen, seen_as = _guess(looks)
+        if seen is not syntax:
+            syntax, output, repairs = seen, seen_as, (*repairs, "transfer-syntax")
+    if len(looks) == 8 and not _fits(looks, syntax, source.size - pos):
+        raise Unreadable(Reason.MALFORMED, "the data set is not encoded as (0002,0010) says")
     return Frame(source, pos, syntax, transfer_syntax, output, media_class, repairs)
+
+
+def _fits(head: bytes, syntax: Syntax, size: int) -> bool:
+    """Return whether a first element can be one, rather than compressed or swapped bytes."""
+    tag = syntax.tag_at(head, 0)
+    if tag in ATTRIBUTES or tag >> 16 <= LAST_FIRST_GROUP:
+        return True
+    if not tag >> 16 & 1:
+        return False
+    has_vr = head[4:6] in SHORT_VRS or head[4:6] in LONG_VRS
+    return has_vr if syntax.explicit else syntax.u32(head, 4)[0] < size
+
+
+def _behind_command(source: Source, pos: int) -> int:
+    """Return where the data set begins behind the group of a message that was left in a file."""
+    while (head := source.read(pos, 12))[:2] == b"\0\0" and len(head) > 7:
+        if head[4:6] in SHORT_VRS:
+            pos += 8 + int.from_bytes(head[6:8], "little")
+        else:
+            pos += 8 + int.from_bytes(head[4:8], "little")
+    if pos >= source.size:
+        raise Unreadable(Reason.TRUNCATED, "there is no data set behind group 0000")
+    return pos
 
 
 def _without_meta(source: Source, head: bytes) -> Frame:
@@ -171,6 +199,7 @@ def _without_meta(source: Source, head: bytes) -> Frame:
 
 def _guess(head: bytes) -> tuple[Syntax, str]:
     explicit = head[4:6] in SHORT_VRS or head[4:6] in LONG_VRS
+    # Groups of real attributes are below 0100, but for pixels; so one byte of two is zero.
     if explicit and head[:1] == b"\0" and head[1:2] != b"\0":
         return EXPLICIT_BIG, BIG_ENDIAN
     return (EXPLICIT_LITTLE, EXPLICIT) if explicit else (IMPLICIT_LITTLE, IMPLICIT)

@@ -89,8 +89,11 @@ _AGE = re.compile(
     r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
     r"|jährig|ans\b|años|anni|jaar|år\b|лет\b|[歳才岁歲세살])"
     r"|Y(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M)"
-    r"|(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_]))"
-    r"|\b(?:age|aged|alter)[:= ]+(?P<age2>0?9\d|1[0-4]\d)(?!\w)",
+    r"|(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_])|(?<=10\d)(?: ?/ ?| )?(?-i:[MF])(?![^\W_])"
+    r"|[ -]*(?:female|male|woman|man)\b)"
+    r"|\b(?:age|aged|alter)(?:[:= _]+|(?=\d))(?P<age2>0?9\d|1[0-4]\d)(?![^\W_])"
+    r"|(?<![^\W_])(?-i:[MF])(?: ?/ ?|-)?(?P<age3>0?9\d|10\d)(?![^\W_]|[.,]\d)"
+    r"|\b(?:female|male|woman|man)[ ,/]+(?P<age4>0?9\d|10\d)(?![^\W_]|[.,]\d)",
     re.IGNORECASE,
 )
 
@@ -152,7 +155,7 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
             for match in pattern.finditer(text):
                 if check is None or check(match):
                     yield Span(*_where(match), rule)
-        yield from _ages(text)
+        yield from find_ages(text)
     for pattern, rule in _WITHOUT_DIGITS:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), rule)
@@ -178,7 +181,7 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for match in _UID.finditer(text):
         if _is_foreign_uid(match):
             yield Span(match.start(), match.end(), "pattern:uid")
-    yield from _ages(text)
+    yield from find_ages(text)
 
 
 def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
@@ -189,10 +192,10 @@ def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "pattern:name")
 
 
-def _ages(text: str) -> Iterator[Span]:
+def find_ages(text: str) -> Iterator[Span]:
     """Yield ages over 89, which become 90."""
     for match in _AGE.finditer(text):
-        start, end = match.span("age" if match["age"] else "age2")
+        start, end = match.span(match.lastgroup or 0)
         if int(text[start:end]) > _OLDEST_AGE + 1:
             capped = f"{_OLDEST_AGE + 1:0{end - start}d}" if text[start] == "0" else "90"
             yield Span(start, end, "pattern:age", capped)

@@ -17,9 +17,12 @@ from sendit.deid.recipe import Recipe
 from sendit.deid.rules import Act, Note, Rule
 from sendit.deid.syntax import IMPLICIT_LITTLE, Syntax, tag_text
 from sendit.deid.walk import Plan
+from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 MAX_PLANS: Final = 5000
+MAX_ATTRIBUTES: Final = 50_000
+"""Attributes, at all places, of which an engine has to decide what to do in one file."""
 
 
 class Place(NamedTuple):
@@ -44,6 +47,7 @@ class Places(ABC):
         self.safe_private = safe_private_of(recipe)
         self.rules: list[Rule] = []
         self._plans: dict[Place, PlacedPlan] = {}
+        self._met = 0
         self._passing: dict[tuple[Syntax, bytes], tuple[DiscardPlan, GatheringPlan]] = {}
 
     @abstractmethod
@@ -54,8 +58,24 @@ class Places(ABC):
         """Return the plan of a place, the same one each time."""
         found = self._plans.get(place)
         if found is None:
+            if len(self._plans) > 2 * MAX_PLANS:
+                raise Unreadable(Reason.TOO_LARGE, f"has attributes at over {MAX_PLANS} places")
             found = self._plans[place] = self.new_plan(place)
         return found
+
+    def meet(self) -> None:
+        """Count an attribute that is met at a place for the first time.
+
+        Raises
+        ------
+        sendit.errors.Unreadable
+            With ``TOO_LARGE``: no device and no report has so many.
+        """
+        self._met += 1
+        if self._met > MAX_ATTRIBUTES:
+            raise Unreadable(
+                Reason.TOO_LARGE, f"has more than {MAX_ATTRIBUTES // 2} different attributes"
+            )
 
     def passing(self, syntax: Syntax, charset: bytes) -> tuple[DiscardPlan, GatheringPlan]:
         """Return the plans for what goes: to find its end, or to find names in it, too."""
@@ -67,8 +87,8 @@ class Places(ABC):
 
     @property
     def overgrown(self) -> bool:
-        """Whether adversarial nesting has made so many places that starting anew is better."""
-        return len(self._plans) > MAX_PLANS
+        """Whether adversarial files have brought so much that starting anew is better."""
+        return len(self._plans) > MAX_PLANS or self._met > MAX_ATTRIBUTES // 2
 
 
 def safe_private_of(recipe: Recipe) -> SafePrivate | None:

@@ -31,6 +31,7 @@ class DeidPlan(TablePlan):
 
     def slot_for(self, tag: int, vr: bytes) -> Decided:
         """Decide about an attribute that is seen here for the first time."""
+        self._places.meet()
         group = tag >> 16
         discard = self._discard.child(vr)
         if group & 1:

@@ -55,7 +55,7 @@ REQUIRED: Final = {"2": 1, "2C": 1, "1": 2, "1C": 2}
 # manufacturer knows, they would give the shift away.
 DEVICE_DATES: Final = frozenset(
     (
-        *(0x00181200, 0x00181201, 0x00181202, 0x00181203, 0x00181204, 0x00181205),
+        *(0x0014407E, 0x00181200, 0x00181201, 0x00181202, 0x00181203, 0x00181204, 0x00181205),
         *(0x0018700C, 0x0018700E),
     )
 )

@@ -40,7 +40,10 @@ def read_data_set(
         if not (in_order and found.disorder):
             return frame, found
     except Unreadable as error:
-        if error.reason is not Reason.MALFORMED:
+        # In implicit VR the header of an element in explicit VR reads as a length beyond the file.
+        if error.reason is not Reason.MALFORMED and (
+            error.reason is not Reason.TRUNCATED or frame.syntax.explicit
+        ):
             raise
     frame = mended(frame)
     found = scan(frame.source, frame.start, plan_for(frame.syntax), drops=drops)

@@ -60,7 +60,7 @@ def read_recipe_toml(text: str, *, name: str) -> SiteRules:
     except tomllib.TOMLDecodeError as error:
         raise invalid(name, [f" {error}"]) from None
     problems = [
-        f'1: there is no "{key}"; allowed: {_allowed((*_TABLES, "release"))}'
+        (1, f'there is no "{key}"; allowed: {_allowed((*_TABLES, "release"))}')
         for key in document
         if key not in (*_TABLES, "release")
     ]
@@ -69,9 +69,9 @@ def read_recipe_toml(text: str, *, name: str) -> SiteRules:
     private = list(_read(document, "private", _private, name, text, problems))
     releases = document.get("release", [])
     if not isinstance(releases, list) or not all(isinstance(one, str) for one in releases):
-        problems.append("1: release has to be a list of reasons")
+        problems.append((1, "release has to be a list of reasons"))
     if problems:
-        raise invalid(name, problems)
+        raise invalid(name, (f"{line}: {problem}" for line, problem in sorted(problems)))
     rules: list[SiteRule] = [one.rule for one in checked if one.rule is not None]
     additions: dict[int, SiteAction] = {}
     for one in checked:
@@ -97,7 +97,7 @@ def _read(
     reader: Callable[[Table, str], T],
     name: str,
     text: str,
-    problems: list[str],
+    problems: list[tuple[int, str]],
 ) -> Iterator[T]:
     tables = document.get(kind, [])
     lines = [
@@ -106,13 +106,13 @@ def _read(
         if (match := _HEADER.match(line)) and match.group(1) == kind
     ]
     if not isinstance(tables, list) or len(lines) != len(tables):
-        problems.append(f'1: "{kind}" is a list of tables: [[{kind}]]')
+        problems.append((1, f'"{kind}" is a list of tables: [[{kind}]]'))
         return
     for table, line in zip(tables, lines, strict=True):
         try:
             yield reader(table, f"{name}:{line}")
         except ValueError as error:
-            problems.append(f"{line}: {error}")
+            problems.append((line, str(error)))
 
 
 def _rule(table: Table, source: str) -> Checked:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
-from sendit.deid.release_known import MOST_HELD_BYTES, Dossier, Known
+from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD, Dossier, Known
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
@@ -31,11 +31,11 @@ from sendit.deid.release_pixels import PixelCheck
 from sendit.deid.release_reader import Reader
 from sendit.deid.release_references import sources_of
 from sendit.deid.release_search import Searcher
-from sendit.deid.release_sources import Kind
+from sendit.deid.release_sources import Kind, tells_how_old
 from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids, required_types
-from sendit.deid.release_text import is_defined
-from sendit.deid.release_words import dates_in
+from sendit.deid.release_text import is_defined, readings
+from sendit.deid.release_words import dates_in, parts_of_dates
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
 
@@ -194,12 +194,14 @@ class Gate:
         place = id(known.words), allowance
         judge = self._judges.get(place)
         if judge is None or judge.known.version != known.version:
+            profile = Profile(allowance.options)
             searcher = Searcher(
                 known,
                 allowed=allowance.kinds,
                 keeps_uids=RETAIN_UIDS in allowance.options,
                 kept_uids=kept_uids(allowance.options),
                 keeps_dates=FULL_DATES in allowance.options,
+                vouched=lambda tag: tag in allowance.touched or profile.names_things(tag),
             )
             judge = self._judges[place] = _Judge(known, searcher)
         return judge
@@ -240,15 +242,19 @@ class Gate:
                     else (Rejected, Reason.IDENTIFIER_LEFT)
                 )
                 raise kind(reason, f"{path}{tag_name(key >> 16)} {hit.rule}")
-            dates = _dates_of(key, value)
-            if not dates:
+            dates, parts = _dates_of(key, value, charset)
+            if not dates and not parts:
                 clean.add(element)
-                judge.held_bytes += len(value)
-            elif FULL_DATES not in allowance.options and _known_dates(dates, judge.known, days):
+                judge.held_bytes += OVERHEAD + len(value)
+            elif FULL_DATES not in allowance.options and _known_dates(
+                dates, parts, judge.known, days
+            ):
                 detail = f"{path}{tag_name(key >> 16)} pattern:date"
                 raise Rejected(Reason.IDENTIFIER_LEFT, detail)
         for key, items in level.sequences:
             for item in items:
+                if tells_how_old(key >> 16, item):
+                    raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(key >> 16)} age")
                 deeper = f"{path}{tag_name(key >> 16)}/"
                 self._search(item, charset, deeper, judge, allowance, days)
 
@@ -270,14 +276,21 @@ def _patient(content: Content) -> bytes:
     return content.level.value(_PATIENT_ID) + b"\\" + content.level.value(_STUDY)
 
 
-def _dates_of(key: Key, value: bytes) -> set[str]:
+def _dates_of(key: Key, value: bytes, charset: bytes) -> tuple[set[str], set[str]]:
+    """Return the whole dates of a text, and what tells a part of one."""
     if key & 0xFFFF not in _TEXTS_WITH_DATES or key >> 16 in _VERSIONS:
-        return set()
-    return dates_in(value.decode("latin-1"))
+        return set(), set()
+    whole, parts = set[str](), set[str]()
+    for text in readings(value, charset):
+        whole |= dates_in(text)
+        parts |= parts_of_dates(text)
+    return whole, parts
 
 
-def _known_dates(dates: set[str], known: Known, days: int | None) -> bool:
+def _known_dates(dates: set[str], parts: set[str], known: Known, days: int | None) -> bool:
     """Return whether a date of the original stands there, and not by the shift of another."""
+    if parts and any(date[:6] in parts or date[4:] in parts for date in known.dates):
+        return True
     found = dates & known.dates
     if not found or days is None:
         return bool(found)

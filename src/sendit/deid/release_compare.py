@@ -11,13 +11,15 @@ subtracted from each other, and only what is new is looked at.
 
 import datetime
 import re
+import struct
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
-from sendit.deid.release_known import MOST_HELD_BYTES
+from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import (
+    FULL_DATES,
     MODIFIED_DATES,
     RETAIN_UIDS,
     SAFE_PRIVATE,
@@ -38,6 +40,8 @@ _OF_PIXELS = frozenset(
         *(0x00280108, 0x00280109, 0x00282110, 0x00282112, 0x00282114),
     )
 )
+_FIRST_GROUP = 0x0008
+"""What stands before it belongs to messages, file headers and directories, not to an object."""
 _SIGNATURES = frozenset((0xFFFAFFFA, 0xFFFCFFFC, 0x4FFE0001))
 _DATES_OF_USE = frozenset(
     (0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A, 0x00181078, 0x00080031)
@@ -49,9 +53,11 @@ _DATES_OF_DEVICES = frozenset(
         *(0x0014407E, 0x0018700C, 0x0018700E),
     )
 )
-_NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
+_NUMBER_VRS = frozenset(("AT", "UV", "SV", "DS", "IS", "FD", "FL", "US", "SS", "UL", "SL"))
+_WITHOUT_WORDS = _NUMBER_VRS | {"TM", "CS", "AS", "OB", "OW", "UN"}
+_REMOVED = b"REMOVED"
 _LEAST_TELLING = 4
-_NUMERIC_VALUE = 0x0040A30A
+_NUMBERS_OF_ITEMS = frozenset((0x0040A30A, 0x0040A161))
 _NO_DATE = b"19000101"
 """What stands where a date had to go and could not be missing."""
 _UIDS_OF_CODES = frozenset((0x0008010C, 0x0008010D, 0x00080117, 0x00080118))
@@ -60,6 +66,7 @@ _TIME = rb" *(?:\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{0,6})?)?)?)?[ \0]*"
 _NUMBER = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 _TIMES = re.compile(_TIME + rb"(?:\\" + _TIME + rb")*")
 _NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*")
+_DOUBLE = 8
 _BLANK = ord(" ")
 _AGE_OF_90 = {b"%d" % (90 * one): one for one in (1, 12, 52, 365, 365 * 24, 365 * 24 * 60)}
 """How many years, months, weeks, days, hours or minutes are 90 years; and how many one is."""
@@ -128,7 +135,7 @@ class Comparison:
         for element in (after - judged.may_stay) & before:
             self._check_staying(element, path)
             judged.may_stay.add(element)
-            self._held_bytes += len(element[1])
+            self._held_bytes += OVERHEAD + len(element[1])
         changed = before - judged.may_go - after
         if changed:
             by_tag = result.by_tag()
@@ -138,14 +145,14 @@ class Comparison:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):
                     judged.may_go.add((key, value))
-                    self._held_bytes += len(value)
+                    self._held_bytes += OVERHEAD + len(value)
                 elif now is None:
                     self._refuse_loss(key, path, types)
                 elif ((key, value), now) not in judged.may_become:
                     self._check_changed(key, value, now, path, types, moved)
                     if vr_of(now[0]) not in ("DA", "DT"):
                         judged.may_become.add(((key, value), now))
-                        self._held_bytes += len(value) + len(now[1])
+                        self._held_bytes += OVERHEAD + len(value) + len(now[1])
         if original.sequences:
             self._sequences(original, result, path, types, moved)
 
@@ -183,7 +190,7 @@ class Comparison:
         tag = key >> 16
         if tag >> 16 & 1 or tag & 0xFFFF == 0 or tag in self._touched or tag in _SIGNATURES:
             return True
-        if tag >> 24 in (0x50, 0x60):
+        if tag >> 24 in (0x50, 0x60) or tag >> 16 < _FIRST_GROUP:
             return True
         kind = types.get(_plain(path, tag), "3")
         if kind in ("1", "2"):
@@ -220,11 +227,13 @@ class Comparison:
             return self._check_staying((now[0], value), path)
         if tag in self._touched or tag & 0xFFFF == 0:
             return None
+        if vr in ("DA", "DT") and self._has_to_go(tag) and not _is_no_date(new):
+            raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} moved")
         by_value = self._by_value is not None and tag in self._by_value
         filled = ("1",) if by_value else ("1", "1C")
         if not new and (tag == _TEXT_VALUE or types.get(_plain(path, tag)) in filled):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} emptied")
-        if by_value or (tag == _NUMERIC_VALUE and _is_capped_age(old, new)):
+        if by_value or (tag in _NUMBERS_OF_ITEMS and _is_capped_age(value, now[1])):
             return None
         action = self._profile.action(tag)
         if tag in _UIDS_OF_CODES:
@@ -239,6 +248,12 @@ class Comparison:
         if action in ("", "K") and not cleanable:
             raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} changed")
         return None
+
+    def _has_to_go(self, tag: int) -> bool:
+        """Return whether a date goes and is not moved: it tells who, or by how much others are."""
+        if tag in _DATES_OF_DEVICES:
+            return FULL_DATES not in self._profile.options
+        return self._profile.action(tag) not in ("", "K", "C")
 
     def _check_uids(self, old: bytes, new: bytes, path: str, tag: int) -> None:
         before, after = old.split(b"\\"), new.split(b"\\")
@@ -276,6 +291,8 @@ class Comparison:
             tag = key >> 16
             now = by_tag.get(tag)
             action = self._profile.action(tag)
+            if now and self._stays_whole(tag, action, path, types):
+                raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
             if now is None or (not now and items):
                 self._check_lost_sequence(tag, items, action, path, types)
             elif len(now) != len(items):
@@ -286,10 +303,17 @@ class Comparison:
                 for one, other in zip(items, now, strict=True):
                     self._level(one, other, deeper, types, moved)
 
+    def _stays_whole(self, tag: int, action: str, path: str, types: dict[str, str]) -> bool:
+        """Return whether a sequence that has to go is there, though no IOD wants it."""
+        wanted = types.get(_plain(path, tag), "3")[0] in "12"
+        return action == "X" and not wanted and tag not in self._touched
+
     def _check_lost_sequence(
         self, tag: int, items: list[Level], action: str, path: str, types: dict[str, str]
     ) -> None:
         if tag >> 16 & 1 or tag in self._touched or tag in _SIGNATURES or not items:
+            return
+        if tag >> 16 < _FIRST_GROUP:
             return
         if types.get(_plain(path, tag)) in ("1", "1C"):
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} missing")
@@ -306,9 +330,9 @@ def _tells(key: Key, value: bytes) -> bool:
             key >> 16 not in CLASS_UIDS and not plain.startswith(b"1.2.840.10008.") and bool(plain)
         )
     if vr in ("DA", "DT"):
-        return _date(plain) is not None
-    if vr in ("TM", "DS", "IS", "CS", "AS", "US", "SS", "UL", "SL", "FL", "FD"):
-        return False
+        return _date(plain) is not None and not _is_no_date(plain)
+    if vr in _WITHOUT_WORDS:
+        return bool(plain.strip(b"0.:+- \\YMWD")) and plain != _REMOVED
     word = squeeze(plain.decode("latin-1"))
     return len(word) >= _LEAST_TELLING and word not in DUMMIES and not word.isdigit()
 
@@ -323,6 +347,11 @@ def _is_cleared(vr: str, old: bytes, new: bytes) -> bool:
         and len(old) == len(new)
         and all(b in (a, _BLANK) for a, b in zip(old, new, strict=True))
     )
+
+
+def _is_no_date(value: bytes) -> bool:
+    """Return whether a date says nothing: empty, or what stands where one had to go."""
+    return all(not one.strip(b" \0") or one.startswith(_NO_DATE) for one in value.split(b"\\"))
 
 
 def _plain(path: str, tag: int) -> str:
@@ -345,7 +374,9 @@ def _date(value: bytes) -> datetime.date | None:
 
 def _is_capped_age(old: bytes, new: bytes) -> bool:
     """Return whether a number of a report may be an age over 89 that was made 90."""
-    a_year = _AGE_OF_90.get(new)
-    if a_year is None or not old.replace(b".", b"", 1).isdigit():
+    if len(new) == len(old) == _DOUBLE:
+        old, new = (b"%g" % struct.unpack("<d", one)[0] for one in (old, new))
+    a_year = _AGE_OF_90.get(new.strip(b" "))
+    if a_year is None or not old.strip(b" ").replace(b".", b"", 1).isdigit():
         return False
     return 89 < float(old) / a_year < 130

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sendit.deid.release_content import Content, Key, Level, creator_tag, vr_of
+from sendit.deid.release_romanising import spellings, words_run_together
 from sendit.deid.release_sources import (
     CLASS_UIDS,
     DESCRIPTIONS,
@@ -44,15 +45,24 @@ from sendit.deid.release_words import (
 _LEAST_LETTERS = 4
 _LEAST_DIGITS = 5
 _LONG = 7
+_TELLING_WORD = 6
+"""Letters from which on one word of a place tells it."""
+_RUN_OF_ID = re.compile(r"\d{6,}")
 _MOST_TEXT = 1 << 18
 _MOST_LINES = 1 << 16
 MOST_HELD_BYTES = 1 << 25
 """Bytes of values that are remembered as looked at; then the memory begins anew."""
+OVERHEAD = 128
+"""Bytes that a value costs beyond its own."""
+_MOST_BINARY = 1 << 23
+"""Bytes of one value of unknown content in which names are looked for."""
 _STANDARD_UIDS = b"1.2.840.10008."
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
+_SERVANT = "عبد "
+"""It makes one name with the next word: Abdullah."""
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
     "mme mlle dra sra dott van von der den de la le du di da del dos the and und"
@@ -146,7 +156,7 @@ class Dossier:
         for key, value in new:
             self._leaf(key, value, charset, level)
         seen |= new
-        self._held_bytes += sum(len(value) for _, value in new)
+        self._held_bytes += sum(OVERHEAD + len(value) for _, value in new)
         if self._held_bytes > MOST_HELD_BYTES:
             self._seen.clear()
             self._held_bytes = 0
@@ -168,7 +178,7 @@ class Dossier:
 
     def _binary(self, value: bytes) -> None:
         """Look at the lines of text in a value; most stand in the next slice again."""
-        lines = set(text_in(value).split("\n")) - self._lines
+        lines = set(text_in(value[:_MOST_BINARY]).split("\n")) - self._lines
         if not lines:
             return
         if len(self._lines) > _MOST_LINES:
@@ -194,11 +204,15 @@ class Dossier:
                 for name in text.split("\\"):
                     # Bytes read in a set that nobody declared give syllables of no name.
                     self._name(name, least=_LEAST_LETTERS if number else 2)
+                    if not number or text.encode("utf-8", "ignore") == value.rstrip(b" \0"):
+                        self._spellings(name)
             elif kind is not None:
                 for part in text.split("\\"):
                     self._of_kind(part, kind, tag)
             else:
                 self._free_text(text)
+                if not tag >> 16 & 1:
+                    self._carets(text)
         if tag >> 16 & 1:
             self._private(tag, texts, level)
 
@@ -215,10 +229,16 @@ class Dossier:
         for text in texts:
             if told and len(text) < 200:
                 self._name(text.replace(",", "^"))
+                self._spellings(text)
                 continue
-            for match in CARET_NAME.finditer(text[:4000]):
-                if not any(map(is_common, words_of(match.group()))):
-                    self._name(match.group())
+            self._carets(text)
+
+    def _carets(self, text: str) -> None:
+        """Add names that stand in a text as PN values have them; a protocol has common words."""
+        for match in CARET_NAME.finditer(text[:4000]) if "^" in text else ():
+            if not any(map(is_common, words_of(match.group()))):
+                self._name(match.group())
+                self._spellings(match.group())
 
     def _raw_names(self, value: bytes, text: str) -> None:
         if value.isascii() and text.isascii():
@@ -249,6 +269,21 @@ class Dossier:
                     keep = self._known.long if len(joined) >= _LONG else self._known.words
                     keep[joined] = Kind.NAME
 
+    def _spellings(self, name: str) -> None:
+        """Add how the words of a name in another script are written in Latin letters."""
+        if name.isascii():
+            return
+        words = re.split(r"[\s=^,;/._-]+", f"{name}^{name.replace(_SERVANT, _SERVANT.strip())}")
+        for word in words:
+            # What a system without the accented letters makes of it: M?ller, M ller.
+            plain = "".join(letter for letter in word if letter.isascii())
+            if plain != word and len(plain) >= _LEAST_LETTERS:
+                self._name_word(squeeze(plain), _LEAST_LETTERS)
+        together = (part for group in name.split("=") for part in words_run_together(group))
+        for word in {*words, *together}:
+            for spelling in spellings(word):
+                self._name_word(squeeze(spelling), 2)
+
     def _name_word(self, word: str, least: int) -> None:
         known = self._known
         if word.isdigit():
@@ -278,6 +313,8 @@ class Dossier:
                 known.short.add(word)
         elif len(word) >= _LEAST_LETTERS:
             known.words[word] = known.words.get(word, Kind(0)) | kind
+            for digits in _RUN_OF_ID.findall(word) if kind & Kind.ID else ():
+                known.numbers[digits] = known.numbers.get(digits, Kind(0)) | kind
             if len(word) >= _LONG:
                 known.long[word] = known.long.get(word, Kind(0)) | kind
         elif patient:
@@ -294,10 +331,13 @@ class Dossier:
                 continue
             if word.isdigit():
                 known.numbers[word] = known.numbers.get(word, Kind(0)) | kind
-            elif kind & Kind.INSTITUTION or len(words_of(part)) > 1:
+            elif kind & Kind.INSTITUTION or len(words_of(part)) > 1 or not word.isalpha():
                 known.words[word] = known.words.get(word, Kind(0)) | kind
                 if len(word) > _LONG:
                     known.long[word] = known.long.get(word, Kind(0)) | kind
+        for word in words_of(text):
+            if word.isalpha() and len(word) >= _TELLING_WORD and not is_common(word):
+                known.words[word] = known.words.get(word, Kind(0)) | kind
 
     def _free_text(self, text: str) -> None:
         known = self._known

@@ -38,7 +38,7 @@ class Reader:
                 except NeedMore as need:
                     if wanted >= size:
                         raise AssertionError("asked for more than the file holds") from None
-                    wanted = min(size, max(need.size, 4 * wanted))
+                    wanted = min(size, max(need.size + _FIRST_READ, 4 * wanted))
         finally:
             os.close(descriptor)
 

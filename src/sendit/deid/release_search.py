@@ -12,11 +12,18 @@ a ``NUMBER_HIT`` for a person to decide.
 
 import re
 import struct
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-from sendit.deid.release_content import Key, vr_of
+from sendit.deid.release_content import Key, tag_name, vr_of
+from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import Known
+from sendit.deid.release_patterns import (
+    is_very_old,
+    likely_pattern,
+    pattern_in_code,
+    sure_pattern,
+)
 from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
 from sendit.deid.release_text import (
     INTEGER_CODES,
@@ -31,10 +38,12 @@ from sendit.deid.release_vocabulary import (
     is_clinical,
     is_clinical_term,
     is_common,
+    is_made_of_field_words,
     protects,
 )
 from sendit.deid.release_words import (
-    PATTERNS,
+    LINK,
+    MAIL,
     dates_in,
     digit_runs,
     fold,
@@ -44,6 +53,8 @@ from sendit.deid.release_words import (
     without_worded_dates,
     words_of,
 )
+from sendit.errors import Unreadable
+from sendit.terms import Reason
 
 _UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
 _PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
@@ -51,12 +62,19 @@ _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _TITLE_BEFORE = frozenset(
     ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
 )
+_WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
 _LETTERS = re.compile(rb"[A-Za-z][ -~]{5}|(?:[A-Za-z]\0){4}|[ -~]{8}")
 """More letters in a row than binary numbers have by chance."""
 _MANY_NUMBERS = 4096
 _MANY_BYTES = 1 << 16
 _MOST_LINES = 1 << 16
+_MOST_TEXT = 1 << 20
+_MOST_OF = {
+    **dict.fromkeys(TEXT_VRS | TIME_VRS | {"CS", "UI", "AS"}, _MOST_TEXT),
+    **dict.fromkeys(NUMBER_VRS, 8 * _MOST_TEXT),
+}
+"""Bytes of one value that are searched, by VR; contours of a structure are long."""
 _SHORTEST_UID = 12
 # Attributes that name no one and are full of small numbers: versions, models, kernels, codes.
 _NO_SHORT = frozenset(
@@ -66,6 +84,8 @@ _NO_SHORT = frozenset(
     )
 )
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
+_OUR_NAMES = frozenset((0x00100020, 0x00080050, 0x00200010))
+"""What holds a new name, which may be a number."""
 _LEAST_LETTERS = 4
 _DATE_DIGITS = 8
 _BODY_PART = 0x00180015
@@ -98,7 +118,9 @@ class Searcher:
         keeps_uids: bool = False,
         kept_uids: Set[int] = frozenset(),
         keeps_dates: bool = False,
+        vouched: Callable[[int], bool] = lambda _: False,
     ) -> None:
+        self._vouched = vouched
         self._allowed = ~allowed
         self._words = self._counting(known.words)
         self._long = tuple(self._counting(known.long))
@@ -113,7 +135,13 @@ class Searcher:
         self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
 
     def find(self, key: Key, value: bytes, charset: bytes) -> Hit | None:
-        """Return what of the original still stands in one value, or None."""
+        """Return what of the original still stands in one value, or None.
+
+        Raises
+        ------
+        sendit.errors.Unreadable
+            With ``TOO_LARGE``: to search such a text would take minutes.
+        """
         if not value:
             return None
         tag, vr = key >> 16, vr_of(key)
@@ -121,27 +149,35 @@ class Searcher:
             return None
         if tag == _CODE_MEANING and _OUR_CODES.fullmatch(value):
             return None
+        if len(value) > _MOST_TEXT and len(value) > _MOST_OF.get(vr, len(value)):
+            raise Unreadable(Reason.TOO_LARGE, f"{tag_name(tag)} has more text than is searched")
         if vr == "UI":
             return None if tag in self._kept_uids else self._in_uid(value)
         if vr == "AS":
-            return Hit("age") if _is_very_old(value) else None
+            return Hit("age") if is_very_old(value) else None
         if tag in CODE_TEXTS or tag in SCHEMES or vr == "CS":
             if tag == _BODY_PART and is_body_part(squeeze(value.decode("latin-1"))):
                 return None
+            if vr == "CS" and (rule := pattern_in_code(value.decode("latin-1"))):
+                return Hit(rule, in_number=True)
             return self._in_code(value, charset, in_value=tag not in SCHEMES)
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
         if vr in NUMBER_VRS:
             if _NUMBER_SIGNS.match(value):
-                return self._in_decimal(value)
+                return self._in_decimal(value) or self._date_in(value)
             return self._in_text(tag, vr, value, charset)
         if vr in TIME_VRS:
-            return None if _TIME_SIGNS.match(value) else self._in_text(tag, vr, value, charset)
+            if not _TIME_SIGNS.match(value):
+                return self._in_text(tag, vr, value, charset)
+            return self._date_in(value) if vr == "TM" else None
         if vr in INTEGER_CODES:
             if _LETTERS.search(value) and (hit := self._in_bytes(value)) is not None:
                 return hit
             return self._in_binary_numbers(vr, value)
-        return self._in_bytes(value)
+        if vr in ("OB", "OW") and (MAIL.search(text := text_in(value)) or LINK.search(text)):
+            return Hit("pattern:mail")
+        return self._in_bytes(value) or self._date_in(value[:_MANY_BYTES])
 
     def find_in_bytes(self, value: bytes) -> Hit | None:
         """Search bytes that are no element: a preamble, what follows the data set."""
@@ -149,6 +185,13 @@ class Searcher:
 
     def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
         return {word: kind for word, kind in words.items() if kind & self._allowed}
+
+    def _date_in(self, value: bytes) -> Hit | None:
+        """Search what is no text for a known date as people write it: with points or dashes."""
+        if not self._dates or not _WRITTEN_DATE.search(value):
+            return None
+        found = self._dates.isdisjoint(dates_in(text_in(value)))
+        return None if found else Hit("known-date")
 
     def _in_uid(self, value: bytes) -> Hit | None:
         for uid in value.split(b"\\"):
@@ -160,12 +203,40 @@ class Searcher:
         if self._raw and any(name in value for name in self._raw):
             return Hit("known-identifier")
         for text in readings(value, charset):
-            hit = self._uid_in(text) or self._words_in(text, tag, vr) or _pattern_in(text, tag)
+            hit = (
+                self._uid_in(text)
+                or self._words_in(text, tag, vr)
+                or self._pattern_in(text, tag, vr)
+            )
             if hit is not None:
                 return hit
             if self._short and tag not in _NO_SHORT and self._has_short(text):
                 return Hit("known-identifier")
+            if self._in_other_form(text):
+                return Hit("known-identifier encoded")
         return None
+
+    def _in_other_form(self, text: str) -> bool:
+        """Return whether somebody stands there as entities, as digits of bytes or the like."""
+        if any(self._tells(line) for form in unescaped(text) for line in form.splitlines()):
+            return True
+        lines = {line for value in unpacked(text) for line in text_in(value).split("\n") if line}
+        if any(map(self._tells, lines)):
+            return True
+        return bool(self._raw) and any(
+            name in value for value in unpacked(text) for name in self._raw
+        )
+
+    def _pattern_in(self, text: str, tag: int, vr: str) -> Hit | None:
+        """Return the rule by which a text looks like an identifier whatever it says."""
+        if tag in MAKERS and MAIL.search(text):
+            return Hit("pattern:mail")
+        if tag in _NO_SHORT:
+            return None
+        rule = sure_pattern(text)
+        if rule is None and vr != "PN" and tag not in _OUR_NAMES and not self._vouched(tag):
+            rule = likely_pattern(text)
+        return None if rule is None else Hit(rule)
 
     def _has_short(self, text: str) -> bool:
         # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
@@ -221,7 +292,7 @@ class Searcher:
         if vr == "PN":
             return True
         if word not in words:
-            return not _is_made_of_field_words(word, words)
+            return not is_made_of_field_words(word, words)
         return any(
             other == word
             and (self._beside_a_name(words, index) or not protects(words, index, text))
@@ -262,6 +333,8 @@ class Searcher:
                 squeezed = squeeze(part)
                 if any(word in squeezed for word in self._long):
                     return Hit("known-identifier", in_number=True)
+            if self._in_other_form(text):
+                return Hit("known-identifier encoded", in_number=True)
         return None
 
     def _counts_in_code(self, word: str) -> bool:
@@ -293,10 +366,11 @@ class Searcher:
         """Search a large value, a table or a curve, for what is long enough not to be chance."""
         wanted = [word.encode() for word in (*self._words, *self._long, *self._numbers)]
         wanted = [word for word in wanted if len(word) > _LEAST_LETTERS]
-        plain = value.lower()
-        for stretch in (plain, plain.replace(b"\0", b"")):
-            if any(word in stretch for word in wanted):
-                return Hit("known-identifier")
+        for plain in (value, *unpacked(text_in(value))):
+            lower = plain.lower()
+            for stretch in (lower, lower.replace(b"\0", b"")):
+                if any(word in stretch for word in wanted):
+                    return Hit("known-identifier")
         return None
 
     def _in_bytes(self, value: bytes) -> Hit | None:
@@ -311,44 +385,19 @@ class Searcher:
         if hit is not None:
             return hit
         lines = set(text.split("\n")) - self._clean_lines
-        for line in lines:
-            found = self._words.keys() & windows(words_of(line))
-            strong = [word for word in found if len(word) >= 4 and not is_clinical(word)]
-            squeezed = fold(line).replace(" ", "")
-            if strong or any(word in squeezed for word in self._long):
-                return Hit("known-identifier")
-            if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(line)):
-                return Hit("known-identifier")
+        if any(map(self._tells, lines)) or any(map(self._in_other_form, lines)):
+            return Hit("known-identifier")
         if len(self._clean_lines) > _MOST_LINES:
             self._clean_lines.clear()
         self._clean_lines |= lines
         return None
 
-
-def _is_very_old(value: bytes) -> bool:
-    """Return whether somebody is said to be over 90: ages above 89 are written as 090Y."""
-    ages = (part.strip(b" \0") for part in value.split(b"\\"))
-    return any(age[-1:] == b"Y" and age[:-1].isdigit() and int(age[:-1]) > 90 for age in ages)
-
-
-def _is_made_of_field_words(word: str, words: list[str]) -> bool:
-    """Return whether a known word only stands there as neighbouring words of the field."""
-    for start in range(len(words)):
-        joined = ""
-        for end in range(start, len(words)):
-            joined += words[end]
-            if joined == word and not all(map(is_clinical, words[start : end + 1])):
-                return False
-            if len(joined) >= len(word):
-                break
-    return True
-
-
-def _pattern_in(text: str, tag: int) -> Hit | None:
-    """Return the rule by which a text looks like an identifier whatever it says."""
-    if tag in _NO_SHORT:
-        return None
-    for rule, pattern in PATTERNS.items():
-        if pattern.search(text):
-            return Hit(rule)
-    return None
+    def _tells(self, line: str) -> bool:
+        """Return whether somebody distinctive stands in a line of which nobody knows the kind."""
+        found = self._words.keys() & windows(words_of(line))
+        if any(len(word) >= _LEAST_LETTERS and not is_clinical(word) for word in found):
+            return True
+        squeezed = fold(line).replace(" ", "")
+        if any(word in squeezed for word in self._long):
+            return True
+        return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(line))

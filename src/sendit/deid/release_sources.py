@@ -6,6 +6,7 @@ PS3.15, so that an attribute which the table lacks can still stand here.
 """
 
 import re
+import struct
 from enum import IntFlag
 from functools import lru_cache
 
@@ -45,6 +46,7 @@ _CONTACTS = _tags(
     """PatientAddress PatientTelephoneNumbers PatientTelecomInformation PersonAddress
     PersonTelephoneNumbers PersonTelecomInformation ReferringPhysicianAddress
     ReferringPhysicianTelephoneNumbers OrderCallbackPhoneNumber OrderCallbackTelecomInformation
+    CountryOfResidence RegionOfResidence BranchOfService
     AddressTrial TelephoneNumberTrial DistributionAddress RetrieveURL RetrieveURI StorageURL"""
 )
 _INSTITUTIONS = _tags(
@@ -52,7 +54,9 @@ _INSTITUTIONS = _tags(
     PatientInstitutionResidence ClinicalTrialSponsorName ClinicalTrialSiteName
     ClinicalTrialSiteID ClinicalTrialCoordinatingCenterName HumanPerformerOrganization
     VerifyingOrganization IssuerOfPatientID RequestingService CurrentPatientLocation
-    PerformedLocation ScheduledProcedureStepLocation"""
+    ScheduledPatientInstitutionResidence RequestedProcedureLocation ScheduledStudyLocation
+    OrderEntererLocation IssuerOfAdmissionID IssuerOfServiceEpisodeID ResultsIDIssuer
+    InterpretationIDIssuer PerformedLocation ScheduledProcedureStepLocation"""
 )
 _DEVICES = _tags(
     """StationName ScheduledStationName PerformedStationName TreatmentMachineName PlateID
@@ -60,7 +64,9 @@ _DEVICES = _tags(
     UniqueDeviceIdentifier SecondaryCaptureDeviceID HardcopyCreationDeviceID ModifyingDeviceID
     SourceSerialNumber LensSerialNumber CameraOwnerName DeviceAlternateIdentifier
     ManufacturerDeviceIdentifier StationAETitle ScheduledStationAETitle PerformedStationAETitle
-    SourceApplicationEntityTitle SendingApplicationEntityTitle ReceivingApplicationEntityTitle"""
+    RetrieveAETitle ScheduledStudyLocationAETitle NetworkID ReceivingAE RequestingAE Originator
+    DestinationAE SourceApplicationEntityTitle SendingApplicationEntityTitle
+    ReceivingApplicationEntityTitle"""
 )
 KIND_OF_TAG = {
     **dict.fromkeys(_DEVICES, Kind.DEVICE),
@@ -87,7 +93,10 @@ _CODES_OF_PEOPLE = {
         _tags("InstitutionCodeSequence InstitutionalDepartmentTypeCodeSequence"), Kind.INSTITUTION
     ),
 }
-_CONCEPT_NAME = 0x0040A043
+_CONCEPT_NAME, _CODE = 0x0040A043, 0x00080100
+_MEASURED, _UNITS, _NUMERIC_VALUE, _PRECISE_VALUE = 0x0040A300, 0x004008EA, 0x0040A30A, 0x0040A161
+_NO_DATE = b"19000101"
+"""What stands where a date had to go and could not be missing."""
 _TEXT_VALUE = 0x0040A160
 _CONCEPTS = {
     **dict.fromkeys(("121008", "121029", "121036", "121114", "128774"), Kind.NAME),
@@ -95,6 +104,15 @@ _CONCEPTS = {
     **dict.fromkeys(("121013", "121016", "121027"), Kind.DEVICE),
     **dict.fromkeys(("121009", "121010"), Kind.INSTITUTION),
 }
+_CONTEXTS = _tags(
+    """ContentSequence AcquisitionContextSequence ProtocolContextSequence
+    ContentItemModifierSequence SpecimenPreparationStepContentItemSequence"""
+)
+_HOW_OLD = frozenset(["121033", "30525-0", "29553-5", "21611-9", "424144002", "397669002"])
+_BORN = frozenset(["121031", "21112-8", "184099003"])
+_DATES_OF_ITEM = _tags("Date DateTime")
+_IN_YEARS = ("a", "")
+_OLD = re.compile(r"(?<![\d.])(?:9[1-9]|1[0-4]\d)(?:\.\d*)?(?![\d.]| ?(?:[dhw]|m[io]|M\b))")
 _NAME_WORDS = re.compile(
     r"(patient|physician|operator|doctor|technolog|referr|radiologist|performer).*name", re.I
 )
@@ -111,11 +129,41 @@ def identifiers_of_item(sequence_tag: int, item: Level) -> list[tuple[Kind, byte
     kind = _CODES_OF_PEOPLE.get(sequence_tag)
     if kind is not None:
         return [(kind, value) for key, value in item.leaves if key >> 16 in CODE_TEXTS]
-    concept = next((items for key, items in item.sequences if key >> 16 == _CONCEPT_NAME), None)
-    if not concept:
-        return []
-    codes = (value for key, value in concept[0].leaves if key >> 16 == 0x00080100)
-    kind = _CONCEPTS.get(next(codes, b"").decode("latin-1").strip(" \0"))
+    kind = _CONCEPTS.get(_code_in(item, _CONCEPT_NAME))
     if kind is None:
         return []
     return [(kind, value) for key, value in item.leaves if key >> 16 == _TEXT_VALUE]
+
+
+def tells_how_old(sequence_tag: int, item: Level) -> bool:
+    """Return whether a content item says when somebody was born, or is over 90."""
+    if sequence_tag not in _CONTEXTS:
+        return False
+    concept = _code_in(item, _CONCEPT_NAME)
+    if concept in _BORN:
+        return any(
+            value.strip(b" \0") and not value.startswith(_NO_DATE)
+            for key, value in item.leaves
+            if key >> 16 in _DATES_OF_ITEM
+        ) or any(char.isdigit() for char in _text(item.value(_TEXT_VALUE)))
+    if concept not in _HOW_OLD:
+        return False
+    measured = next((one for key, one in item.sequences if key >> 16 == _MEASURED), None) or [item]
+    in_years = _code_in(measured[0], _UNITS) in _IN_YEARS
+    number = _text(measured[0].value(_NUMERIC_VALUE))
+    precise = measured[0].by_tag().get(_PRECISE_VALUE, (0, b""))[1]
+    return bool(
+        _OLD.search(_text(item.value(_TEXT_VALUE)))
+        or (in_years and _OLD.fullmatch(number))
+        or (in_years and len(precise) == 8 and struct.unpack("<d", precise)[0] > 90)
+    )
+
+
+def _code_in(item: Level, sequence_tag: int) -> str:
+    """Return the code of the first item of a code sequence, "" if there is none."""
+    items = next((one for key, one in item.sequences if key >> 16 == sequence_tag), None)
+    return _text(items[0].value(_CODE)) if items else ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip(" \0")

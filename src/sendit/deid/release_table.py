@@ -20,6 +20,7 @@ SAFE_PRIVATE = "retain-safe-private"
 CLEAN_GRAPHICS = "clean-graphics"
 CLEAN_PIXELS = "clean-pixel-data"
 
+_OF_THINGS = ("retain-device-identity", "retain-institution-identity")
 _DATES = (FULL_DATES, MODIFIED_DATES)
 _GRAPHIC_TEXT = 0x00700006
 """Cleaned with the sequence around it, of which alone Table E.1-1 speaks."""
@@ -66,6 +67,12 @@ class Profile:
         if "K" in chosen:
             return "K"
         return "C" if chosen else str(entry["basic"])
+
+    def names_things(self, tag: int) -> bool:
+        """Return whether an option keeps the attribute since it tells a device or a place."""
+        entry = _attributes().get(f"{tag:08X}")
+        options = {} if entry is None else entry["options"]
+        return any(options.get(one) == "K" for one in _OF_THINGS if one in self.options)
 
     def must_change(self, key: Key) -> bool:
         """Return whether the original value of this attribute may not stand in a result."""

@@ -24,7 +24,9 @@ _DELIMITERS = frozenset(b"\t\n\f\r")
 """Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
-_WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}")
+_WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}+")
+
+_SWAPPED_RUN = re.compile(rb"(?:\x00[\x20-\x7e]){4,}+")
 
 
 @lru_cache(maxsize=256)
@@ -60,7 +62,8 @@ def text_in(value: bytes) -> str:
     """Return what a binary value holds of text, eight and sixteen bits wide, one run a line."""
     plain = b"\n".join(_PLAIN_RUN.findall(value))
     wide = b"\n".join(run[::2] for run in _WIDE_RUN.findall(value))
-    return (plain + b"\n" + wide).decode("latin-1")
+    swapped = b"\n".join(run[1::2] for run in _SWAPPED_RUN.findall(value))
+    return b"\n".join((plain, wide, swapped)).decode("latin-1")
 
 
 def _declared(value: bytes, charset: bytes) -> str:

@@ -80,6 +80,19 @@ def protects(words: list[str], index: int, text: str) -> bool:
     )
 
 
+def is_made_of_field_words(word: str, words: list[str]) -> bool:
+    """Return whether a known word only stands there as neighbouring words of the field."""
+    for start in range(len(words)):
+        joined = ""
+        for end in range(start, len(words)):
+            joined += words[end]
+            if joined == word and not all(map(is_clinical, words[start : end + 1])):
+                return False
+            if len(joined) >= len(word):
+                break
+    return True
+
+
 @cache
 def _lists() -> Mapping[str, str]:
     text = (files("sendit.deid") / "data" / "vocabulary.toml").read_text("utf-8")

@@ -30,7 +30,7 @@ SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 SQ = int.from_bytes(b"SQ", "big")
 UN = int.from_bytes(b"UN", "big")
-MAX_DEPTH = 60
+MAX_DEPTH = 100
 MAX_HIDDEN = 4
 """From this depth on a UN value is no longer tried as a sequence: each level doubles the tries."""
 MAX_TAIL = 1 << 28
@@ -50,8 +50,12 @@ Heads: TypeAlias = dict[str, dict[bytes, tuple[int, int]]]
 For plain elements (no sequence, nothing to swap) there is a second one, with the length of
 the whole element.
 """
+_PLAIN = {IMPLICIT: "i", EXPLICIT: "e", BIG_ENDIAN: "b"}
+"""How a data set is encoded of which the file may say something else."""
 _UNDEFINED = 0xFFFFFFFF
 _HEADS_KEPT = 1 << 16
+_NOTHING = Level()
+"""Every item that holds nothing; nobody adds to a level that was read."""
 
 
 class Malformed(Exception):
@@ -102,8 +106,9 @@ class Walk:
             content.rest = self._inflate()
             content.inflated = self.data
         kind = {IMPLICIT: "i", BIG_ENDIAN: "b"}.get(content.transfer_syntax_uid, "e")
-        if kind == "e" and not self._has_vr():
-            content.mislabelled, kind = True, "i"
+        if content.transfer_syntax_uid in _PLAIN:
+            seen = _PLAIN[self._guess()]
+            content.mislabelled, kind = seen != kind, seen
         while self.position < self._size:
             stop = self._elements(content.level, self.position, self._size, kind, 0)
             if stop is None:
@@ -117,7 +122,7 @@ class Walk:
     def _guess(self) -> str:
         if not self._has_vr():
             return IMPLICIT
-        big = self.data[self.position : self.position + 1] == b"\0"
+        big = self.data[self.position] == 0 != self.data[self.position + 1]
         return BIG_ENDIAN if big else EXPLICIT
 
     def _inflate(self) -> bytes:
@@ -257,6 +262,10 @@ class Walk:
                 return body
             if tag != 0xFFFEE000:
                 raise Malformed(f"{tag_name(key >> 16)} holds something that is no item")
+            if not item_length:
+                items.append(_NOTHING)
+                at = body
+                continue
             item = Level()
             items.append(item)
             if item_length == _UNDEFINED:

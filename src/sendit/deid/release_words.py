@@ -4,8 +4,8 @@ Case, accents, transliteration (Müller, Mueller, MULLER), separators and compat
 do not count.  The gate folds text with its own code, so that a spelling that the engine's
 folding overlooks is still seen here.
 
-Also here: the patterns of what identifies whatever it says (mail addresses, phones, numbers
-with a label) and the dates that a text may mean.
+Also here: patterns from which an original is learned, too (mail addresses, phones, numbers with a
+label; more in ``release_patterns``) and the dates that a text may mean.
 """
 
 import datetime
@@ -19,6 +19,12 @@ _DIGIT_GROUPS = re.compile(r"\d+(?:[-./ ]{1,2}\d+)*")
 _MARKS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
 )
+_SOUNDS = """
+а=a б=b в=v г=g д=d е=e ж=zh з=z и=i к=k л=l м=m н=n о=o п=p р=r с=s т=t у=u ф=f х=kh ц=ts ч=ch
+ш=sh щ=shch ъ= ы=y ь= э=e ю=yu я=ya і=i є=e ґ=g ў=u ђ=d ј=j љ=lj њ=nj ћ=c џ=dz α=a β=v γ=g δ=d
+ε=e ζ=z η=i θ=th ι=i κ=k λ=l μ=m ν=n ξ=x ο=o π=p ρ=r σ=s ς=s τ=t υ=y φ=f χ=ch ψ=ps ω=o"""
+"""One sound a letter, whatever the country; the other spellings: ``release_romanising``."""
+_MARKS |= str.maketrans(dict(pair.split("=") for pair in _SOUNDS.split()))
 _APOSTROPHES = re.compile("['\u2018\u2019\u02bc`´]")
 _DIGRAPHS = re.compile("(?<=a)[ea]|(?<=[ou])e")
 _LONGEST_WINDOW = 5
@@ -40,14 +46,14 @@ LABELLED_ID = re.compile(
 CARET_NAME = re.compile(r"[^\W\d_][\w'’ .-]{1,64}\^[^\W\d_][\w'’ .^-]*")
 NAME_LINE = re.compile(r"[A-Z][A-Za-z'. -]{2,}\^[A-Z][A-Za-z'. ^-]{2,}")
 """A name as a line of its own among bytes of which nobody knows what they are."""
-PATTERNS = {
-    "pattern:mail": MAIL,
-    "pattern:url": LINK,
-    "pattern:phone": PHONE,
-    "pattern:national-id": NATIONAL_ID,
-    "pattern:labelled-id": LABELLED_ID,
-}
-
+OLD_AGE = re.compile(
+    r"(?<![\w.])0?(?:9[1-9]|1[0-4]\d)(?:[ -]?(?:years?\b|yrs?\b|y/o|y\.?o\b|(?:fe)?male\b)"
+    r"|y(?![^\W_])|(?-i:(?<=9\d) ?[MF])(?![^\W_]))"
+    r"|\b(?:aged?|alter)[:= ]{0,2}0?(?:9[1-9]|1[0-4]\d)(?![^\W_])"
+    r"|(?<![^\W_])(?-i:[MF])/?9[1-9](?![^\W_]|[.,]\d)",
+    re.IGNORECASE,
+)
+"""Somebody who is over 90; 90 is what stands for every age over 89."""
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -79,6 +85,17 @@ _WORDED_DATE = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}([^\W\d_]{3,9})[. ,-]{0,2}(\d{4}|\d{2})(?!\d)"
     r"|\b([^\W\d_]{3,9})[. -]{1,2}(\d{1,2})(?:st|nd|rd|th)?,? {0,2}[-]?(\d{4})(?!\d)"
 )
+
+
+_EASTERN_DATE = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2})")
+_NAMES_OF_MONTHS = "|".join(sorted((one for one in _MONTHS if len(one) > 2), key=len)[::-1])
+_MONTH_AND_YEAR = re.compile(
+    rf"(?<![^\W_])(?<!\d )(?<!\d\. )(?P<name>{_NAMES_OF_MONTHS})[ ./-]{{1,2}}"
+    r"(?P<year>(?:19|20)\d\d)(?!\d)"
+    r"|(?<![\d./-])(?P<month>0[1-9]|1[0-2])/(?P<year2>(?:19|20)\d\d)(?![\d/.-])",
+    re.IGNORECASE,
+)
+_DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -136,6 +153,8 @@ def dates_in(text: str) -> set[str]:
     for match in _NUMERIC_DATE.finditer(text):
         year, _, month, day, first, _, second, last = match.groups()
         _add(found, year, month, day) if year else _add_either(found, first, second, last)
+    for match in _EASTERN_DATE.finditer(text):
+        _add(found, *match.groups())
     for match in _WORDED_DATE.finditer(text):
         day, name, year, name2, day2, year2 = match.groups()
         month = _MONTHS.get((name or name2).lower()) or _MONTHS.get((name or name2).lower()[:3])
@@ -147,6 +166,17 @@ def dates_in(text: str) -> set[str]:
 def dates_told(text: str) -> set[str]:
     """Return the dates of a text, without what may be a version or a row of numbers (2.3.12)."""
     return dates_in(_LIKE_VERSION.sub(" ", text))
+
+
+def parts_of_dates(text: str) -> set[str]:
+    """Return every month of a year (``YYYYMM``) and day of a month (``MMDD``) of ``text``."""
+    found: set[str] = set()
+    for match in _MONTH_AND_YEAR.finditer(text):
+        month = match["month"] or f"{_MONTHS[match['name'].lower()]:02d}"
+        found.add((match["year"] or match["year2"]) + month)
+    for first, second in _DAY_AND_MONTH.findall(text):
+        found |= {first + second, second + first}
+    return found
 
 
 def without_worded_dates(text: str) -> str:

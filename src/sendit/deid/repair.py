@@ -5,7 +5,8 @@ What devices get wrong, and what is done about it:
 - attributes out of order: sorted;
 - an attribute that stands twice with the same value: once;
 - items and sequences whose end is missing: end where what follows cannot belong to them;
-- implicit VR where explicit was declared, for single elements or all: written as declared;
+- implicit VR where explicit was declared, or the other way round, for single elements or all:
+  written as declared;
 - an item that holds nothing but padding.
 
 What cannot be told apart (an attribute with two different values, a length beyond what holds
@@ -129,6 +130,8 @@ class _Reader:
             length, start = self._syntax.u16(self.data, pos + 6)[0], pos + 8
         elif self._syntax.explicit and vr in LONG_VRS and pos + 12 <= end:
             length, start = self._syntax.u32(self.data, pos + 8)[0], pos + 12
+        elif self._is_explicit_by_mistake(pos, end):
+            length, start = self._syntax.u16(self.data, pos + 6)[0], pos + 8
         else:
             length, start = self._syntax.u32(self.data, pos + 4)[0], pos + 8
             vr = vr_of(tag, b"") or b"UN"
@@ -141,6 +144,14 @@ class _Reader:
             reason = Reason.MALFORMED if depth or self._is_cut else Reason.TRUNCATED
             raise Unreadable(reason, f"{damaged_text(tag)} is longer than what holds it")
         return _Element(tag, vr, self.data[start:stop]), stop
+
+    def _is_explicit_by_mistake(self, pos: int, end: int) -> bool:
+        """Return whether an element of an implicit data set can only be one in explicit VR."""
+        return (
+            not self._syntax.explicit
+            and self.data[pos + 4 : pos + 6] in SHORT_VRS
+            and pos + 8 + self._syntax.u32(self.data, pos + 4)[0] > end
+        )
 
     def _sequence(
         self, tag: int, pos: int, length: int, end: int, depth: int

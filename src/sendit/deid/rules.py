@@ -14,6 +14,11 @@ from sendit.deid.identities import Identity
 from sendit.deid.syntax import Syntax
 from sendit.deid.text import Cleaner
 from sendit.deid.uids import NewUids
+from sendit.errors import Unreadable
+from sendit.terms import Reason
+
+MAX_TEXT: Final = 1 << 19
+"""Bytes of text in one instance; a long report has a tenth of that."""
 
 
 class Note(NamedTuple):
@@ -50,12 +55,26 @@ class Context:
     """Code of the concept name that was met last: what a content item speaks of."""
     unit: bytes = b""
     """Code of the unit of the measured value that is being read."""
+    text_left: int = MAX_TEXT
+    """Bytes of text of the instance at hand that may still be looked at."""
     scheme: bytes = b""
     """Coding Scheme Designator of the coded term that is being read."""
     listed: Mapping[str, re.Pattern[str]] = field(default_factory=dict, repr=False)
     """What finds the values that lists of the site took from the instance, by list."""
     terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
     """Index of the rule and value of code meanings that name nobody."""
+
+    def spend(self, length: int) -> None:
+        """Count text that is looked at.
+
+        Raises
+        ------
+        sendit.errors.Unreadable
+            With ``TOO_LARGE``, so that no file can keep a process busy for minutes.
+        """
+        self.text_left -= length
+        if self.text_left < 0:
+            raise Unreadable(Reason.TOO_LARGE, f"has more than {MAX_TEXT} bytes of text")
 
 
 @dataclass(slots=True, eq=False)

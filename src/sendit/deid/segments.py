@@ -20,7 +20,10 @@ from sendit.terms import Reason
 FIRST_READ: Final = 1 << 16
 MAX_HEADER: Final = 1 << 29
 """Bytes of header that are held in memory at most; more is no header."""
-MAX_FRAGMENTS: Final = 10_000_000
+MAX_FRAGMENTS: Final = 100_000
+"""Fragments of pixels that hold little; what has more has to be as large…"""
+BYTES_A_FRAGMENT: Final = 256
+"""… as pictures make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def _segment(
 
 
 def _grown(source: Source, offset: int, data: bytes, *, wanted: int) -> bytes:
-    size = max(wanted, 4 * len(data))
+    size = max(wanted + FIRST_READ, 4 * len(data))
     if wanted > MAX_HEADER:
         raise Unreadable(Reason.TOO_LARGE, "the header does not fit in memory")
     more = source.read(offset + len(data), min(size, MAX_HEADER) - len(data))
@@ -151,6 +154,7 @@ def _before_bulk(source: Source, offset: int, data: bytes, found: Walked) -> Seg
 def _fragments(source: Source, offset: int, tag: int) -> tuple[tuple[tuple[int, int], ...], int]:
     """Return the fragments from ``offset`` on and the length with the closing delimiter."""
     fragments: list[tuple[int, int]] = []
+    most = MAX_FRAGMENTS + source.size // BYTES_A_FRAGMENT
     pos = offset
     while True:
         head = source.read(pos, 8)
@@ -165,8 +169,10 @@ def _fragments(source: Source, offset: int, tag: int) -> tuple[tuple[tuple[int, 
             )
         if pos + 8 + length > source.size:
             raise Unreadable(Reason.TRUNCATED, f"{damaged_text(tag)} is longer than the file")
-        if len(fragments) >= MAX_FRAGMENTS:
-            raise Unreadable(Reason.MALFORMED, f"{damaged_text(tag)} has too many fragments")
+        if len(fragments) >= most:
+            raise Unreadable(
+                Reason.TOO_LARGE, f"{damaged_text(tag)} has more than {most} fragments"
+            )
         fragments.append((pos + 8, length))
         pos += 8 + length
 

@@ -146,6 +146,11 @@ def area_of(text: str, *, keeps: bool, from_ctp: bool) -> Area:
     """
     written = text.replace(" ", "")
     if written.casefold() == "all":
+        if not keeps:
+            raise ValueError(
+                "all blanks the whole picture, and nothing here blanks pixels; leave the line out, "
+                "and the label out if it has no criteria, or it excludes every image"
+            )
         return Area(keeps=keeps)
     if written == "from:SequenceOfUltrasoundRegions":
         return Area(keeps=keeps, from_regions=True)

@@ -3,7 +3,7 @@
 DICOM: PS3.15 Table E.1-1.
 """
 
-from sendit.deid import actions
+from sendit.deid import actions, report_items
 from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
@@ -19,10 +19,12 @@ from sendit.deid.attributes import (
     MAKERS,
     NUMERIC_VALUE,
     PATIENT_NAMES,
+    PRECISE_VALUE,
     ROLES,
     SAMPLES,
     STUDY_NAMES,
     TERMS,
+    TEXT_VALUE,
     TEXT_VRS,
     UNITS,
 )
@@ -48,9 +50,9 @@ class TablePlan(PrivatePlan):
         """Return the rule of what means something else in each item, by what stands before it."""
         note = Note(self._prefix + tag_text(tag), "", "")
         if tag == CODE_VALUE and self._parent == CONCEPT_NAME:
-            rule = self._rule(tag, vr, note, actions.note_concept)
+            rule = self._rule(tag, vr, note, report_items.note_concept)
         elif tag == CODE_VALUE and self._parent == UNITS:
-            rule = self._rule(tag, vr, note, actions.note_unit)
+            rule = self._rule(tag, vr, note, report_items.note_unit)
         elif tag == CODING_SCHEME and self._parent not in CODE_PARENTS:
             rule = self._rule(tag, vr, note, actions.note_scheme)
         elif tag == CODE_MEANING and self._parent not in CODE_PARENTS:
@@ -58,11 +60,20 @@ class TablePlan(PrivatePlan):
             rule.required = True
         elif tag == NUMERIC_VALUE:
             note = note._replace(action="D", rule="age-over-89")
-            rule = self._rule(tag, vr, note, actions.cap_subject_age)
+            rule = self._rule(tag, vr, note, report_items.cap_subject_age)
+        elif tag == PRECISE_VALUE:
+            note = note._replace(action="D", rule="age-over-89")
+            rule = self._rule(tag, vr, note, report_items.cap_precise_age)
         elif tag in CONTENT_DATES and (decision := self._decide(tag, vr)) is not None:
             note = note._replace(action=decision.action, rule=decision.rule)
-            act = actions.unless_birth(self._action(tag, vr, decision.action))
+            act = report_items.unless_birth(self._action(tag, vr, decision.action))
             rule = self._rule(tag, vr, note, act)
+        elif tag == TEXT_VALUE:
+            _, told, _ = self._public(tag, vr, self._discard)
+            if type(told) is not Rule or told.fixed is not None:
+                return None
+            rule = told
+            rule.act = report_items.unless_birth(report_items.unless_age(rule.act))
         else:
             return None
         rule.conceptual = True

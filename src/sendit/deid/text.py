@@ -24,10 +24,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sendit.deid.dates_in_text import find_dates, is_month
-from sendit.deid.finding import Finder
+from sendit.deid.encoded import inner_texts
+from sendit.deid.finding import Find, Finder
 from sendit.deid.folding import REMOVED, squeeze
 from sendit.deid.known import Identifier, Kind, Known, is_short
-from sendit.deid.patterns import find_patterns, find_persons
+from sendit.deid.patterns import find_ages, find_patterns, find_persons
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
@@ -40,6 +41,7 @@ _SERIAL = 5
 """From how many digits a name of a device is of one device only."""
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 """What many stations and many products end in: 3T, 1.5T."""
+_LONG_TEXT, _MOST_ANSWERS = 4096, 10_000
 _DISTINCTIVE = 7
 """From how many digits a number counts inside a longer one."""
 _DOTTED = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")
@@ -85,18 +87,19 @@ class Cleaner:
         """Return the text without identifiers; values are separated by a backslash."""
         answer = self._answers.get(value)
         if answer is None:
-            answer = self._answers[value] = self._clean(value)
+            answer = self._clean(value)
+            _remember(self._answers, value, answer)
         return answer
 
     def clean_known(self, value: str) -> Cleaned:
         """Return the text without known identifiers and persons, dates moved; numbers stay."""
         answer = self._known_answers.get(value)
         if answer is None:
-            finds = (Span(find.start, find.end, RULE) for find in self._finder.find(value))
+            finds = (Span(find.start, find.end, RULE) for find in self._finds(value))
             persons = find_persons(value, self._vocabulary)
             spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
             answer = Cleaned(apply(value, spans), tuple(span.rule for span in spans))
-            self._known_answers[value] = answer
+            _remember(self._known_answers, value, answer)
         return answer
 
     def clean_maker(self, value: str) -> Cleaned:
@@ -107,7 +110,7 @@ class Cleaner:
         """
         finds = (
             Span(find.start, find.end, RULE)
-            for find in self._finder.find(value)
+            for find in self._finds(value)
             if not _may_name_a_product(find.identifier)
             or _names_a_station(value, find.start, find.end, find.identifier)
         )
@@ -124,7 +127,7 @@ class Cleaner:
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Return where known identifiers that are distinctive stand."""
-        finds = self._finder.find(text)
+        finds = self._finds(text)
         return [(find.start, find.end) for find in finds if not is_short(find.identifier.letters)]
 
     def tells(self, text: str) -> list[tuple[int, int]]:
@@ -139,6 +142,10 @@ class Cleaner:
         """
         found = (code[start:end] for start, end in self.places(code))
         return any(not self._vocabulary.is_clinical_term(squeeze(one)) for one in found)
+
+    def tells_age(self, code: str) -> bool:
+        """Return whether a code string says that somebody is over 89."""
+        return any(find_ages(code))
 
     def is_body_part(self, code: str) -> bool:
         """Return whether a code string is a defined term of Body Part Examined."""
@@ -157,13 +164,21 @@ class Cleaner:
     def _clean(self, value: str) -> Cleaned:
         dates = [self._checked(span) for span in self._dates(value)]
         spans = [*dates, *find_patterns(value, self._vocabulary), *self._uids(value)]
-        for find in self._finder.find(value):
+        for find in self._finds(value):
             if not _is_month_of(find.start, find.end, value, dates):
                 spans.append(Span(find.start, find.end, RULE))
         if not spans:
             return Cleaned(value, ())
         merged = merge(spans)
         return Cleaned(apply(value, merged), tuple(span.rule for span in merged))
+
+    def _finds(self, value: str) -> Iterator[Find]:
+        """Yield every known identifier, in plain letters or in another form."""
+        yield from self._finder.find(value)
+        for inner, places in inner_texts(value):
+            for find in self._finder.find(inner):
+                if not is_short(find.identifier.letters):
+                    yield Find(places[find.start], places[find.end], find.identifier)
 
     def _dates(self, value: str) -> Iterator[Span]:
         if any(char.isdigit() for char in value):
@@ -181,6 +196,15 @@ class Cleaner:
         for match in _DOTTED.finditer(value):
             if match.group() in self._known.uids:
                 yield Span(match.start(), match.end(), RULE)
+
+
+def _remember(answers: dict[str, Cleaned], value: str, answer: Cleaned) -> None:
+    """Keep an answer; long texts do not come again, and of others there is an end."""
+    if len(value) > _LONG_TEXT:
+        return
+    if len(answers) >= _MOST_ANSWERS:
+        answers.clear()
+    answers[value] = answer
 
 
 def _may_name_a_product(one: Identifier) -> bool:

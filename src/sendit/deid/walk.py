@@ -26,6 +26,13 @@ MAX_DEPTH: Final = 100
 MAX_EVENTS: Final = 4_000_000
 """Reported elements of one data set; bounds memory for adversarial files."""
 
+MAX_ITEMS: Final = 100_000
+"""Items of one data set that hold little; what has more has to be as large…"""
+BYTES_AN_ITEM: Final = 256
+"""… as items that say something make it."""
+MAX_SLOTS: Final = 20_000
+"""Attributes that a plan remembers; then it begins anew."""
+
 SHORT_FORM, LONG_FORM, IMPLICIT_FORM = 0, 1, 2
 
 
@@ -83,6 +90,8 @@ class Plan(dict[bytes, Slot], ABC):
         syntax = self.syntax
         if len(key) < syntax.key_width:
             raise _Short
+        if len(self) >= MAX_SLOTS:
+            self.clear()
         tag = syntax.tag_at(key, 0)
         if tag == 0xFFFEE00D:
             slot = Slot(tag, DELIMITER, IMPLICIT_FORM, None)
@@ -182,6 +191,7 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
     ------
     sendit.errors.Unreadable
         ``TRUNCATED`` when an element of the outermost level reaches beyond ``limit``,
+        ``TOO_LARGE`` when there are more items than a file of its size can need,
         ``MALFORMED`` for everything else that cannot be.
     """
     # One long function on purpose: a call per element would double the cost of the engine.
@@ -191,6 +201,7 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
     stack: list[_Frame] = []
     pending: list[tuple[int, Event]] = []  # containers not announced yet: depth, event
     announced: list[bool] = []  # for each open container with a defined length
+    items, most_items = 0, MAX_ITEMS + limit // BYTES_AN_ITEM
     explicit_key, u16, u32 = plan.syntax.key_width, plan.syntax.u16, plan.syntax.u32
     end, wall = limit, min(limit, have)
     item_open_ended = False
@@ -290,7 +301,7 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
                 if not item_open_ended:
                     _close(events, pending, announced)
                 if len(events) > MAX_EVENTS:
-                    raise Unreadable(Reason.MALFORMED, "too many elements")
+                    raise Unreadable(Reason.TOO_LARGE, f"has more than {MAX_EVENTS} elements")
             # Between items: the next one begins, or the sequence is over.
             if pos >= sequence_end and not sequence_open_ended:
                 if pos > sequence_end:
@@ -320,6 +331,9 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
                 sequence_end, sequence_open_ended, child, after = frame[4:]
             else:
                 assert child is not None  # noqa: S101 - set on entering
+                items += 1
+                if items > most_items:
+                    raise Unreadable(Reason.TOO_LARGE, f"has more than {most_items} items")
                 item_open_ended = length == UNDEFINED
                 end = sequence_end if item_open_ended else start + length
                 if end > sequence_end:

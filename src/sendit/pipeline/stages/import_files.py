@@ -40,7 +40,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.EMPTY_FILE: "1 file is empty",
     Reason.TRUNCATED: "1 file ends too early",
     Reason.MALFORMED: "1 file is damaged",
-    Reason.TOO_LARGE: "1 file is larger than max_instance allows",
+    Reason.TOO_LARGE: "1 file is larger than max_instance allows, or holds far too much",
     Reason.LINK_OUTSIDE: "1 link was not followed, since it leads to no file of the folder",
     Reason.NO_PERMISSION: "1 file may not be read",
 }

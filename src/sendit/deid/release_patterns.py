@@ -1,0 +1,135 @@
+"""Texts that look like an identifier whatever they say: the gate's own patterns.
+
+Each asks a little less than the rule of the engine that takes such a text out: what is left of it
+must be a sure sign that the rule was not carried out.  Numbers, versions, dates and what names
+a product look like identifiers, too; where those may stand is told by who asks.
+"""
+
+import datetime
+import re
+
+from sendit.deid.release_vocabulary import is_common
+from sendit.deid.release_words import (
+    LABELLED_ID,
+    LINK,
+    MAIL,
+    NATIONAL_ID,
+    OLD_AGE,
+    PHONE,
+    words_of,
+)
+
+_SURE = {
+    "pattern:age": OLD_AGE,
+    "pattern:mail": MAIL,
+    "pattern:url": LINK,
+    "pattern:phone": PHONE,
+    "pattern:national-id": NATIONAL_ID,
+    "pattern:labelled-id": LABELLED_ID,
+}
+"""What counts everywhere."""
+_HEX = "[0-9A-Fa-f]"
+_NUMBERS = {
+    "pattern:uid": re.compile(r"(?<![\d.])(?!1\.2\.840\.10008\.)[0-2](?:\.\d{1,39}){6,}(?![\d.])"),
+    "pattern:guid": re.compile(rf"(?<!\w){_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}(?!\w)"),
+    "pattern:host": re.compile(
+        r"(?<![\d.])(?:192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}(?![\d.])"
+        rf"|(?<![\w:-])(?:{_HEX}{{2}}[:-]){{5}}{_HEX}{{2}}(?![\w:-])"
+    ),
+    "pattern:phone": re.compile(
+        r"(?<![\w.])0[1-9]\d{1,3}[/-]\d{4,8}(?![\w.-])|(?<![\w.])0\d(?: \d\d){4}(?![\w.])"
+        r"|(?<![\w.-])\d{3}-\d{3}[1-9](?![\w.-])"
+        r"|\b(?:tel|fax|pager|phone|mobile)\b[.:#]? {0,2}\+?\d{4,}(?![.\d])",
+        re.IGNORECASE,
+    ),
+    "pattern:number": re.compile(
+        r"(?<![\w.])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|756\.\d{4}\.\d{4}\.\d{2}|\d{6}[-+A]\d{3}[A-Z])(?!\w)"
+        r"|(?<!\w)[A-Z]{2}\d{2}(?: ?\d{4}){3,7}(?: ?\d{1,3})?(?!\w)"
+        r"|(?<!\w)[A-CEGHJ-PR-TW-Z]{2} \d{2} \d{2} \d{2} [A-D](?!\w)"
+        r"|(?<!\w)\d{8}-?[A-HJ-NP-TV-Z](?!\w)"
+        r"|(?<![\w.])\d{4} \d{3} \d{4}(?![\w.])"
+    ),
+    "pattern:labelled-id": re.compile(
+        r"\b(?:mrn|pid|patient ?(?:id|no|nr)|accession(?: no)?|acc no|case no|visit no|order no)"
+        r"(?: ?[:#=] ?| (?=\w*\d))[A-Z]{0,4}\d{2,}",
+        re.IGNORECASE,
+    ),
+    "pattern:address": re.compile(
+        r"(?<![\w.])\d{1,5},? (?:[A-Z][a-z]+ ){1,3}(?:Street|Avenue|Road|Boulevard|Lane|Drive)\b"
+        r"|(?<![\w.-])[A-Z][a-zäöüß-]+(?:straße|strasse|gasse|allee) \d{1,4}(?!\w)"
+        r"|(?<!\w)\d{1,4},? (?:bis,? )?(?:rue|avenue|boulevard) (?:de |du |des |la )*[A-Z][a-z]+"
+        r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
+    ),
+}
+_LONG_NUMBER = re.compile(r"(?<![\w.,])\d{7,}(?![\w.])")
+_LONG_CODE = re.compile(r"\d{7}")
+_HOST = re.compile(
+    r"(?<![\w.-])(?:[a-z0-9-]{1,63}\.){1,8}(?:com|org|net|edu|gov|local|lan|internal|hospital)\b",
+    re.IGNORECASE,
+)
+_MAIL_LEFT = re.compile(r"[\w.+-]+@\*")
+"""A mail address of which only the server went."""
+_PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/])/(?:[\w.-]{1,99}/){2,9}\w")
+_PERSON = re.compile(
+    r"(?<!\w)(?:Dr|Prof|Mrs|Miss|Herr|Frau|Mme)\.? {1,2}(?P<one>[A-Z][^\W\d_]{2,})"
+    r"|\b(?:performed|reported|read|signed|referred|requested|ordered|dictated) by:? "
+    r"(?P<two>[A-Z][^\W\d_]{2,})"
+    r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
+)
+_CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
+
+
+def is_very_old(value: bytes) -> bool:
+    """Return whether somebody is said to be over 90: ages above 89 are written as 090Y."""
+    ages = (part.strip(b" \0") for part in value.split(b"\\"))
+    return any(age[-1:] == b"Y" and age[:-1].isdigit() and int(age[:-1]) > 90 for age in ages)
+
+
+def sure_pattern(text: str) -> str | None:
+    """Return the rule of what identifies in any text; None if nothing does."""
+    return next((rule for rule, pattern in _SURE.items() if pattern.search(text)), None)
+
+
+def pattern_in_code(text: str) -> str | None:
+    """Return the rule of what no code string says; None if it may be one."""
+    if _LONG_CODE.search(text):
+        return "pattern:number"
+    return sure_pattern(text)
+
+
+def likely_pattern(text: str) -> str | None:
+    """Return the rule of what identifies in a text that holds no number by right."""
+    if any(char.isdigit() for char in text):
+        for rule, pattern in _NUMBERS.items():
+            if pattern.search(text):
+                return rule
+        if any(not _is_date(found[0]) for found in _LONG_NUMBER.finditer(text)):
+            return "pattern:number"
+    if _MAIL_LEFT.search(text):
+        return "pattern:mail"
+    if _HOST.search(text) or _PATH.search(text):
+        return "pattern:url"
+    for pattern, words in ((_PERSON, _told), (_CARET, _whole)):
+        for found in pattern.finditer(text):
+            if not any(map(is_common, words(found))):
+                return "pattern:name"
+    return None
+
+
+def _told(found: re.Match[str]) -> list[str]:
+    return words_of(found[found.lastgroup or 0])
+
+
+def _whole(found: re.Match[str]) -> list[str]:
+    return words_of(found[0].replace("^", " "))
+
+
+def _is_date(digits: str) -> bool:
+    """Return whether a number begins with a day; such a one may have been moved."""
+    if len(digits) not in (8, 12, 14) or digits[:2] not in ("18", "19", "20"):
+        return False
+    try:
+        datetime.date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return False
+    return True
