@@ -155,11 +155,11 @@ def empty(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def replace_by_dummy(rule: Rule, value: bytes, context: Context) -> Result:
-    """Replace the value by a dummy (D); what was empty stays so."""
+    """Replace the value by a dummy (D), a UID by a new one; what was empty stays so."""
     if not value.strip(b" \0"):
         return UNCHANGED
     if rule.vr == b"UI":
-        return empty(rule, value, context)
+        return replace_uids(rule, value, context)
     return rule.element(dummies.dummy(rule.vr)), rule.note
 
 
