@@ -102,7 +102,9 @@ def page() -> str:
         types=table("iod_types")["source"],
         private=table("safe_private")["source"],
     )
-    return "\n".join([head, _options(), _presets(), _held(), _private(), NOT_DONE.format(beyond=_beyond())])
+    return "\n".join(
+        [head, _options(), _presets(), _held(), _private(), NOT_DONE.format(beyond=_beyond())]
+    )
 
 
 def _beyond() -> str:

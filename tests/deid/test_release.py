@@ -211,6 +211,19 @@ def test_escape_sequences_read_as_letters_are_no_name(tmp_path: Path) -> None:
     check(original, result)
 
 
+@pytest.mark.parametrize(("station", "passes"), [("CT0183", True), ("AWP40183", False)])
+def test_a_station_called_like_many_others_is_no_find(
+    tmp_path: Path, station: str, passes: bool
+) -> None:
+    original, result = pair(tmp_path, StationName=station)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", f"done on {station}"))
+
+    if passes:
+        check(original, result)
+    else:
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
 def test_a_part_of_a_word_of_the_field_in_a_folder_names_nobody(tmp_path: Path) -> None:
     original, result = pair(tmp_path, ImageComments="BestDiast 75 %")
     rewrite(result, lambda ds: setattr(ds, "ImageComments", "BestDiast 75 %"))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from sendit.deid.answers import PERSONS
+from sendit.deid.attributes import CODE_VALUE, TEXT_VALUE
 from sendit.deid.charsets import decode
 from sendit.deid.holds import Traits
 from sendit.deid.knowledge import Gathering
@@ -103,7 +105,8 @@ def own_values(found: Scan) -> tuple[dict[str, bytes], bytes]:
 
 def gather(found: Scan) -> Gathering:
     """Return every value that may name somebody; of a date only the day."""
-    gathered = []
+    gathered: list[tuple[int, bytes, bytes, bytes]] = []
+    concept = b""
     kinds = kind_by_tag()
     for segment in found.segments:
         data = segment.data
@@ -116,4 +119,8 @@ def gather(found: Scan) -> Gathering:
                     value = data[start:stop]
                     if vr == NAME or b"^" in value or rule.tag in kinds:
                         gathered.append((rule.tag, vr, rule.charset, value))
+                    elif rule.tag == CODE_VALUE:
+                        concept = value.strip(b" \0")
+                    elif rule.tag == TEXT_VALUE and concept in PERSONS:
+                        gathered.append((rule.tag, NAME, rule.charset, value))
     return tuple(dict.fromkeys(gathered))

@@ -276,6 +276,8 @@ class Dossier:
         known = self._known
         if not word or word in DUMMIES or (word.isalpha() and is_common(word)):
             return
+        if kind is Kind.DEVICE and _is_generic(word):
+            return
         if word.isdigit():
             if len(word) >= _LEAST_DIGITS:
                 for digits in (word, word.lstrip("0")):
@@ -341,6 +343,12 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
+
+
+def _is_generic(word: str) -> bool:
+    """Return whether a station is called like many others: CT01, PETCT2."""
+    letters = word.strip("0123456789")
+    return bool(letters) and is_common(letters) and len(word) - len(letters) < _LEAST_DIGITS
 
 
 def _repeated(name: str, descriptions: Sequence[str]) -> set[str]:

@@ -4,6 +4,7 @@ DICOM: PS3.15 Table E.1-1.
 """
 
 from sendit.deid import actions
+from sendit.deid.answers import named_by, unless_answer
 from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
@@ -23,6 +24,7 @@ from sendit.deid.attributes import (
     SAMPLES,
     STUDY_NAMES,
     TERMS,
+    TEXT_VALUE,
     TEXT_VRS,
     UNITS,
 )
@@ -59,6 +61,9 @@ class TablePlan(PrivatePlan):
         elif tag == NUMERIC_VALUE:
             note = note._replace(action="D", rule="age-over-89")
             rule = self._rule(tag, vr, note, actions.cap_subject_age)
+        elif tag == TEXT_VALUE:
+            concepts = named_by(self._places.profile.options)
+            rule = self._rule(tag, vr, note, unless_answer(actions.search, concepts=concepts))
         elif tag in CONTENT_DATES and (decision := self._decide(tag, vr)) is not None:
             note = note._replace(action=decision.action, rule=decision.rule)
             act = actions.unless_birth(self._action(tag, vr, decision.action))
