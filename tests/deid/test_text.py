@@ -133,6 +133,7 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("192.168.17.44 x", "* x"),
         ("01234567-89ab-cdef-0123-456789abcdef x", "* x"),
         ("tech Guy Swan, MTRA K Ward", "tech *, MTRA *"),
+        ("Omnipaque 350 given by Ida Hausdorf", "Omnipaque 350 given by *"),
         ("reach 555-0142. Or 090-1234-56", "reach *. Or *"),
         ("9 Larkspur Crescent, Wexcombe BMI 24.2", "*, Wexcombe BMI 24.2"),
     ],
@@ -310,6 +311,13 @@ def test_a_word_of_a_folder_is_no_find_in_a_code() -> None:
 
     assert not cleaner.holds("ZUZZ")
     assert cleaner.holds("QX4711B")
+
+
+def test_given_names_together_are_distinctive_in_a_code() -> None:
+    cleaner = Cleaner(known_as("Nguyen^Thi Hoa"), shift_days=None)
+
+    assert cleaner.holds("THI HOA")
+    assert not cleaner.holds("THI")
 
 
 def test_codes_are_searched_for_distinctive_identifiers_only() -> None:
