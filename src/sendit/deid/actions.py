@@ -35,7 +35,6 @@ from sendit.terms import Reason
 
 CHARACTER_SET: Final = "repair:character-set"
 CODE: Final = "REMOVED"
-BIRTH_DATES: Final = frozenset((b"121031", b"21112-8", b"184099003"))
 AGES: Final = frozenset((b"121033", b"30525-0", b"29553-5", b"21611-9", b"424144002", b"397669002"))
 """Codes of DICOM, LOINC and SNOMED CT that ask how old somebody is."""
 OLDEST: Final = 89
@@ -270,15 +269,18 @@ def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     return UNCHANGED if is_published(scheme) else result
 
 
-def unless_birth(act: Act) -> Act:
-    """Return what treats a date of a content item, but replaces a date of birth."""
+def hold_named_meaning(rule: Rule, value: bytes, context: Context) -> Result:
+    """Clean a site's own code; hold the instance if a published term names somebody.
 
-    def birth_or(rule: Rule, value: bytes, context: Context) -> Result:
-        if context.concept in BIRTH_DATES:
-            return replace_by_dummy(rule, value, context)
-        return act(rule, value, context)
-
-    return birth_or
+    Who is named may be known from another instance of the batch, which the check need not see.
+    """
+    scheme = context.scheme
+    result = clean_own_meaning(rule, value, context)
+    if result != UNCHANGED or (rule.index, value) in context.terms or not is_published(scheme):
+        return result
+    if context.cleaner.holds(decode(value, rule.charset)):
+        raise Held(Reason.NUMBER_HIT, f"{rule.note.path} {KNOWN_IDENTIFIER}")
+    return result
 
 
 def cap_subject_age(rule: Rule, value: bytes, context: Context) -> Result:

@@ -1,4 +1,4 @@
-"""Content items of reports whose text is an identifier, by the concept that they answer.
+"""Content items of reports that are identifiers, by the concept that they answer.
 
 A dose report says in a TEXT item which device observed, a report whom it is about.  Such an
 answer names somebody or something whatever it reads like, so it is not searched but replaced,
@@ -11,12 +11,14 @@ from collections.abc import Collection
 from typing import Final
 
 from sendit.deid import dummies
+from sendit.deid.actions import replace_by_dummy
 from sendit.deid.rules import Act, Context, Note, Result, Rule
 
 PERSONS: Final = frozenset((b"121008", b"121029", b"121036", b"121114", b"128774"))
 NUMBERS: Final = frozenset((b"121020", b"121021", b"121022", b"121030", b"110190"))
 INSTITUTIONS: Final = frozenset((b"121009", b"121017"))
 DEVICES: Final = frozenset((b"121013", b"121016"))
+BIRTH_DATES: Final = frozenset((b"121031", b"21112-8", b"184099003"))
 
 
 def named_by(options: frozenset[str]) -> frozenset[bytes]:
@@ -38,3 +40,14 @@ def unless_answer(act: Act, *, concepts: Collection[bytes]) -> Act:
         return act(rule, value, context)
 
     return answer_or
+
+
+def unless_birth(act: Act) -> Act:
+    """Return what treats a date of a content item, but replaces a date of birth."""
+
+    def birth_or(rule: Rule, value: bytes, context: Context) -> Result:
+        if context.concept in BIRTH_DATES:
+            return replace_by_dummy(rule, value, context)
+        return act(rule, value, context)
+
+    return birth_or

@@ -4,7 +4,7 @@ DICOM: PS3.15 Table E.1-1.
 """
 
 from sendit.deid import actions
-from sendit.deid.answers import named_by, unless_answer
+from sendit.deid.answers import named_by, unless_answer, unless_birth
 from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
@@ -34,6 +34,7 @@ from sendit.deid.profile import CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, Deci
 from sendit.deid.rules import UNCHANGED, Act, Note, Rule
 from sendit.deid.syntax import tag_text
 from sendit.deid.walk import ENTER, KEEP, REPORT, Plan
+from sendit.terms import Reason
 
 
 class TablePlan(PrivatePlan):
@@ -56,7 +57,9 @@ class TablePlan(PrivatePlan):
         elif tag == CODING_SCHEME and self._parent not in CODE_PARENTS:
             rule = self._rule(tag, vr, note, actions.note_scheme)
         elif tag == CODE_MEANING and self._parent not in CODE_PARENTS:
-            rule = self._rule(tag, vr, note, actions.clean_own_meaning)
+            released = Reason.NUMBER_HIT in self._places.recipe.releases
+            act = actions.clean_own_meaning if released else actions.hold_named_meaning
+            rule = self._rule(tag, vr, note, act)
             rule.required = True
         elif tag == NUMERIC_VALUE:
             note = note._replace(action="D", rule="age-over-89")
@@ -66,8 +69,8 @@ class TablePlan(PrivatePlan):
             rule = self._rule(tag, vr, note, unless_answer(actions.search, concepts=concepts))
         elif tag in CONTENT_DATES and (decision := self._decide(tag, vr)) is not None:
             note = note._replace(action=decision.action, rule=decision.rule)
-            act = actions.unless_birth(self._action(tag, vr, decision.action))
-            rule = self._rule(tag, vr, note, act)
+            treat = unless_birth(self._action(tag, vr, decision.action))
+            rule = self._rule(tag, vr, note, treat)
         else:
             return None
         rule.conceptual = True
