@@ -63,6 +63,8 @@ NOT_DONE = """\
 
 ## Beyond the profile
 
+- Beyond Table E.1-1, removed or emptied under every preset:
+{beyond}
 - Every attribute that Table E.1-1 does not list is searched for identifiers known from the
   instance, its folder and file names and the identity service; dates, names and UIDs are treated
   by their VR; attributes that are in no dictionary are removed.
@@ -100,7 +102,15 @@ def page() -> str:
         types=table("iod_types")["source"],
         private=table("safe_private")["source"],
     )
-    return "\n".join([head, _options(), _presets(), _held(), _private(), NOT_DONE])
+    return "\n".join(
+        [head, _options(), _presets(), _held(), _private(), NOT_DONE.format(beyond=_beyond())]
+    )
+
+
+def _beyond() -> str:
+    rows = table("beyond_table")["attributes"]
+    assert isinstance(rows, dict)  # noqa: S101 - our own file
+    return "\n".join(f"  - {row['name']}: {row['why']}." for row in rows.values())
 
 
 def _options() -> str:

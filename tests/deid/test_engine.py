@@ -281,3 +281,52 @@ def test_attribute_that_no_dictionary_has_goes(tmp_path: Path) -> None:
     assert 0x10100030 not in after
     assert 0x00180F0F not in after
     assert report.rules["unknown-attribute"] == 2
+
+
+def test_what_only_stands_beside_what_goes_goes_too(tmp_path: Path) -> None:
+    ds = make_instance(
+        ResponsiblePerson="Sandpiper^Bo",
+        ResponsiblePersonRole="OWNER",
+        ClinicalTrialProtocolEthicsCommitteeName="Lapwing Committee",
+        ClinicalTrialProtocolEthicsCommitteeApprovalNumber="E-4427",
+    )
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=Recipe.resolve(preset="research"))
+
+    assert "ResponsiblePersonRole" not in after
+    assert "ClinicalTrialProtocolEthicsCommitteeName" not in after
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "IssuerOfPatientIDQualifiersSequence",
+        "IssuerOfAccessionNumberSequence",
+        "OrderPlacerIdentifierSequence",
+        "OrderFillerIdentifierSequence",
+    ],
+)
+def test_who_issued_an_id_goes(tmp_path: Path, keyword: str) -> None:
+    issuer = Dataset()
+    issuer.UniversalEntityID, issuer.UniversalEntityIDType = "lapwing.example", "DNS"
+    source = write_instance(tmp_path / "in.dcm", make_instance(**{keyword: Sequence([issuer])}))
+
+    after, report = deidentified(source, tmp_path, recipe=Recipe.resolve(preset="research"))
+
+    assert keyword not in after
+    assert report.rules["beyond-table"] == 1
+
+
+def test_a_uid_that_is_to_be_replaced_by_a_dummy_is_a_uid_again(tmp_path: Path) -> None:
+    group = Dataset()
+    group.AnnotationGroupNumber, group.AnnotationGroupUID = 1, "1.2.3.4.5.6.7"
+    group.AnnotationGroupLabel = "cells"
+    ds = make_instance(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.91.1", AnnotationGroupSequence=Sequence([group])
+    )
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path)
+
+    assert after.AnnotationGroupSequence[0].AnnotationGroupUID.startswith("2.25.")

@@ -158,3 +158,45 @@ def test_a_birth_date_that_is_written_as_a_text_goes(tmp_path: Path) -> None:
     after, _ = deidentified(source, tmp_path, recipe=STRUCTURED)
 
     assert not any(char.isdigit() for char in after.ContentSequence[0].TextValue)
+
+
+def told(*items: Dataset, tmp_path: Path, preset: str) -> list[str]:
+    ds = make_instance(modality="SR", StationName="CT01", ContentSequence=Sequence(items))
+    source = write_instance(tmp_path / "in.dcm", ds)
+    after, _ = deidentified(source, tmp_path, recipe=Recipe.resolve(preset=preset))
+    return [one.TextValue for one in after.ContentSequence]
+
+
+def test_a_person_named_by_an_answer_is_known_to_the_other_texts(tmp_path: Path) -> None:
+    texts = told(
+        item("TEXT", "121106", "Comment", TextValue="told to Yellowhammer, no nodule"),
+        item("TEXT", "121029", "Subject Name", TextValue="Ida Yellowhammer"),
+        item("TEXT", "121106", "Comment", TextValue="Ida: no nodule"),
+        tmp_path=tmp_path,
+        preset="research",
+    )
+
+    assert texts == ["told to *, no nodule", "REMOVED", "*: no nodule"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "device", "place"),
+    [
+        ("basic", "REMOVED", "REMOVED"),
+        ("research", "CT01", "REMOVED"),
+        ("keep-everything-safe", "CT01", "Room 4"),
+    ],
+)
+def test_an_answer_goes_unless_an_option_keeps_what_it_names(
+    tmp_path: Path, preset: str, device: str, place: str
+) -> None:
+    texts = told(
+        item("TEXT", "121013", "Device Observer Name", TextValue="CT01"),
+        item("TEXT", "121017", "Device Observer Physical Location", TextValue="Room 4"),
+        item("TEXT", "121030", "Subject ID", TextValue="Z9"),
+        item("TEXT", "112039", "Tracking Identifier", TextValue="Z9"),
+        tmp_path=tmp_path,
+        preset=preset,
+    )
+
+    assert texts == [device, place, "REMOVED", "Z9"]

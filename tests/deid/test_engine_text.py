@@ -440,3 +440,23 @@ def test_telephone_behind_an_underscore_is_found(tmp_path: Path, number: str) ->
     after, _ = result_of(tmp_path, SeriesDescription=f"T1_{number}")
 
     assert after.SeriesDescription == "T1_*"
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_published_term_with_a_person_of_the_batch_holds(tmp_path: Path, released: bool) -> None:
+    term = Dataset()
+    term.CodeValue, term.CodingSchemeDesignator = "T-D4000", "SRT"
+    term.CodeMeaning = "Abdomen Yellowhammer"
+    ds = make_instance(AnatomicRegionSequence=[term])
+    source = write_instance(tmp_path / "in.dcm", ds)
+    identities = identities_for(source)
+    named_elsewhere = frozenset({(0x00081070, "PN", "Yellowhammer^Ida")})
+    object.__setattr__(identities, "known", named_elsewhere)
+    releases = ["NUMBER_HIT"] if released else []
+    engine = Engine(Recipe.resolve(preset="research", releases=releases), identities)
+
+    if released:
+        assert engine.deidentify_into(source, tmp_path).file
+    else:
+        with pytest.raises(Held, match="NUMBER_HIT"):
+            engine.deidentify_into(source, tmp_path)

@@ -150,6 +150,107 @@ def test_a_harmless_text_passes(tmp_path: Path, value: str) -> None:
     check(original, result)
 
 
+NAMESAKES = {
+    "a modality before a part of the body": ("Foot^Neil", "1", "MR FOOT, MR foot"),
+    "a measure": ("Sandpiper^Amalia", "10", "1.0 mmol/ml"),
+    "what operators do": ("TECH", "1", "tech"),
+    "a half of a name": ("St. Clair^Amalia", "1", "ST"),
+}
+
+
+@pytest.mark.parametrize(("name", "number", "value"), NAMESAKES.values(), ids=NAMESAKES)
+def test_a_word_that_reads_like_a_name_passes(
+    tmp_path: Path, name: str, number: str, value: str
+) -> None:
+    original, result = pair(tmp_path, PatientID=number, OperatorsName=name, SeriesDescription=value)
+    rewrite(result, lambda ds: setattr(ds, "SeriesDescription", value))
+
+    check(original, result)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Foot^Neil", "for Mr. Foot"),
+        ("Foot^Neil", "for Mr Foot"),
+        ("Foot^Neil", "MR. FOOT"),
+        ("Baker^Tom", "cyst; Baker"),
+    ],
+)
+def test_a_word_of_the_field_that_names_somebody_is_refused(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    original, result = pair(tmp_path, PatientName=name, SeriesDescription=value)
+    rewrite(result, lambda ds: setattr(ds, "SeriesDescription", value))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+@pytest.mark.parametrize(
+    ("meaning", "passes"), [("white matter lesion", True), ("lesion of White", False)]
+)
+def test_a_phrase_in_a_code_meaning_is_no_name(tmp_path: Path, meaning: str, passes: bool) -> None:
+    def add(ds: Dataset) -> None:
+        code = Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "X1", "99LOCAL", meaning
+        ds.AnatomicRegionSequence = Sequence([code])
+
+    original, result = pair(tmp_path, PatientName="White^Grace", prepare=add)
+
+    if passes:
+        check(original, result)
+    else:
+        assert refusal(original, result).reason is Reason.NUMBER_HIT
+
+
+def test_escape_sequences_read_as_letters_are_no_name(tmp_path: Path) -> None:
+    original, result = pair(
+        tmp_path,
+        SpecificCharacterSet=["", "ISO 2022 IR 149"],
+        PatientName="Kim^Minsu=金^民秀=김^민수",
+        SeriesDescription="2.0 CE Abdomen",
+    )
+    rewrite(result, lambda ds: setattr(ds, "SeriesDescription", "2.0 CE Abdomen"))
+
+    check(original, result)
+
+
+@pytest.mark.parametrize(("station", "passes"), [("CT0183", True), ("AWP40183", False)])
+def test_a_station_called_like_many_others_is_no_find(
+    tmp_path: Path, station: str, passes: bool
+) -> None:
+    original, result = pair(tmp_path, StationName=station)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", f"done on {station}"))
+
+    if passes:
+        check(original, result)
+    else:
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_part_of_a_word_of_the_field_in_a_folder_names_nobody(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, ImageComments="BestDiast 75 %")
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "BestDiast 75 %"))
+    gate = Gate(Allowance(OPTIONS), extra=["CardiacCTA BestDiast 1"])
+
+    gate.check(result, known=gate.known_of(original), original=original)
+
+
+def test_a_folder_called_after_a_description_names_nobody(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, ImageComments="Zuzzmat, not Yellowhammer")
+    names, described = ["Yellowhammer plan Zuzzmat"], ["plan Zuzzmat"]
+
+    for comment, passes in (("Zuzzmat", True), ("Yellowhammer", False)):
+        rewrite(result, lambda ds, comment=comment: setattr(ds, "ImageComments", comment))
+        gate = Gate(Allowance(OPTIONS), extra=names, descriptions=described)
+        known = gate.known_of(original)
+        if passes:
+            gate.check(result, known=known, original=original)
+        else:
+            with pytest.raises(Rejected):
+                gate.check(result, known=known, original=original)
+
+
 SPOILERS: dict[str, tuple[Callable[[Dataset], object], Reason]] = {
     "no removed marker": (lambda ds: delattr(ds, "PatientIdentityRemoved"), Reason.MARKERS_MISSING),
     "no method": (lambda ds: delattr(ds, "DeidentificationMethod"), Reason.MARKERS_MISSING),

@@ -4,6 +4,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydicom.datadict import dictionary_description
+
+from sendit.deid import Recipe
+from sendit.deid.explain import explain_tag
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "src" / "sendit" / "deid" / "data"
@@ -76,3 +80,19 @@ def test_types_are_what_the_package_says_today(rebuilt: Path, builder: ModuleTyp
     listed = DATA / "attributes.json"
 
     assert builder.iod_types(listed) == json.loads((DATA / "iod_types.json").read_text())
+
+
+def test_what_is_said_beyond_the_table_names_attributes_and_why() -> None:
+    rows = json.loads((DATA / "beyond_table.json").read_text())["attributes"]
+
+    for tag, row in rows.items():
+        assert row["name"] == dictionary_description(int(tag, 16))
+        assert row["basic"] in ("X", "Z")
+        assert row["why"]
+
+
+def test_an_explanation_tells_what_is_beyond_the_table() -> None:
+    told = explain_tag(Recipe.resolve(preset="research"), 0x00100024)
+
+    assert "beyond PS3.15 Table E.1-1: X" in told
+    assert "rule beyond-table" in told

@@ -84,6 +84,16 @@ def test_a_name_is_found_however_it_is_written(name: str, text: str, expected: s
         ("Dixon^Pat", "T1 DIXON water for Dixon", "T1 DIXON water for *"),
         ("Anna^B", "cannabis, annals", "cannabis, annals"),
         ("To^An", "referred to CT, seen by To", "referred to CT, seen by *"),
+        ("Foot^Neil", "MR foot, MR FOOT T2", "MR foot, MR FOOT T2"),
+        ("Foot^Neil", "Mr. Foot, Mr Foot, MR. FOOT", "Mr. *, Mr *, MR. *"),
+        ("May^Ann", "May represent granuloma", "May represent granuloma"),
+        ("Ma^Yi", "May represent granuloma, MA Y x", "May represent granuloma, * x"),
+        ("Do^Se", "total dose, Do SE", "total dose, *"),
+        ("Hall^Sam", "Sin hallazgos patológicos", "Sin hallazgos patológicos"),
+        ("Müller^Jo", "Müller cells in the canal; Müller", "Müller cells in the canal; *"),
+        ("Rao^V", "RCA RAO 30, told Rao", "RCA RAO 30, told *"),
+        ("Ray^Sue", "X-Ray Radiation Dose Report", "X-Ray Radiation Dose Report"),
+        ("Tran^Sue", "portal venous 70s - TRAN", "portal venous 70s - *"),
     ],
 )
 def test_a_clinical_word_stays_where_it_is_one(name: str, text: str, expected: str) -> None:
@@ -98,6 +108,8 @@ def test_a_clinical_word_stays_where_it_is_one(name: str, text: str, expected: s
         ("00512345", "512345 / 512-345 / x0512345y", "* / x*y"),
         ("AB-12345", "ab12345 AB 12345 zAB12345z", "* z*z"),
         ("1234567", "12345678", ""),
+        ("10", "Gadavist 1.0 mmol/ml, 10", "Gadavist 1.0 mmol/ml, *"),
+        ("1", "0.096 cm-1, nodule 1", "0.096 cm-1, nodule *"),
     ],
 )
 def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected: str) -> None:
@@ -135,6 +147,10 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("102 F; 101M, female, 97; 95 male", "90 F; 90M, female, 90; 90 male"),
         ("192.168.17.44 x", "* x"),
         ("01234567-89ab-cdef-0123-456789abcdef x", "* x"),
+        ("tech Guy Swan, MTRA K Ward", "tech *, MTRA *"),
+        ("Omnipaque 350 given by Ida Hausdorf", "Omnipaque 350 given by *"),
+        ("reach 555-0142. Or 090-1234-56", "reach *. Or *"),
+        ("9 Larkspur Crescent, Wexcombe BMI 24.2", "*, Wexcombe BMI 24.2"),
     ],
 )
 def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
@@ -163,6 +179,9 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "20 s/phase 3/4",
         "2019",
         "OCT 5, b 12/10, x 94 y 95 z 96, T2 mar 3",
+        "Tc-99m MDP, 99m-Tc, Tc 99m, ^99m^Technetium",
+        "PET AC 3D OSEM, follow-up 3 MONTHS",
+        "Ref Axial Series, Tech Support",
     ],
 )
 def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
@@ -290,6 +309,31 @@ def test_rules_are_named_and_values_hidden() -> None:
 
 def test_a_known_uid_goes_even_when_short() -> None:
     assert cleaned("copy of 1.2.3.4", known_as(uid="1.2.3.4")) == "copy of *"
+
+
+def test_a_treatment_in_three_dimensions_is_no_street() -> None:
+    assert cleaned("PET AC 3D OSEM Dr. Sandpiper") == "PET AC 3D OSEM Dr. *"
+    assert cleaned("FOLLOW-UP 3 MONTHS Dr. Sandpiper") == "FOLLOW-UP 3 MONTHS Dr. *"
+
+
+def test_a_date_that_means_never_makes_nobody_old() -> None:
+    known = known_as(birth_date="20000103", study_date="99991231")
+
+    assert cleaned("TR/TE 2000/30", known, shift_days=-1) == "TR/TE 2000/30"
+
+
+def test_a_word_of_a_folder_is_no_find_in_a_code() -> None:
+    cleaner = Cleaner(collect((), extra=["Zuzz 1", "QX4711B"]), shift_days=None)
+
+    assert not cleaner.holds("ZUZZ")
+    assert cleaner.holds("QX4711B")
+
+
+def test_given_names_together_are_distinctive_in_a_code() -> None:
+    cleaner = Cleaner(known_as("Nguyen^Thi Hoa"), shift_days=None)
+
+    assert cleaner.holds("THI HOA")
+    assert not cleaner.holds("THI")
 
 
 def test_codes_are_searched_for_distinctive_identifiers_only() -> None:

@@ -133,11 +133,11 @@ def empty(rule: Rule, value: bytes, context: Context) -> Result:
 
 
 def replace_by_dummy(rule: Rule, value: bytes, context: Context) -> Result:
-    """Replace the value by a dummy (D); what was empty stays so."""
+    """Replace the value by a dummy (D), a UID by a new one; what was empty stays so."""
     if not value.strip(b" \0"):
         return UNCHANGED
     if rule.vr == b"UI":
-        return empty(rule, value, context)
+        return replace_uids(rule, value, context)
     return rule.element(dummies.dummy(rule.vr)), rule.note
 
 
@@ -231,6 +231,20 @@ def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
             context.terms.clear()
         context.terms.add((rule.index, value))
     return UNCHANGED if is_published(scheme) else result
+
+
+def hold_named_meaning(rule: Rule, value: bytes, context: Context) -> Result:
+    """Clean a site's own code; hold the instance if a published term names somebody.
+
+    Who is named may be known from another instance of the batch, which the check need not see.
+    """
+    scheme = context.scheme
+    result = clean_own_meaning(rule, value, context)
+    if result != UNCHANGED or (rule.index, value) in context.terms or not is_published(scheme):
+        return result
+    if context.cleaner.holds(decode(value, rule.charset)):
+        raise Held(Reason.NUMBER_HIT, f"{rule.note.path} {KNOWN_IDENTIFIER}")
+    return result
 
 
 def clean(rule: Rule, value: bytes, context: Context) -> Result:

@@ -26,6 +26,7 @@ _CENTURY_TURN = 50
 """Two-digit years below it belong to this century, the others to the last."""
 
 _OLDEST_AGE = 89
+_NO_YEAR = 2100
 
 # Each line is one way to write the twelve months, so that a moved date keeps its language.
 _FORMS = [
@@ -162,7 +163,8 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
 
 def _telling_years(known: Known) -> set[int]:
     """Return the years of birth that say that somebody was over 89."""
-    last = max(known.dates, default=None)
+    # A date that says "never", 99991231, is no day of the patient's.
+    last = max((day for day in known.dates if day.year < _NO_YEAR), default=None)
     if last is None:
         return set()
     return {day.year for day in known.birth_dates if last.year - day.year > _OLDEST_AGE}

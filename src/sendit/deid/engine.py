@@ -28,6 +28,7 @@ from typing import Final
 from sendit.deid.actions import WrongCharacterSet
 from sendit.deid.compose import Composed, compose
 from sendit.deid.dates import shift_date
+from sendit.deid.descriptions import DESCRIBING
 from sendit.deid.files import (
     FileSource,
     ResultWriter,
@@ -96,7 +97,8 @@ class Engine:
         self._recipe = recipe
         self._identities = identities
         self._knowledge = Knowledge(recipe, identities, extra_known=extra_known)
-        self._gate = Gate(allowance_of(recipe), extra=extra_known)
+        described = tuple({text for tag, _vr, text in identities.known if tag in DESCRIBING})
+        self._gate = Gate(allowance_of(recipe), extra=extra_known, descriptions=described)
         self._uids = NewUids(identities.uid_key)
         self._writer = ResultWriter()
         lists = recipe.site.lists if recipe.site is not None else ()

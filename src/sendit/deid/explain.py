@@ -25,6 +25,7 @@ from sendit.deid.profile import (
     FULL_DATES,
     MODIFIED_DATES,
     Profile,
+    beyond,
     listed,
     row_of,
 )
@@ -157,7 +158,8 @@ def _listed_lines(recipe: Recipe, tag: int, vr: bytes) -> Iterator[str]:
         else:
             what = MEANINGS[action]
         seen.setdefault(f"{what} (rule {decision.rule})", words)
-    yield f"  PS3.15 Table E.1-1: {row.basic}"
+    where = "beyond PS3.15 Table E.1-1" if tag in beyond() else "PS3.15 Table E.1-1"
+    yield f"  {where}: {row.basic}"
     for option, code in sorted(row.options.items()):
         state = "in force" if option in recipe.options else "not asked for"
         yield f"  option {option}: {code}, {state}"

@@ -4,6 +4,7 @@ The text is one run of letters and digits with its breaks (see ``folding``); an 
 found where its letters stand, if the breaks around it allow what the rules of ``text`` say.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ _RUN_TOGETHER = 8
 """From how many letters a full name counts without any edge."""
 _BEFORE_NAMES = "dr prof mrs miss herr frau mme mlle by patient name tech technologist operator"
 _TITLES = frozenset(_BEFORE_NAMES.split())
+_MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?\Z")
+"""Written like this it is somebody: an MR of the foot is no Mr. Foot."""
+_POINT = re.compile(r"[;:,!?()\[\]]|\. ")
+_DECIMAL_SIGN = re.compile(r"\d[.,]")
+_UNIT = re.compile(r"(?<![^\W_])(?:[cm]m|s|min|ml|k?g)-\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +125,10 @@ class _Reading:
         if not letters.isalpha():
             return inner < GAP or edges >= SEAM
         if one.whole:
+            if inner == INSIDE and edges >= SEAM and self._is_protected(start, end):
+                return False  # The dose is no Mr. Do, S.E.
             if edges >= SEAM:
-                return not self._ends_in_a_term(end)
+                return not (self._ends_in_a_term(end) or self._begins_in_a_unit(start))
             return inner == INSIDE and len(letters) >= _RUN_TOGETHER
         if inner >= SEAM:
             return edges >= SEAM and (inner < GAP or not self._is_plain_words(start, end))
@@ -139,18 +147,31 @@ class _Reading:
             and letters[end].isdigit()
         )
 
+    def _begins_in_a_unit(self, start: int) -> bool:
+        """Return whether the initial before a name is the s of 70s, not Sue's."""
+        breaks, letters = self._folded.breaks, self._folded.letters
+        return (
+            breaks[start] == SEAM
+            and breaks[start + 1] >= GAP
+            and letters[start].isalpha()
+            and letters[start - 1].isdigit()
+        )
+
     def _accepts_short(
         self, start: int, end: int, one: Identifier, *, edges: int, inner: int
     ) -> bool:
         if edges < GAP or (inner >= GAP and not one.whole):
             return False
         if one.letters.isdigit():
-            return not self._is_in_decimal(start, end)
-        return one.whole or not self._is_protected(start, end)
+            return not self._is_in_measure(start, end)
+        # Ma, Y. is not "may represent", but "MA Y" and "MaY" are nobody else.
+        return (one.whole and inner >= SEAM) or not self._is_protected(start, end)
 
-    def _is_in_decimal(self, start: int, end: int) -> bool:
-        """Return whether the digits are part of a number like 1.5 or 0,8."""
+    def _is_in_measure(self, start: int, end: int) -> bool:
+        """Return whether the digits are of a number like 1.5 or 0,8, or of a unit like cm-1."""
         first, last = self._folded.at[start], self._folded.at[end - 1]
+        if _DECIMAL_SIGN.search(self._text[first:last]) or _UNIT.search(self._text[:first][-5:]):
+            return True
         before, after = self._text[max(0, first - 2) : first], self._text[last + 1 : last + 3]
         return (before[1:] in (".", ",") and before[0].isdigit()) or (
             after[:1] in (".", ",") and after[1:].isdigit()
@@ -174,9 +195,16 @@ class _Reading:
             return False
         if self._stands_by_name(words, place) or self._is_possessive(end, words[place]):
             return False
-        if words[place] in self._vocabulary.function:
-            source = self._text[self._folded.at[start] : self._folded.at[end - 1] + 1]
-            return source.islower()
+        at = self._folded.at
+        if _MISTER.search(self._text[: at[start]][-5:]):
+            return False
+        if (
+            words[place] in self._vocabulary.function
+            and self._text[at[start] : at[end - 1]].islower()
+        ):
+            return True
+        if _POINT.search(self._text[: at[start]][-2:]):
+            words, place = words[place:], 0  # "spinal canal; Müller" is no canal of Müller's
         return self._vocabulary.protects(words, place)
 
     def _words_around(self, spans: list[tuple[int, int]], place: int) -> tuple[list[str], int]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from sendit.deid.answers import PERSONS
+from sendit.deid.attributes import CODE_VALUE, TEXT_VALUE
 from sendit.deid.charsets import decode
 from sendit.deid.holds import Traits
 from sendit.deid.knowledge import Gathering
@@ -114,6 +116,7 @@ def gather(found: Scan) -> Gathering:
         With ``TOO_LARGE`` when there are too many to be looked for.
     """
     gathered: dict[tuple[int, bytes, bytes, bytes], None] = {}
+    concept = b""
     kinds = kind_by_tag()
     for segment in found.segments:
         data = segment.data
@@ -126,6 +129,10 @@ def gather(found: Scan) -> Gathering:
                     value = data[start:stop]
                     if vr == NAME or b"^" in value or rule.tag in kinds:
                         gathered[rule.tag, vr, rule.charset, value] = None
+                    elif rule.tag == CODE_VALUE:
+                        concept = value.strip(b" \0")
+                    elif rule.tag == TEXT_VALUE and concept in PERSONS:
+                        gathered[rule.tag, NAME, rule.charset, value] = None
     if len(gathered) > MAX_GATHERED:
         raise Unreadable(Reason.TOO_LARGE, f"names more than {MAX_GATHERED} persons, ids and days")
     return tuple(gathered)

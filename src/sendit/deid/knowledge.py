@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from sendit.deid.charsets import decode
+from sendit.deid.descriptions import descriptions_in
 from sendit.deid.identities import Identities, Identity
 from sendit.deid.known import Kind, Known, collect, collect_identities
 from sendit.deid.recipe import Recipe
 from sendit.deid.text import Cleaner
+from sendit.deid.vocabulary import load_vocabulary
 
 MAX_REMEMBERED: Final = 256
 
@@ -30,7 +32,9 @@ class Knowledge:
     ) -> None:
         self._kept = kept_kinds(recipe)
         self._dates = recipe.dates
-        self._base = collect_identities(identities) | collect((), extra=extra_known)
+        described = descriptions_in(identities.known, load_vocabulary())
+        named = collect((), extra=extra_known, descriptions=described)
+        self._base = collect_identities(identities) | named
         self._known: dict[Gathering, Known] = {}
         self._cleaners: dict[tuple[Known, int], Cleaner] = {}
 

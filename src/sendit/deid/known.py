@@ -20,6 +20,7 @@ from json import loads
 from pathlib import PurePath
 from typing import NamedTuple
 
+from sendit.deid.descriptions import DESCRIBING, without_descriptions
 from sendit.deid.folding import is_ideographic, squeeze
 from sendit.deid.identities import Identities
 from sendit.deid.person_names import name_forms
@@ -39,6 +40,8 @@ MAX_VALUE = 4096
 _SHORTEST_WORD = 4
 _SHORTEST_NUMBER = 5
 _DATE_DIGITS = 8
+_CENTURIES = range(1850, 2100)
+"""Other digits of a name may read like a date by chance, but are none."""
 
 
 class Kind(StrEnum):
@@ -88,7 +91,12 @@ class Known:
         return Known(kept, self.uids, self.dates, self.birth_dates)
 
 
-def collect(values: Iterable[tuple[int, str, str]], *, extra: Sequence[str] = ()) -> Known:
+def collect(
+    values: Iterable[tuple[int, str, str]],
+    *,
+    extra: Sequence[str] = (),
+    descriptions: Sequence[str] = (),
+) -> Known:
     """Gather what identifies.
 
     Parameters
@@ -98,6 +106,8 @@ def collect(values: Iterable[tuple[int, str, str]], *, extra: Sequence[str] = ()
         holds text, at any depth, as the original has it.
     extra
         Paths of the folders and files that the instances came in, below the inbox.
+    descriptions
+        What of these paths only describes (``descriptions``).
     """
     vocabulary = load_vocabulary()
     kinds = kind_by_tag()
@@ -120,8 +130,9 @@ def collect(values: Iterable[tuple[int, str, str]], *, extra: Sequence[str] = ()
             elif vr in _FREE_VRS and "^" in value:
                 identifiers.update(_caret_names(value, vocabulary))
     for path in extra:
-        identifiers.update(_of_path(path, vocabulary))
-        dates.update(_dates(path))
+        for name in map(_stem, PurePath(path).parts):
+            identifiers.update(_of_name(without_descriptions(name, descriptions), vocabulary))
+            dates.update(day for day in _dates(name) if day.year in _CENTURIES)
     return Known(
         frozenset(identifiers), frozenset(uids), frozenset(dates - births), frozenset(births)
     )
@@ -135,10 +146,13 @@ def collect_identities(identities: Identities) -> Known:
 
 
 def tells_who(tag: int, vr: bytes, value: bytes) -> bool:
-    """Return whether a value is worth gathering from one instance for the others of its batch."""
+    """Return whether a value is worth gathering from one instance for the others of its batch.
+
+    It names somebody, or it tells what a folder of the batch is named after.
+    """
     if vr in (b"DA", b"DT"):
         return tag in _BIRTH_TAGS
-    return vr == b"PN" or b"^" in value or tag in kind_by_tag()
+    return vr == b"PN" or b"^" in value or tag in kind_by_tag() or tag in DESCRIBING
 
 
 @lru_cache(maxsize=1)
@@ -211,21 +225,27 @@ def _place_forms(value: str, *, kind: Kind, vocabulary: Vocabulary) -> Iterator[
             yield Identifier(word, not word.isalpha(), kind)
 
 
-def _of_path(path: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
-    for name in PurePath(path).parts:
-        stem = re.sub(r"\.(?:dcm|dicom|ima|img|tmp|part|err)\d*$", "", name, flags=re.IGNORECASE)
-        stem = _UID.sub(" ", stem)
-        words = [squeeze(word) for word in re.split(r"[\W_]+", stem) if word]
-        distinct = [word for word in words if not _is_common_word(word, vocabulary)]
-        pieces = [piece for word in distinct for piece in re.findall(r"\d+|[^\W\d]+", word)]
-        for piece in (*distinct, *pieces):
-            if is_short(piece) or (piece.isalpha() and vocabulary.is_common(piece)):
-                continue
-            if len(piece) == _DATE_DIGITS and any(_dates(piece)):
-                continue
-            yield Identifier(piece, not piece.isalpha(), Kind.FILE)
-        if "^" in stem or "," in stem:
-            yield from (Identifier(*form, Kind.FILE) for form in name_forms(stem))
+def _stem(name: str) -> str:
+    """Return the name of a folder or file without its extension and UIDs."""
+    stem = re.sub(r"\.(?:dcm|dicom|ima|img|tmp|part|err)\d*$", "", name, flags=re.IGNORECASE)
+    return _UID.sub(" ", stem)
+
+
+def _of_name(stem: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
+    words = [squeeze(word) for word in re.split(r"[\W_]+", stem) if word]
+    distinct = [word for word in words if not _is_common_word(word, vocabulary)]
+    pieces = [piece for word in distinct for piece in re.findall(r"\d+|[^\W\d]+", word)]
+    for piece in (*distinct, *pieces):
+        if is_short(piece) or (piece.isalpha() and vocabulary.is_common(piece)):
+            continue
+        if len(piece) == _DATE_DIGITS and any(_dates(piece)):
+            continue
+        yield Identifier(piece, not piece.isalpha(), Kind.FILE)
+    if "^" in stem or "," in stem:
+        for letters, whole in name_forms(stem):
+            # The b-values of "DWI b=0,50,400" are nobody's names.
+            if not letters.isdigit():
+                yield Identifier(letters, whole, Kind.FILE)
 
 
 def _is_common_word(word: str, vocabulary: Vocabulary) -> bool:

@@ -48,7 +48,7 @@ _PHONE = re.compile(
     r"(?!\w|[.,]\d)"
     # (650) 723-4000, 650-723-4000, 650.723.4000, 1-800-555-0199
     r"|(?<![^\W_])(?<!\.)(?:1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w.]\d|\d)"
-    r"|(?<![^\W_])(?<![.-])\d{3}-\d{4}(?![\w.-])"
+    r"|(?<![^\W_])(?<![.-])\d{3}-\d{4}(?:-\d{2,4})?(?![\w-]|\.\d)"
     # 0711/1234567, 030 1234567, 01 42 34 56 78
     r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
     r"|(?<![^\W_])(?<!\.)0\d(?:[ .-]\d\d){4}(?![\w.])"
@@ -86,7 +86,9 @@ _LABELLED = re.compile(
     re.IGNORECASE,
 )
 _AGE = re.compile(
-    r"(?<![\w.])(?P<age>0?9\d|1[0-4]\d)(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
+    # No age: the technetium of Tc-99m, 99m-Tc and ^99m^Technetium.
+    r"(?<![\w.^])(?<!tc[- ])(?!99m[-^ ]*tc)(?P<age>0?9\d|1[0-4]\d)"
+    r"(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
     r"|jährig|ans\b|años|anni|jaar|år\b|лет\b|[歳才岁歲세살])"
     r"|Y(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M)"
     r"|(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_])|(?<=10\d)(?: ?/ ?| )?(?-i:[MF])(?![^\W_])"
@@ -98,6 +100,7 @@ _AGE = re.compile(
 )
 
 _CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
+_TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _STREET = (
     r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
     r"|hwy|parkway|pkwy"
@@ -106,7 +109,7 @@ _STREET = (
 _ADDRESS = re.compile(
     rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:{_CAP} ){{1,3}}(?i:{_STREET})\b\.?"
     r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
-    rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?: \d{{5}}(?:-\d{{4}})?)?)?"
+    rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?![^\W_])(?: \d{{5}}(?:-\d{{4}})?)?)?"
     r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
     r"|(?<![\w.-])[\w.-]+(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
     r"|vägen|gade|vej)"
@@ -137,12 +140,18 @@ _NAMED = re.compile(
     rf"|radiologist|physician|referred by"
     rf"|ref(?:erring)? (?:by|dr|md|physician)|requested by|ordered by|performed by"
     rf"|reported by|dictated by|signed by|read by"
-    rf"|scanned by|acquired by|entered by|operated by|contact|attn|mother|father|spouse"
+    rf"|scanned by|acquired by|entered by|operated by|given by|administered by|injected by"
+    rf"|approved by|verified by|checked by|seen by|contoured by|measured by"
+    rf"|contact|attn|mother|father|spouse"
     rf"|wife|husband|next of kin|surname"
     rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+"
     rf"|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
 )
-
+_BY_ROLE = re.compile(
+    rf"(?<!\w)(?i:technologist|technician|tech|mtra|operator|radiologist|physician|referrer|ref"
+    rf"|reader|nurse)[.:]? (?P<name>(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.?) {_TITLE_CASE})"
+)
+"""Two words written like a name behind what somebody does."""
 
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]{0,63}(?:\^+[^\W\d_][\w'’.-]{0,63})+(?![\w^])")
 
@@ -161,6 +170,7 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
             yield Span(match.start(), match.end(), rule)
     for pattern in (_TITLED, _NAMED):
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
+    yield from _by_role(text, vocabulary)
     if "^" in text:
         yield from _caret_names(text, vocabulary)
 
@@ -212,6 +222,14 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
             yield Span(start + word.start(), start + word.end(), "pattern:name")
 
 
+def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield two words behind what somebody does, unless both are words of the language."""
+    for match in _BY_ROLE.finditer(text):
+        words = (fold(word).letters for word in match["name"].split())
+        if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
+            yield Span(*match.span("name"), "pattern:name")
+
+
 def _where(match: Match[str]) -> tuple[int, int]:
     return match.span("value") if "value" in match.groupdict() else match.span()
 
@@ -258,12 +276,20 @@ def _has_ten_digits(match: Match[str]) -> bool:
     return digits > 9 or not match.group()[:2].isalpha() or len(match.group()) < 16
 
 
+def _is_address(match: Match[str]) -> bool:
+    """Return whether a street is meant, not "3D OSEM Dr. …" or "3 months Dr. …"."""
+    return _COUNTED.match(match.group()) is None
+
+
 def _is_odd_series(match: Match[str]) -> bool:
     """Return whether groups of digits are an id, not matrix sizes or b-values."""
     parts = [int(part) for part in re.split("[ -]", match.group())]
     return 2 * sum(part % 8 != 0 and part % 10 != 0 for part in parts) >= len(parts)
 
 
+_COUNTED = re.compile(
+    r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
+)
 _SURE_LABELS = frozenset(("tel", "fax", "pho", "mob", "han", "pag", "ble", "ext"))
 _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None], ...] = (
     (_UID, "pattern:uid", _is_foreign_uid),
@@ -275,6 +301,6 @@ _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None
     (_GROUPS, "pattern:number", _is_odd_series),
     (_RUN, "pattern:number", _is_no_date),
     (_LABELLED, "pattern:number", None),
-    (_ADDRESS, "pattern:address", None),
+    (_ADDRESS, "pattern:address", _is_address),
 )
 _WITHOUT_DIGITS = ((_EMAIL, "pattern:email"), (_URL, "pattern:url"), (_PATH, "pattern:url"))

@@ -103,6 +103,8 @@ def _full_names(family: list[str], given: list[str]) -> Iterator[str]:
         yield last
     if not first:
         return
+    if len(first) > 1:
+        yield "".join(first)
     lasts = {last, *(letters for word in family if _is_name(letters := squeeze(word)))}
     initials = "".join(word[0] for word in first)
     firsts = {"".join(first), first[0], first[0][0], initials, first[0] + initials[1:]}

@@ -68,7 +68,7 @@ class Decision:
     action: str
     """``X Z D U C K``, or ``shift``."""
     rule: str
-    """``basic`` or ``option:NAME``."""
+    """``basic``, ``beyond-table`` or ``option:NAME``."""
 
 
 @cache
@@ -94,8 +94,21 @@ class Listed:
 
 @cache
 def listed() -> Mapping[int, Listed]:
-    """Return Table E.1-1 by tag; patterns such as ``60xx3000`` by their first tag."""
-    rows = table("attributes")["attributes"]
+    """Return Table E.1-1 and what is said beyond it, by tag.
+
+    Patterns such as ``60xx3000`` stand by their first tag.
+    """
+    return {**_rows("attributes"), **beyond()}
+
+
+@cache
+def beyond() -> Mapping[int, Listed]:
+    """Return what is said beyond the table; ``data/beyond_table.json`` tells why."""
+    return _rows("beyond_table")
+
+
+def _rows(name: str) -> dict[int, Listed]:
+    rows = table(name)["attributes"]
     assert isinstance(rows, dict)  # noqa: S101 - our own file
     return {
         int(tag.replace("X", "0"), 16): Listed(row["basic"], row["options"])
@@ -103,6 +116,7 @@ def listed() -> Mapping[int, Listed]:
     }
 
 
+BEYOND_TABLE: Final = "beyond-table"
 GRAPHICS_GROUP: Final = Listed("X", {})
 
 
@@ -153,6 +167,8 @@ class Profile:
         row = row_of(tag)
         if row is None:
             return None
+        if tag in beyond():
+            return Decision(row.basic, BEYOND_TABLE)
         if tag in DEVICE_DATES and FULL_DATES not in self.options:
             return Decision(fitting("X", required=required, known_iod=known_iod), "basic")
         asked = {name: code for name, code in row.options.items() if name in self.options}

@@ -98,11 +98,20 @@ class Gate:
         What the recipe lets stand.  None: what each result's own markers say.
     extra
         Folder and file names of the batch; they may name somebody.
+    descriptions
+        What its headers describe; a folder may be called like it.
     """
 
-    def __init__(self, allowance: Allowance | None = None, *, extra: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        allowance: Allowance | None = None,
+        *,
+        extra: Sequence[str] = (),
+        descriptions: Sequence[str] = (),
+    ) -> None:
         self._allowance = allowance
         self._extra = tuple(extra)
+        self._descriptions = tuple(descriptions)
         self._reader = Reader()
         self._pixels = PixelCheck()
         self._dossiers: dict[bytes, Dossier] = {}
@@ -115,7 +124,8 @@ class Gate:
         content = self._reader.read(source)
         dossier = self._dossiers.setdefault(_patient(content), Dossier())
         if extra or self._extra:
-            dossier.learn_folders((*self._extra, *extra) if extra else self._extra, content)
+            names = (*self._extra, *extra) if extra else self._extra
+            dossier.learn_folders(names, content, descriptions=self._descriptions)
         return dossier.learn(content)
 
     def check(self, path: Path, *, known: Known, original: Path | None = None) -> str:

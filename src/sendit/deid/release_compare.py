@@ -24,6 +24,7 @@ from sendit.deid.release_table import (
     RETAIN_UIDS,
     SAFE_PRIVATE,
     Profile,
+    removed_beyond_table,
     safe_private,
 )
 from sendit.deid.release_text import TEXT_VRS
@@ -190,7 +191,7 @@ class Comparison:
         tag = key >> 16
         if tag >> 16 & 1 or tag & 0xFFFF == 0 or tag in self._touched or tag in _SIGNATURES:
             return True
-        if tag >> 24 in (0x50, 0x60) or tag >> 16 < _FIRST_GROUP:
+        if tag >> 24 in (0x50, 0x60) or tag >> 16 < _FIRST_GROUP or tag in removed_beyond_table():
             return True
         kind = types.get(_plain(path, tag), "3")
         if kind in ("1", "2"):

@@ -10,7 +10,7 @@ Where these may not stand in a result is decided by ``release_search``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sendit.deid.release_content import Content, Key, Level, creator_tag, vr_of
@@ -65,7 +65,7 @@ _SERVANT = "عبد "
 """It makes one name with the next word: Abdullah."""
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
-    "mme mlle dra sra dott van von der den de la le du di da del dos the and und"
+    "mme mlle dra sra dott st saint san santa van von der den de la le du di da del dos the and und"
 )
 _UNTOLD = frozenset(_UNTOLD_WORDS.split())
 
@@ -117,8 +117,14 @@ class Dossier:
             self._version += 1
         return replace(self._known, content=content, version=self._version)
 
-    def learn_folders(self, names: Iterable[str], content: Content) -> None:
-        """Add the names of folders and files, but for the words that describe the series."""
+    def learn_folders(
+        self, names: Iterable[str], content: Content, *, descriptions: Sequence[str] = ()
+    ) -> None:
+        """Add the names of folders and files, but for the words that describe the series.
+
+        Nor is there anything to learn from a name in as far as it is one of the batch's
+        descriptions, word for word.
+        """
         values = [value for key, value in content.level.leaves if key >> 16 in DESCRIPTIONS]
         # A batch has thousands of names, and its files few descriptions.
         place: tuple[int | bytes, ...] = (id(names), *values)
@@ -128,7 +134,7 @@ class Dossier:
         described = {part for value in values for part in parts_of(value.decode("latin-1"))}
         before = self._size()
         for name in names:
-            self._folder(name, described)
+            self._folder(name, described | _repeated(name, descriptions))
         if self._size() != before:
             self._version += 1
 
@@ -262,8 +268,9 @@ class Dossier:
             for word in flat:
                 self._name_word(word, least)
             for words in told:
-                if len(words) > 1:
-                    self._known.words["".join(words)] = Kind.NAME
+                # One letter and another, of bytes that are no letters, are no name.
+                if len(words) > 1 and len(joined := "".join(words)) >= least:
+                    self._known.words[joined] = Kind.NAME
             if len(flat) > 1:
                 for joined in ("".join(flat), "".join(reversed(flat))):
                     keep = self._known.long if len(joined) >= _LONG else self._known.words
@@ -303,6 +310,8 @@ class Dossier:
         word = squeeze(text)
         known = self._known
         if not word or word in DUMMIES or (word.isalpha() and is_common(word)):
+            return
+        if kind is Kind.DEVICE and _is_generic(word):
             return
         if word.isdigit():
             if len(word) >= _LEAST_DIGITS:
@@ -362,7 +371,11 @@ class Dossier:
     def _folder(self, name: str, described: set[str]) -> None:
         self._uids(name.encode("ascii", "replace"))
         known = self._known
-        for word in set(parts_of(name)) | set(words_of(name)):
+        wholes = [word for word in re.split(r"[\W_]+", name) if word]
+        plain = [one for one in wholes if is_common(squeeze(one)) or squeeze(one) in described]
+        # What only stands inside a word of the field (BestDiast) is no word of its own.
+        inner = {part for one in plain for part in parts_of(one)}
+        for word in (set(parts_of(name)) | set(words_of(name))) - inner:
             if is_common(word) or word in DUMMIES or word in described:
                 continue
             if word.isdigit():
@@ -370,3 +383,25 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
+
+
+def _is_generic(word: str) -> bool:
+    """Return whether a station is called like many others: CT01, PETCT2."""
+    letters = word.strip("0123456789")
+    return bool(letters) and is_common(letters) and len(word) - len(letters) < _LEAST_DIGITS
+
+
+def _repeated(name: str, descriptions: Sequence[str]) -> set[str]:
+    """Return the words of a name that stand there as a part of a whole description."""
+    letters = squeeze(name)
+    found: set[str] = set()
+    for one in descriptions:
+        description = squeeze(one)
+        if description in letters and any(map(is_common, _telling_words(one))):
+            words = {*parts_of(name), *words_of(name)}
+            found |= {word for word in words if word in description}
+    return found
+
+
+def _telling_words(text: str) -> list[str]:
+    return [word for word in words_of(text) if len(word) > 2 and word.isalpha()]

@@ -58,9 +58,12 @@ from sendit.terms import Reason
 
 _UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
 _PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
+_DECIMAL = re.compile(r"\d[.,]\d")
 _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
+_MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
+"""An MR of the foot is no Mr. Foot."""
 _TITLE_BEFORE = frozenset(
-    ("dr", "mr", "mrs", "ms", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
+    ("dr", "mrs", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
 )
 _WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
@@ -240,7 +243,12 @@ class Searcher:
 
     def _has_short(self, text: str) -> bool:
         # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
-        words = (word for word in _PLAIN_WORD.split(text) if "*" not in word)
+        # Nor does "1.0" hold a 10.
+        words = (
+            word
+            for word in _PLAIN_WORD.split(text)
+            if "*" not in word and _DECIMAL.search(word) is None
+        )
         return any(squeeze(word) in self._short for word in words)
 
     def _uid_in(self, text: str) -> Hit | None:
@@ -293,6 +301,8 @@ class Searcher:
             return True
         if word not in words:
             return not is_made_of_field_words(word, words)
+        if any(squeeze(match[1]) == word for match in _MISTER.finditer(text)):
+            return True
         return any(
             other == word
             and (self._beside_a_name(words, index) or not protects(words, index, text))
@@ -323,8 +333,10 @@ class Searcher:
     def _in_code(self, value: bytes, charset: bytes, *, in_value: bool = True) -> Hit | None:
         for text in readings(value, charset):
             for part in text.split("\\"):
-                words = windows(words_of(part))
-                if any(self._counts_in_code(word) for word in self._words.keys() & words):
+                alone = words_of(part)
+                words = windows(alone)
+                found = filter(self._counts_in_code, self._words.keys() & words)
+                if any(self._counts(word, alone, part, "") for word in found):
                     return Hit("known-identifier", in_number=True)
                 if not self._numbers.keys().isdisjoint(words):
                     return Hit("known-identifier", in_number=True)

@@ -135,7 +135,14 @@ def safe_private() -> frozenset[tuple[int, str, int]]:
 @cache
 def _attributes() -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = _tables("attributes.json")["attributes"]
-    return table
+    return {**table, **_tables("beyond_table.json")["attributes"]}
+
+
+@cache
+def removed_beyond_table() -> frozenset[int]:
+    """Return what goes whatever its Type: the condition under which it stands does not hold."""
+    rows = _tables("beyond_table.json")["attributes"]
+    return frozenset(int(tag, 16) for tag, row in rows.items() if row["basic"] == "X")
 
 
 def _repeating(tag: int) -> dict[str, Any] | None:

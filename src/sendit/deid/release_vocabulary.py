@@ -19,14 +19,15 @@ from functools import cache
 from importlib.resources import files
 from itertools import product
 
-from sendit.deid.release_words import squeeze
+from sendit.deid.release_words import fold, squeeze
 
 _DUMMY_WORDS = """
 anonymous anonymized anonymised anonymise anon deidentified removed unknown none null na nn no name
 noname nobody test demo sample example subject volunteer phantom undefined unspecified
 notavailable applicable patient hidden redacted masked blank empty xxx xxxx xxxxx zzz dummy animal
 physician operator service siemens ge philips toshiba canon hitachi hologic fuji agfa kodak
-carestream default user technologist radiologist doctor admin johndoe janedoe doejohn doejane text
+carestream default user technologist technician tech mtra mta radiographer radiologist doctor admin
+johndoe janedoe doejohn doejane text
 enter entertext
 """
 DUMMIES = frozenset(squeeze(word) for word in _DUMMY_WORDS.split())
@@ -70,7 +71,9 @@ def protects(words: list[str], index: int, text: str) -> bool:
         return True
     heads = _eponyms().get(word)
     if heads is not None:
-        near = words[max(0, index - 1) : index] + words[index + 1 : index + 1 + _NEAR]
+        near = words[index + 1 : index + 1 + _NEAR]
+        if index and re.search(rf"{words[index - 1]}[ _-]+{word}", fold(text)):
+            near.append(words[index - 1])
         if not heads.isdisjoint(near):
             return True
     return any(

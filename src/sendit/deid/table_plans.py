@@ -4,6 +4,7 @@ DICOM: PS3.15 Table E.1-1.
 """
 
 from sendit.deid import actions, report_items
+from sendit.deid.answers import named_by, unless_answer
 from sendit.deid.attributes import (
     CLASS_UIDS,
     CODE_MEANING,
@@ -34,6 +35,7 @@ from sendit.deid.profile import CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, Deci
 from sendit.deid.rules import UNCHANGED, Act, Note, Rule
 from sendit.deid.syntax import tag_text
 from sendit.deid.walk import ENTER, KEEP, REPORT, Plan
+from sendit.terms import Reason
 
 
 class TablePlan(PrivatePlan):
@@ -56,7 +58,9 @@ class TablePlan(PrivatePlan):
         elif tag == CODING_SCHEME and self._parent not in CODE_PARENTS:
             rule = self._rule(tag, vr, note, actions.note_scheme)
         elif tag == CODE_MEANING and self._parent not in CODE_PARENTS:
-            rule = self._rule(tag, vr, note, actions.clean_own_meaning)
+            released = Reason.NUMBER_HIT in self._places.recipe.releases
+            act = actions.clean_own_meaning if released else actions.hold_named_meaning
+            rule = self._rule(tag, vr, note, act)
             rule.required = True
         elif tag == NUMERIC_VALUE:
             note = note._replace(action="D", rule="age-over-89")
@@ -66,14 +70,16 @@ class TablePlan(PrivatePlan):
             rule = self._rule(tag, vr, note, report_items.cap_precise_age)
         elif tag in CONTENT_DATES and (decision := self._decide(tag, vr)) is not None:
             note = note._replace(action=decision.action, rule=decision.rule)
-            act = report_items.unless_birth(self._action(tag, vr, decision.action))
-            rule = self._rule(tag, vr, note, act)
+            treat = report_items.unless_birth(self._action(tag, vr, decision.action))
+            rule = self._rule(tag, vr, note, treat)
         elif tag == TEXT_VALUE:
             _, told, _ = self._public(tag, vr, self._discard)
             if type(told) is not Rule or told.fixed is not None:
                 return None
             rule = told
-            rule.act = report_items.unless_birth(report_items.unless_age(rule.act))
+            about_age = report_items.unless_birth(report_items.unless_age(rule.act))
+            concepts = named_by(self._places.profile.options)
+            rule.act = unless_answer(about_age, concepts=concepts)
         else:
             return None
         rule.conceptual = True

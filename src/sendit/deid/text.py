@@ -138,10 +138,15 @@ class Cleaner:
     def holds(self, code: str) -> bool:
         """Return whether a distinctive known identifier stands in a code or coded term.
 
-        Codes are searched but not rewritten; short identifiers do not count in them.
+        Codes are searched but not rewritten; short identifiers do not count in them, nor do
+        words of a folder: a plan lies in a folder "Plan 1", and is summed up as PLAN.
         """
-        found = (code[start:end] for start, end in self.places(code))
-        return any(not self._vocabulary.is_clinical_term(squeeze(one)) for one in found)
+        return any(
+            not is_short(find.identifier.letters)
+            and not (find.identifier.kind is Kind.FILE and find.identifier.letters.isalpha())
+            and not self._vocabulary.is_clinical_term(squeeze(code[find.start : find.end]))
+            for find in self._finder.find(code)
+        )
 
     def tells_age(self, code: str) -> bool:
         """Return whether a code string says that somebody is over 89."""
