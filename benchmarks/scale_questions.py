@@ -38,7 +38,7 @@ def utc_now() -> datetime:
 
 
 def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
-    """Return each question; what lists everything grows with what there is, and says so."""
+    """Return each question; what lists says so in its name, and is judged by the line."""
     shared = Batch.objects.filter(stage=Stage.DEIDENTIFY).values_list("pk", flat=True)[0]
 
     def claim_stage() -> None:
@@ -82,7 +82,7 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
             for model in (Batch, Image)
             for order in ("modified", "-modified", "status", "-status")
         },
-        "page: counts (linear)": batches_by_status,
-        "GB of a week (linear)": lambda: gb_per_day(days=7, now=now),
-        "export_metrics (linear)": lambda: sum(1 for _ in process_times(with_uid=False)),
+        "page: counts": batches_by_status,
+        "GB of a week (each line)": lambda: gb_per_day(days=7, now=now),
+        "export_metrics (each line)": lambda: sum(1 for _ in process_times(with_uid=False)),
     }

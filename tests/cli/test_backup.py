@@ -48,6 +48,7 @@ def test_restored_installation_is_the_same(
     assert again.returncode == 1
     assert "in use already" in again.stderr
     assert place.run("status", "--json", **there).stdout == before
+    assert "counts anew" not in place.run("doctor", **there).stdout
     assert leaks(folder) == [], "a backup holds an identifier in clear"
     assert folder.stat().st_mode & 0o077 == 0
     assert not [p for p in folder.rglob("*") if p.is_file() and p.stat().st_mode & 0o077]

@@ -165,6 +165,12 @@ def assert_nothing_is_lost(installation: Installation) -> None:
         "JOIN records_image i ON i.batch_id = b.id "
         "WHERE i.status != 'DONE' AND i.verdict = 'ACCEPTED' GROUP BY b.id",
     )
+    numbers = (
+        "SELECT project, status, sum(number) FROM (SELECT project, status, number FROM "
+        "records_batchcount UNION ALL SELECT project, status, -1 FROM records_batch) "
+        "GROUP BY project, status HAVING sum(number) != 0"
+    )
+    assert read(installation, numbers) == [], "the numbers of batches that are kept are wrong"
     folders = {folder_key(path.stat()): path for path in installation.inbox.iterdir()}
     for batch, key, count in unproven:
         moved = installation.work_dir / "phi" / str(batch)

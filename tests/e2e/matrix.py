@@ -387,6 +387,8 @@ class Site:
         images = self.ask("SELECT status, count(*) FROM records_image GROUP BY status")
         assert images == [("DONE", self.fed * 3)], images
         assert not list(self.installation.inbox.iterdir())
+        kept = self.ask("SELECT status, sum(number) FROM records_batchcount GROUP BY status")
+        assert [row for row in kept if row[1]] == [("DONE", self.fed)], kept
         return {
             "batches": self.fed,
             "images": self.fed * 3,

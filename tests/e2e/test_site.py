@@ -50,6 +50,36 @@ def test_study_is_delivered_by_workers_of_two_zones(site: Site) -> None:
 
 
 @pytest.mark.timeout(400)
+def test_workers_are_copies_that_keep_their_connection_until_it_is_cut(site: Site) -> None:
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
+    with running(site):
+        site.installation.add_study("ACC1", n_series=1, n_images=2)
+        site.wait_until_done(1)
+        connected = site.ask(f"SELECT pid {others} ORDER BY pid")
+        commands = [
+            Path(f"/proc/{child}/cmdline").read_text()
+            for zone in ("phi", "out")
+            for child in children_of(site.processes[f"worker-{zone}"].pid)
+        ]
+
+        site.installation.add_study("ACC2", n_series=1, n_images=2)
+        site.wait_until_done(2)
+        still_connected = site.ask(f"SELECT pid {others} ORDER BY pid")
+        site.ask(f"SELECT pg_terminate_backend(pid) {others}")
+        site.installation.add_study("ACC3", n_series=1, n_images=2)
+        site.wait_until_done(3)
+
+    assert len(commands) == 2, "one worker of each zone, and nobody beside it"
+    assert all("worker" in command.split("\0") for command in commands)
+    assert len(connected) == 5, "the watcher, two who tend workers, two workers"
+    assert still_connected == connected
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.timeout(400)
 def test_messages_are_few_and_hold_one_integer(site: Site, redis_server: Redis) -> None:
     site.configure(SITE.replace('lease = "5 s"', 'lease = "5 s"\nchunk = 2'))
     site.installation.add_study("CNRYACC1", n_series=1, n_images=60, PatientName="CNRY^MARK")

@@ -2,11 +2,14 @@
 
 import json
 import os
+import select
 import signal
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -222,6 +225,23 @@ def start_all(site: Topology) -> None:
     site.wait_until(lambda: site.healthy("worker-phi"), "the workers are not healthy")
 
 
+@contextmanager
+def pages_that_wait(site: Topology, *, number: int) -> Iterator[None]:
+    """Ask for pages that ask the database, until some are told that there is no room for them."""
+    asking = f"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: sendit_session={'x' * 32}\r\n\r\n"
+    with ExitStack() as visitors:
+        asked = [
+            visitors.enter_context(socket.create_connection(("127.0.0.1", site.web_port), 30))
+            for _ in range(number)
+        ]
+        for visitor in asked:
+            visitor.sendall(asking.encode())
+        site.wait_until(lambda: select.select(asked, [], [], 0)[0], "nobody is told anything")
+        told = select.select(asked, [], [], 0)[0][0].recv(20)
+        assert told.startswith(b"HTTP/1.1 503"), told
+        yield
+
+
 def hand_in(site: Topology, name: str, **attributes: object) -> None:
     make_study(site.root / f"arriving-{name}", **attributes)  # type: ignore[arg-type]
     (site.root / f"arriving-{name}").rename(site.inbox / name)
@@ -307,6 +327,9 @@ def test_the_front_says_when_pages_are_not_ready_and_limits_who_comes_in(
     try:
         assert [site.get("/readyz")[:2] for _ in range(6)] == [(503, "not ready\n")] * 6
         assert site.get("/healthz")[0] == 200
+        with pages_that_wait(site, number=60):
+            assert [site.get("/healthz")[:2] for _ in range(6)] == [(200, "ok\n")] * 6
+            assert [site.get("/readyz")[:2] for _ in range(6)] == [(503, "not ready\n")] * 6
     finally:
         site.postgresql.thaw()
     site.wait_until(lambda: site.get("/readyz")[0] == 200, "it is not ready again")

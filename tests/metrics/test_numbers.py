@@ -1,3 +1,4 @@
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from sendit.metrics.numbers import (
     gb_per_day,
     process_times,
 )
+from sendit.records.models import Batch
 from sendit.terms import Stage, Status
 from tests.support.batches import NOW, make_batch
 
@@ -56,3 +58,28 @@ def test_uid_is_not_read_unless_asked_for() -> None:
     make_batch("secret", status=Status.DONE)
 
     assert next(process_times(with_uid=False)).uid == ""
+
+
+def test_export_takes_no_more_memory_for_more_batches() -> None:
+    some = make_batch("some", status=Status.DONE)
+    Batch.objects.bulk_create(
+        Batch(
+            project=some.project,
+            profile=some.profile,
+            uid="u",
+            uid_digest=f"digest {number}",
+            folder="f",
+            folder_key="1:2",
+            inbox="/inbox",
+            status=Status.DONE,
+        )
+        for number in range(20_000)
+    )
+
+    tracemalloc.start()
+    lines = sum(1 for _ in process_times(with_uid=False))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert lines == 20_001
+    assert most < 3_000_000

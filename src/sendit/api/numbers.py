@@ -31,7 +31,7 @@ def metrics(request: Request) -> Response:
         for inbox in settings.SENDIT.settings.inboxes
         if projects is None or inbox.project in projects
     ]
-    counts = batches_by_status(who.batches())
+    counts = batches_by_status(who.projects())
     return Response(
         {
             "timestamp": iso(datetime.now(UTC)),

@@ -20,6 +20,7 @@ from sendit.cli.machine_check import core_dumps, swap
 from sendit.cli.rights_check import rights
 from sendit.cli.work_check import (
     broker,
+    counts,
     lost_originals,
     pauses,
     queue,
@@ -73,6 +74,7 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
     if answers:
         yield _look("pauses", pauses)
         yield _look("batches", lambda: stuck_batches(now=now))
+        yield _look("numbers of batches", counts)
     if answers and not hung:
         yield _look("originals", lambda: lost_originals(configuration))
     yield Finding("core dumps", core_dumps(resource.getrlimit(resource.RLIMIT_CORE)[0]))

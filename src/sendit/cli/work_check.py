@@ -9,6 +9,7 @@ from sendit.ingest.loop_lock import loop_is_alive
 from sendit.pipeline.pausing import paused
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import WATCHER, last_beat, workers_alive
+from sendit.records.counting import counts_are_right
 from sendit.records.models import Batch
 from sendit.terms import Zone
 from sendit.workers.nudge import nudger
@@ -80,6 +81,16 @@ def stuck_batches(*, now: datetime) -> str | None:
     return (
         f"{left} batches could go on for more than {STUCK.total_seconds() / 60:.0f} minutes and "
         "nobody has taken them up: are there workers of their zone, and does the broker answer?"
+    )
+
+
+def counts() -> str | None:
+    """Return what to do when the pages count batches that are not there, or too few."""
+    if counts_are_right():
+        return None
+    return (
+        "The numbers of batches on the pages are not those of the table: something has changed it "
+        "without the database's triggers. Restart the watcher, which counts anew."
     )
 
 

@@ -24,6 +24,7 @@ from sendit.pipeline.admission import admit, anything_waits, obstacle
 from sendit.pipeline.sweep import orphans, sweep
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import EVERY_SECONDS, WATCHER, beat, forget_old_beats
+from sendit.records.counting import count_anew
 from sendit.records.models import Batch
 from sendit.records.own_keys import require_own_keys
 from sendit.records.provider import require_all_same
@@ -85,6 +86,7 @@ def run(
     require_own_keys(configuration.settings, projects)
     with only_loop(configuration.settings.work_dir):
         crew = crew_for(configuration, site_key=site_key, workers=workers, stop=stop)
+        count_anew()
         crew.start()
         logger.info(
             "watching the inboxes (%d), mode %s",

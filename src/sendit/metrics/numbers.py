@@ -1,14 +1,15 @@
 """Counts, amounts and times over all batches; one query each, and no name among them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 
 from sendit.config.mounts import answers
+from sendit.records import counting
 from sendit.records.models import Batch
 from sendit.records.queries import BatchQuerySet
 from sendit.terms import Status
@@ -39,11 +40,12 @@ class ProcessTime:
 def process_times(*, with_uid: bool) -> Iterator[ProcessTime]:
     """Yield every batch, by status, then by number.
 
-    The uid may identify a patient; it is left empty unless asked for.
+    The uid may identify a patient; it is left empty unless asked for.  Some are in memory at a
+    time, however many there are.
     """
     batches = Batch.objects.order_by("status", "pk")
     columns = ["pk", "status", "bytes", "started", "finished", *(["uid"] if with_uid else [])]
-    for pk, status, size, started, finished, *uid in batches.values_list(*columns):
+    for pk, status, size, started, finished, *uid in batches.values_list(*columns).iterator():
         done = status == Status.DONE
         yield ProcessTime(
             batch_id=pk,
@@ -55,10 +57,9 @@ def process_times(*, with_uid: bool) -> Iterator[ProcessTime]:
         )
 
 
-def batches_by_status(batches: BatchQuerySet | None = None) -> dict[str, int]:
-    """Return how many batches (of all, or of some) have each status; 0 for those that none has."""
-    rows = _all_or(batches).order_by().values_list("status").annotate(number=Count("pk"))
-    found = {str(status): number for status, number in rows}
+def batches_by_status(projects: Collection[str] | None = None) -> dict[str, int]:
+    """Return how many batches, of all or some projects, have each status; 0 if none has."""
+    found = counting.batches_by_status(projects)
     return {word.value: found.get(word.value, 0) for word in Status}
 
 

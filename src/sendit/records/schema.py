@@ -19,6 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from sendit.config import Configuration
 from sendit.errors import SchemaMismatch
+from sendit.records.counting import count_from_now_on
 
 APP = "records"
 _LOCK = 7364_1009
@@ -67,6 +68,7 @@ def _make(executor: MigrationExecutor) -> None:
         for model in apps.get_models():
             editor.create_model(model)
         editor.create_model(MigrationRecorder.Migration)
+        count_from_now_on()
         MigrationRecorder.Migration.objects.bulk_create(
             MigrationRecorder.Migration(app=app, name=name) for app, name in known
         )

@@ -67,10 +67,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     now = datetime.now(UTC)
     access = who(request)
     batches = access.batches()
+    projects = access.projects()
     urgent = needing_a_person(batches)
     waiting = number_needing_a_person(batches)
-    counts = batches_by_status(batches)
-    projects = access.projects()
+    counts = batches_by_status(projects)
     context = {
         "health": health(settings.SENDIT, access, waiting=waiting, now=now),
         "gauges": gauges(settings.SENDIT, access, now=now),

@@ -4,10 +4,12 @@ import contextlib
 import ctypes
 import signal
 
+from sendit.web.room import AT_ONCE, FOR_HEALTH, WAITING
+
 _PR_SET_PDEATHSIG = 1
 
 workers = 1
-threads = 4
+threads = AT_ONCE + WAITING + FOR_HEALTH
 preload_app = True
 """One secret for all workers when the configuration names none; and errors show at the start."""
 control_socket_disable = True

@@ -1,13 +1,15 @@
 """Whether the server can work, found out within seconds, whatever does not answer.
 
 A database whose machine is gone, or a volume whose server is, keeps whoever asks it waiting.  So
-a thread asks for us, and goes on asking when we no longer wait; while it does, nobody else asks.
+a thread asks for us, and goes on asking when we no longer wait; while it does, nobody else asks,
+and who comes later waits for no longer than the first.
 The log says why the server is not ready, once until that changes; the answer never does.
 """
 
 import logging
 import os
 import threading
+import time
 
 from django.db import DatabaseError, connections
 
@@ -39,7 +41,7 @@ class Readiness:
                 self._asking = _Question(configuration)
                 self._asking.start()
             asking = self._asking
-        asking.join(PATIENCE_SECONDS)
+        asking.join(max(0.0, asking.until - time.monotonic()))
         found = SLOW if asking.is_alive() else asking.problem
         self._tell(found)
         return found
@@ -54,6 +56,8 @@ class _Question(threading.Thread):
     def __init__(self, configuration: Configuration) -> None:
         super().__init__(name="readiness", daemon=True)
         self._configuration = configuration
+        self.until = time.monotonic() + PATIENCE_SECONDS
+        """So long is waited for it."""
         self.problem = ""
 
     def run(self) -> None:

@@ -43,7 +43,9 @@ AWAY = (BrokerError, OSError)
 def make_app(configuration: Configuration) -> Celery:
     """Return the Celery application of an installation."""
     broker = configuration.settings.broker.url
-    app = Celery("sendit", set_as_current=False)
+    # Without Celery's own part for Django, which looks through every page's code when a worker
+    # starts and makes a new connection to the database for each message.
+    app = Celery("sendit", set_as_current=False, fixups=[])
     app.conf.update(
         broker_url=broker.get_secret_value() if broker else None,
         broker_connection_retry_on_startup=True,
@@ -140,6 +142,8 @@ def work(parent: int, signs: Signs, zone: str) -> None:
     life = Life(parent, signs)
     configuration = django_settings.SENDIT
     app = make_app(configuration)
+    # Celery finds a task by the application that is current, which may be that of our parent.
+    app.set_current()
     here = Zone(zone)
     runner = Runner(
         configuration,
@@ -211,6 +215,12 @@ class Advance:
         return True
 
 
+def _leave_a_dead_connection() -> None:
+    """Let the next statement make a new one if the database was restarted since the last."""
+    if connection.connection is not None and not connection.is_usable():
+        connection.close()
+
+
 class _Ending:
     """Leaves at once when told to stop, or when the step at hand has let go.
 
@@ -239,6 +249,7 @@ def _task(advance: Advance, life: Life, ending: _Ending) -> Task:
                 return
             ending.busy = True
             try:
+                _leave_a_dead_connection()
                 advance(batch_id, stopping=life.ended)
             except SchemaMismatch as error:
                 logger.error("%s", error)

@@ -56,6 +56,7 @@ def work_in_zone(
         processes=concurrency or settings.workers.processes,
         what=BACKENDS[settings.mode],
         arguments=(zone.value,),
+        copied=True,
         silence=settings.workers.lease.total_seconds(),
         hangs=Doubts(configuration),
     )
