@@ -21,6 +21,7 @@ MESSAGES: Mapping[int, tuple[str, str]] = {
     406: ("The answer is JSON; ask for that.", "NOT_ACCEPTABLE"),
     415: ("Send JSON: Content-Type: application/json.", "UNSUPPORTED_MEDIA_TYPE"),
     500: ("Something went wrong; the server's log says why.", "INTERNAL"),
+    503: ("The database does not answer; try again in a moment.", "NOT_NOW"),
 }
 
 

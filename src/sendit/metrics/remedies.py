@@ -48,11 +48,12 @@ REMEDIES: Mapping[str, str] = {
             Reason.EMPTY_FILE,
             Reason.TRUNCATED,
             Reason.MALFORMED,
-            Reason.TOO_LARGE,
             Reason.LINK_OUTSIDE,
         ),
         _INBOX,
     ),
+    Reason.TOO_LARGE: "The file is larger than limits.max_instance allows (raise it if the file is "
+    "right), or holds far more than a file of its size can need. " + _INBOX,
     Reason.NO_PERMISSION: "Let the user that runs sendit read the file in the .err folder, then "
     "drop the extension to hand it in again.",
     Reason.SAME_UID: "Two files claim to be the same image; the first was taken. " + _LEFT_OUT,

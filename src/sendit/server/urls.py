@@ -1,10 +1,14 @@
 """Which address is answered by what, and what an error looks like there."""
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views import defaults
 
 from sendit.api.errors import error_page
+from sendit.web.room import not_now
 
 urlpatterns = [
     path("", include("sendit.api.urls")),
@@ -34,7 +38,9 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """Answer when the fault is ours."""
+    """Answer when the fault is ours, or the database is away."""
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return error_page(request, 503) if _is_api(request) else not_now()
     return error_page(request, 500) if _is_api(request) else defaults.server_error(request)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.template import loader
 
 AT_ONCE = 4
 WAITING = 20
@@ -32,7 +33,7 @@ class RoomMiddleware:
         if request.path.rstrip("/") in NEED_NO_TURN:
             return self._get_response(request)
         if not self._inside.acquire(blocking=False):
-            return _busy()
+            return not_now()
         try:
             return self._in_turn(request)
         finally:
@@ -40,17 +41,14 @@ class RoomMiddleware:
 
     def _in_turn(self, request: HttpRequest) -> HttpResponseBase:
         if not self._turn.acquire(timeout=PATIENCE_SECONDS):
-            return _busy()
+            return not_now()
         try:
             return self._get_response(request)
         finally:
             self._turn.release()
 
 
-def _busy() -> HttpResponse:
-    return HttpResponse(
-        "The server is busy, or its database does not answer. Try again in a moment.\n",
-        content_type="text/plain",
-        status=503,
-        headers={"Retry-After": "10"},
-    )
+def not_now() -> HttpResponse:
+    """Answer that somebody who comes again in a moment may have better luck."""
+    page = loader.get_template("503.html").render()
+    return HttpResponse(page, status=503, headers={"Retry-After": "10"})
