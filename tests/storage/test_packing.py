@@ -106,3 +106,30 @@ def test_summing_is_never_far_behind() -> None:
         adding.join()
 
     assert summed == [number.to_bytes(1, "big") for number in range(100)]
+
+
+class Slow(bytes):
+    """A piece that cannot be packed before ``go`` is set."""
+
+    go = threading.Event()
+
+    def __getitem__(self, key: object) -> bytes:  # type: ignore[override]
+        self.go.wait()
+        return super().__getitem__(key)  # type: ignore[call-overload, no-any-return]
+
+
+def test_who_drops_it_half_way_waits_for_no_thread() -> None:
+    """The garbage collector may do it anywhere: with the very locks that ending a thread needs."""
+
+    def drop() -> None:
+        pieces = packed(iter([SMOOTH, Slow(SMOOTH), SMOOTH]))
+        next(pieces)
+        del pieces
+
+    dropping = threading.Thread(target=drop, daemon=True)
+    dropping.start()
+    dropping.join(20)
+    waits = dropping.is_alive()
+    Slow.go.set()
+
+    assert not waits

@@ -39,17 +39,19 @@ def packed(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
     crc32 = length = 0
     head = _HEAD
     waiting: deque[Future[bytes]] = deque()
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="sendit-pack") as threads:
-        for piece in pieces:
-            waiting.append(threads.submit(_pack, piece))
-            crc32 = isal_zlib.crc32(piece, crc32)
-            length += len(piece)
-            if len(waiting) == _THREADS:
-                yield head + waiting.popleft().result()
-                head = b""
-        while waiting:
+    # They end with the pool, by themselves.  Whoever drops us half-way must not wait for them:
+    # the garbage collector does it in any thread, at any line, whatever locks that holds.
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sendit-pack")
+    for piece in pieces:
+        waiting.append(threads.submit(_pack, piece))
+        crc32 = isal_zlib.crc32(piece, crc32)
+        length += len(piece)
+        if len(waiting) == _THREADS:
             yield head + waiting.popleft().result()
             head = b""
+    while waiting:
+        yield head + waiting.popleft().result()
+        head = b""
     yield head + _END + struct.pack("<II", crc32, length & 0xFFFFFFFF)
 
 
