@@ -44,7 +44,7 @@ def test_questions_of_all_day_go_by_an_index(
     assert {
         name: tables
         for name, tables in read_whole.items()
-        if tables and not name.endswith("(linear)")
+        if tables and not name.endswith("(each line)")
     } == {}
 
 
