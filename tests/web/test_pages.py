@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
@@ -202,11 +202,12 @@ def test_a_failure_shows_no_trace(signed_in: Client, configuration: Configuratio
 
 @pytest.mark.usefixtures("configuration")
 def test_a_database_that_does_not_answer_is_not_called_a_fault_of_ours(signed_in: Client) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE records_batch RENAME TO records_batch_away")
-    signed_in.raise_request_exception = False
+    def cut(*_: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
 
-    page, data = signed_in.get("/"), signed_in.get("/api/batches")
+    signed_in.raise_request_exception = False
+    with connection.execute_wrapper(cut):
+        page, data = signed_in.get("/"), signed_in.get("/api/batches")
 
     assert (page.status_code, page.headers["Retry-After"]) == (503, "10")
     assert "Try again in a moment" in page.content.decode()
