@@ -26,7 +26,13 @@ from sendit.deid.release_sources import (
     names_somebody,
 )
 from sendit.deid.release_text import TEXT_VRS, is_text, readings, text_in
-from sendit.deid.release_vocabulary import DUMMIES, is_clinical_term, is_common
+from sendit.deid.release_vocabulary import (
+    DUMMIES,
+    is_clinical_term,
+    is_common,
+    is_generic_station,
+    words_repeated,
+)
 from sendit.deid.release_words import (
     CARET_NAME,
     LABELLED_ID,
@@ -134,7 +140,7 @@ class Dossier:
         described = {part for value in values for part in parts_of(value.decode("latin-1"))}
         before = self._size()
         for name in names:
-            self._folder(name, described | _repeated(name, descriptions))
+            self._folder(name, described | words_repeated(name, descriptions))
         if self._size() != before:
             self._version += 1
 
@@ -311,7 +317,7 @@ class Dossier:
         known = self._known
         if not word or word in DUMMIES or (word.isalpha() and is_common(word)):
             return
-        if kind is Kind.DEVICE and _is_generic(word):
+        if kind is Kind.DEVICE and is_generic_station(word):
             return
         if word.isdigit():
             if len(word) >= _LEAST_DIGITS:
@@ -383,25 +389,3 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
-
-
-def _is_generic(word: str) -> bool:
-    """Return whether a station is called like many others: CT01, PETCT2."""
-    letters = word.strip("0123456789")
-    return bool(letters) and is_common(letters) and len(word) - len(letters) < _LEAST_DIGITS
-
-
-def _repeated(name: str, descriptions: Sequence[str]) -> set[str]:
-    """Return the words of a name that stand there as a part of a whole description."""
-    letters = squeeze(name)
-    found: set[str] = set()
-    for one in descriptions:
-        description = squeeze(one)
-        if description in letters and any(map(is_common, _telling_words(one))):
-            words = {*parts_of(name), *words_of(name)}
-            found |= {word for word in words if word in description}
-    return found
-
-
-def _telling_words(text: str) -> list[str]:
-    return [word for word in words_of(text) if len(word) > 2 and word.isalpha()]

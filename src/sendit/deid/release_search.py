@@ -24,7 +24,15 @@ from sendit.deid.release_patterns import (
     pattern_in_code,
     sure_pattern,
 )
-from sendit.deid.release_sources import CODE_TEXTS, MAKERS, SCHEMES, Kind
+from sendit.deid.release_sources import (
+    CODE_TEXTS,
+    MAKERS,
+    NO_SHORT,
+    OUR_NAMES,
+    OUR_WORDS,
+    SCHEMES,
+    Kind,
+)
 from sendit.deid.release_text import (
     INTEGER_CODES,
     NUMBER_VRS,
@@ -44,6 +52,8 @@ from sendit.deid.release_vocabulary import (
 from sendit.deid.release_words import (
     LINK,
     MAIL,
+    MISTER,
+    TITLES,
     dates_in,
     digit_runs,
     fold,
@@ -60,17 +70,11 @@ _UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
 _PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
 _DECIMAL = re.compile(r"\d[.,]\d")
 _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
-_MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
-"""An MR of the foot is no Mr. Foot."""
-_TITLE_BEFORE = frozenset(
-    ("dr", "mrs", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
-)
 _WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
 _LETTERS = re.compile(rb"[A-Za-z][ -~]{5}|(?:[A-Za-z]\0){4}|[ -~]{8}")
 """More letters in a row than binary numbers have by chance."""
-_MANY_NUMBERS = 4096
-_MANY_BYTES = 1 << 16
+_MANY_NUMBERS, _MANY_BYTES = 4096, 1 << 16
 _MOST_LINES = 1 << 16
 _MOST_TEXT = 1 << 20
 _MOST_OF = {
@@ -79,27 +83,10 @@ _MOST_OF = {
 }
 """Bytes of one value that are searched, by VR; contours of a structure are long."""
 _SHORTEST_UID = 12
-# Attributes that name no one and are full of small numbers: versions, models, kernels, codes.
-_NO_SHORT = frozenset(
-    (
-        *(0x00080070, 0x00081090, 0x00181020, 0x00181210, 0x00080102, 0x00080103, 0x00080100),
-        *(0x00120063, 0x00080104, 0x00189316, 0x00180024, 0x00181250, 0x00181251, 0x00020013),
-    )
-)
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
-_OUR_NAMES = frozenset((0x00100020, 0x00080050, 0x00200010))
-"""What holds a new name, which may be a number."""
 _LEAST_LETTERS = 4
 _DATE_DIGITS = 8
 _BODY_PART = 0x00180015
-_METHOD, _CODE_MEANING = 0x00120063, 0x00080104
-_OUR_METHOD = re.compile(
-    rb"sendit [\w.+]+\\PS3\.15 \w+, preset (?:basic|research|tcia|keep-everything-safe) ?"
-)
-"""What the engine says of itself; a folder may be called like one of its words."""
-_OUR_CODES = re.compile(
-    rb"Basic Application Confidentiality Profile|(?:Clean|Retain) [A-Z][A-Za-z ]* Option ?"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +135,7 @@ class Searcher:
         if not value:
             return None
         tag, vr = key >> 16, vr_of(key)
-        if tag == _METHOD and _OUR_METHOD.fullmatch(value):
-            return None
-        if tag == _CODE_MEANING and _OUR_CODES.fullmatch(value):
+        if tag in OUR_WORDS and OUR_WORDS[tag].fullmatch(value):
             return None
         if len(value) > _MOST_TEXT and len(value) > _MOST_OF.get(vr, len(value)):
             raise Unreadable(Reason.TOO_LARGE, f"{tag_name(tag)} has more text than is searched")
@@ -213,7 +198,7 @@ class Searcher:
             )
             if hit is not None:
                 return hit
-            if self._short and tag not in _NO_SHORT and self._has_short(text):
+            if self._short and tag not in NO_SHORT and self._has_short(text):
                 return Hit("known-identifier")
             if self._in_other_form(text):
                 return Hit("known-identifier encoded")
@@ -234,10 +219,10 @@ class Searcher:
         """Return the rule by which a text looks like an identifier whatever it says."""
         if tag in MAKERS and MAIL.search(text):
             return Hit("pattern:mail")
-        if tag in _NO_SHORT:
+        if tag in NO_SHORT:
             return None
         rule = sure_pattern(text)
-        if rule is None and vr != "PN" and tag not in _OUR_NAMES and not self._vouched(tag):
+        if rule is None and vr != "PN" and tag not in OUR_NAMES and not self._vouched(tag):
             rule = likely_pattern(text)
         return None if rule is None else Hit(rule)
 
@@ -301,7 +286,7 @@ class Searcher:
             return True
         if word not in words:
             return not is_made_of_field_words(word, words)
-        if any(squeeze(match[1]) == word for match in _MISTER.finditer(text)):
+        if any(squeeze(match[1]) == word for match in MISTER.finditer(text)):
             return True
         return any(
             other == word
@@ -312,7 +297,7 @@ class Searcher:
     def _beside_a_name(self, words: list[str], index: int) -> bool:
         before = words[index - 1] if index else ""
         after = words[index + 1] if index + 1 < len(words) else ""
-        if before in _TITLE_BEFORE:
+        if before in TITLES:
             return True
         return any(
             neighbour in self._words

@@ -84,6 +84,24 @@ CLASS_UIDS = _tags(
 )
 CODE_TEXTS = _tags("CodeValue CodeMeaning LongCodeValue URNCodeValue")
 SCHEMES = _tags("CodingSchemeDesignator CodingSchemeVersion")
+NO_SHORT = frozenset(
+    (
+        *(0x00080070, 0x00081090, 0x00181020, 0x00181210, 0x00080102, 0x00080103, 0x00080100),
+        *(0x00120063, 0x00080104, 0x00189316, 0x00180024, 0x00181250, 0x00181251, 0x00020013),
+    )
+)
+"""Attributes that name no one and are full of small numbers: versions, models, kernels, codes."""
+OUR_NAMES = frozenset((0x00100020, 0x00080050, 0x00200010))
+"""What holds a new name, which may be a number."""
+OUR_WORDS = {
+    0x00120063: re.compile(
+        rb"sendit [\w.+]+\\PS3\.15 \w+, preset (?:basic|research|tcia|keep-everything-safe) ?"
+    ),
+    0x00080104: re.compile(
+        rb"Basic Application Confidentiality Profile|(?:Clean|Retain) [A-Z][A-Za-z ]* Option ?"
+    ),
+}
+"""What the engine says of itself; a folder may be called like one of its words."""
 MAKERS = _tags("Manufacturer ManufacturerModelName SoftwareVersions")
 DESCRIPTIONS = _tags("SeriesDescription StudyDescription ProtocolName SequenceName")
 

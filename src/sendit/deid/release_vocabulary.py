@@ -14,12 +14,12 @@ None of them is a find there, unless a title or another part of the name stands 
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import product
 
-from sendit.deid.release_words import fold, squeeze
+from sendit.deid.release_words import fold, parts_of, squeeze, words_of
 
 _DUMMY_WORDS = """
 anonymous anonymized anonymised anonymise anon deidentified removed unknown none null na nn no name
@@ -33,6 +33,8 @@ enter entertext
 DUMMIES = frozenset(squeeze(word) for word in _DUMMY_WORDS.split())
 """What stands where an identifier was removed before, folded and squeezed."""
 _NEAR = 2
+_FEW_DIGITS = 4
+"""A station's number within a hospital has no more."""
 
 
 def is_clinical(word: str) -> bool:
@@ -132,3 +134,25 @@ def _spelled_out(lines: Iterable[str]) -> Iterable[tuple[str, ...]]:
         slots = [[squeeze(word) for word in slot.split("|")] for slot in line.split()]
         if slots:
             yield from product(*slots)
+
+
+def is_generic_station(word: str) -> bool:
+    """Return whether a station is called like many others: CT01, PETCT2."""
+    letters = word.strip("0123456789")
+    return bool(letters) and is_common(letters) and len(word) - len(letters) <= _FEW_DIGITS
+
+
+def words_repeated(name: str, descriptions: Sequence[str]) -> set[str]:
+    """Return the words of a name that stand there as a part of a whole description."""
+    letters = squeeze(name)
+    found: set[str] = set()
+    for one in descriptions:
+        description = squeeze(one)
+        if description in letters and any(map(is_common, _telling_words(one))):
+            words = {*parts_of(name), *words_of(name)}
+            found |= {word for word in words if word in description}
+    return found
+
+
+def _telling_words(text: str) -> list[str]:
+    return [word for word in words_of(text) if len(word) > 2 and word.isalpha()]

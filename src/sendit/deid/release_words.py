@@ -96,6 +96,11 @@ _MONTH_AND_YEAR = re.compile(
     re.IGNORECASE,
 )
 _DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
+MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
+"""An MR of the foot is no Mr. Foot."""
+TITLES = frozenset(
+    ("dr", "mrs", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
+)
 
 
 @lru_cache(maxsize=1 << 14)
