@@ -55,6 +55,9 @@ def test_workers_are_copies_that_keep_their_connection_until_it_is_cut(site: Sit
     with running(site):
         site.installation.add_study("ACC1", n_series=1, n_images=2)
         site.wait_until_done(1)
+        # Who tends a worker connects when it first says that it is alive.
+        everybody = "the watcher, two who tend workers, two workers"
+        site.wait_until(lambda: len(site.ask(f"SELECT pid {others}")) == 5, everybody)
         connected = site.ask(f"SELECT pid {others} ORDER BY pid")
         commands = [
             Path(f"/proc/{child}/cmdline").read_text()
@@ -71,7 +74,6 @@ def test_workers_are_copies_that_keep_their_connection_until_it_is_cut(site: Sit
 
     assert len(commands) == 2, "one worker of each zone, and nobody beside it"
     assert all("worker" in command.split("\0") for command in commands)
-    assert len(connected) == 5, "the watcher, two who tend workers, two workers"
     assert still_connected == connected
 
 
