@@ -1,6 +1,7 @@
 """A file that brings its process down costs itself and nothing else."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from sendit.cli.deid_folder import each_in_processes
 FILES = [Path(f"{number:03}.dcm") for number in range(100)]
 
 
-def task(path: Path) -> str:
-    if path.stem in ("037", "099"):
+def task(paths: Sequence[Path]) -> list[str]:
+    if {path.stem for path in paths} & {"037", "099"}:
         os._exit(1)
-    return path.stem
+    return [path.stem for path in paths]
 
 
 def crashed(path: Path) -> str:
@@ -32,9 +33,10 @@ def test_file_that_ends_its_process_costs_itself_only() -> None:
 def test_few_files_are_done_here_in_order() -> None:
     seen: list[str] = []
 
-    def note(path: Path) -> str:
-        seen.append(path.stem)
-        return path.stem
+    def note(paths: Sequence[Path]) -> Iterator[str]:
+        for path in paths:
+            seen.append(path.stem)
+            yield path.stem
 
     results = list(each_in_processes(note, FILES[:5], jobs=2, crashed=crashed))
 

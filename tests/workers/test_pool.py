@@ -87,6 +87,42 @@ def test_worker_that_died_is_replaced_and_its_claim_is_free(installation: Instal
     assert said.splitlines() == ["0", "1 0"]
 
 
+HASTY = """
+import os
+from datetime import UTC, datetime, timedelta
+from sendit.workers.pool import Life
+
+def work(parent, signs):
+    life = Life(parent, signs)
+    until = datetime.now(UTC) + timedelta(seconds=600)
+    while os.getppid() == parent:
+        life.watch(until, 7)
+        life.watch(None, 7)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_worker_that_ends_a_step_while_it_is_looked_at_is_not_stuck(
+    installation: Installation,
+) -> None:
+    (installation.root / "hasty.py").write_text(HASTY)
+
+    said = run_script(
+        installation,
+        """
+        pool = Pool(processes=1, what="hasty")
+        pool.start()
+        worker = pool._workers[0]
+        while worker.signs.batch != 7:
+            time.sleep(0.05)
+        print({pool._stuck(worker) for _ in range(300_000)})
+        worker.process.kill()
+        """,
+    )
+
+    assert said.splitlines() == ["{None}"]
+
+
 BUSY = """
 import threading
 from datetime import UTC, datetime, timedelta

@@ -11,9 +11,10 @@ A file that brings its process down costs itself and nothing else: the chunk tha
 done again, file by file.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from sendit.deid import (
     read_header,
     screen,
 )
+from sendit.deid.ahead import each_ahead
 from sendit.deid.files import files_under, same_bytes
 from sendit.errors import Excluded, ImageError, Rejected, Unreadable
 from sendit.identity.base import IdentityRequest, IdentityService, PatientRequest, StudyRequest
@@ -94,7 +96,7 @@ def deidentify_folder(job: Job) -> Iterator[Entry]:
     """Do the job and yield an entry for every input file, in path order."""
     root = job.source if job.source.is_dir() else job.source.parent
     files = list(_inputs(job.source))
-    look = partial(_look, root=root.resolve(), accept=job.accept, fields=_fields(job))
+    look = partial(_look_at, root=root.resolve(), accept=job.accept, fields=_fields(job))
     seen = list(each_in_processes(look, files, jobs=job.jobs, crashed=_crashed_look))
     seen = _without_doubles(seen)
     if job.on_missing == "stop":
@@ -124,6 +126,12 @@ def _inputs(source: Path) -> Iterator[Path]:
 
 def _fields(job: Job) -> tuple[str, ...]:
     return (job.entity_field, job.item_field, "PatientBirthDate", "StudyDate", ISSUER)
+
+
+def _look_at(
+    paths: Sequence[Path], *, root: Path, accept: Accept, fields: tuple[str, ...]
+) -> list[_Seen]:
+    return [_look(path, root=root, accept=accept, fields=fields) for path in paths]
 
 
 def _look(path: Path, *, root: Path, accept: Accept, fields: tuple[str, ...]) -> _Seen:
@@ -256,11 +264,17 @@ class _Work:
         self._recipe, self._identities, self._names, self._destination = state
         self._engine = None
 
-    def __call__(self, path: Path) -> Report:
+    def __call__(self, paths: Sequence[Path]) -> Iterator[Report]:
         if self._engine is None:
             self._engine = Engine(self._recipe, self._identities, extra_known=self._names)
+        start = partial(self._engine.steps_into, root=self._destination)
+        with closing(each_ahead(paths, start)) as each:
+            for path, finish in each:
+                yield self._finished(path, finish)
+
+    def _finished(self, path: Path, finish: Callable[[], Report]) -> Report:
         try:
-            return self._engine.deidentify_into(path, self._destination)
+            return finish()
         except ImageError as error:
             return Report.of_error(error, bytes_in=path.stat().st_size)
         except (OSError, MemoryError):
@@ -277,26 +291,30 @@ def _crashed_look(path: Path) -> _Seen:
     return _Seen(path, report=_crashed(path))
 
 
-_task: Callable[[Path], object] | None = None
+_task: Callable[[Sequence[Path]], Iterable[object]] | None = None
 """What a worker process does; set once when it starts, so that it is not sent with each chunk."""
 
 
-def _start(task: Callable[[Path], object]) -> None:
+def _start(task: Callable[[Sequence[Path]], Iterable[object]]) -> None:
     global _task
     _task = task
 
 
 def _do(paths: Sequence[Path]) -> list[object]:
     assert _task is not None  # noqa: S101 - set by _start
-    return [_task(path) for path in paths]
+    return list(_task(paths))
 
 
 def each_in_processes(
-    task: Callable[[Path], R], paths: Sequence[Path], *, jobs: int, crashed: Callable[[Path], R]
+    task: Callable[[Sequence[Path]], Iterable[R]],
+    paths: Sequence[Path],
+    *,
+    jobs: int,
+    crashed: Callable[[Path], R],
 ) -> Iterator[R]:
-    """Yield ``task(path)`` for every path in order, in several processes if it is worth it."""
+    """Yield what ``task`` makes of every path, in order, in several processes if it is worth it."""
     if jobs == 1 or len(paths) <= FEW:
-        yield from map(task, paths)
+        yield from task(paths)
         return
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     position = 0
@@ -312,7 +330,9 @@ def each_in_processes(
             position += 1
 
 
-def _alone(task: Callable[[Path], R], path: Path, crashed: Callable[[Path], R]) -> R:
+def _alone(
+    task: Callable[[Sequence[Path]], Iterable[R]], path: Path, crashed: Callable[[Path], R]
+) -> R:
     """Do one file in a process of its own."""
     try:
         with ProcessPoolExecutor(1, initializer=_start, initargs=(task,)) as pool:

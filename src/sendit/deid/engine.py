@@ -19,11 +19,11 @@ file, the recipe, the identities and the names given at the start.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from sendit.deid.actions import WrongCharacterSet
 from sendit.deid.compose import Composed, compose
@@ -31,7 +31,6 @@ from sendit.deid.dates import shift_date
 from sendit.deid.descriptions import DESCRIBING
 from sendit.deid.files import (
     FileSource,
-    ResultWriter,
     Source,
     content_of,
     memory_file,
@@ -50,6 +49,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
+from sendit.deid.result_writer import ResultWriter, Writing
 from sendit.deid.rules import MAX_TEXT, Context, Note, Rule
 from sendit.deid.site_lists import patterns_of
 from sendit.deid.site_screen import screen_by_site
@@ -76,6 +76,10 @@ class Written:
     length: int
     sources: str = ""
     """As the release check found them."""
+
+
+Steps: TypeAlias = Generator[None, None, Report]
+"""An instance on its way: it pauses while a thread writes it, and returns its report."""
 
 
 class Engine:
@@ -114,23 +118,60 @@ class Engine:
         sendit.errors.ImageError
             ``Unreadable``, ``Excluded``, ``Held`` or ``Rejected``; no file is left behind.
         """
-        with FileSource(source) as opened:
-            return self._write(opened, self._instance(opened), source, destination, None)
+        return _at_once(self._steps(source, lambda _instance: (destination, None)))
 
     def deidentify_into(self, source: Path, root: Path) -> Report:
         """Write to ``root/<PatientID>/<Study>/<Series>/<SOP>.dcm``, all new values.
 
         ``Report.file`` is that path, relative to ``root``. Raises as ``deidentify_to`` does.
         """
-        with FileSource(source) as opened:
-            instance = self._instance(opened)
+        return _at_once(self.steps_into(source, root))
+
+    def steps_into(self, source: Path, root: Path) -> Steps:
+        """Do what ``deidentify_into`` does, pausing so that others can be begun meanwhile.
+
+        Closed before its end, it leaves no file behind.
+        """
+
+        def place(instance: Instance) -> tuple[Path, str]:
             relative = self._place(instance)
-            destination = root / relative
+            return root / relative, str(relative)
+
+        return self._steps(source, place)
+
+    def _steps(self, original: Path, place: Callable[[Instance], tuple[Path, str | None]]) -> Steps:
+        with FileSource(original) as source:
+            instance = self._instance(source)
+            destination, relative = place(instance)
+            context = self._context(instance)
+            composed = self._composed(instance, context)
+            writing = self._started(part_path(destination), composed, instance, relative)
+            notes = composed.notes
+            del composed  # it is large
             try:
-                return self._write(opened, instance, source, destination, str(relative))
-            except FileNotFoundError:
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                return self._write(opened, instance, source, destination, str(relative))
+                yield
+                digest = writing.wait()
+                with _as_readable(instance, original) as before:
+                    known = self._gate.known_of(before)
+                    sources = self._gate.check(writing.path, known=known, original=before)
+                writing.keep_as(destination)
+            except BaseException:
+                writing.remove()
+                raise
+            written = Written(relative, digest.sha256, digest.length, sources)
+            return self._report(instance, context, source.size, written, notes)
+
+    def _started(
+        self, part: Path, composed: Composed, instance: Instance, relative: str | None
+    ) -> Writing:
+        header, bodies, read = composed.header, composed.bodies, instance.frame.source
+        try:
+            return self._writer.start(part, header, bodies, read)
+        except FileNotFoundError:
+            if relative is None:
+                raise
+            part.parent.mkdir(parents=True, exist_ok=True)
+            return self._writer.start(part, header, bodies, read)
 
     def _instance(self, source: Source) -> Instance:
         """Read and walk one file."""
@@ -216,31 +257,6 @@ class Engine:
         written = Written(None, hashlib.sha256(result).hexdigest(), len(result))
         return result, self._report(instance, context, source.size, written, composed.notes)
 
-    def _write(
-        self,
-        source: FileSource,
-        instance: Instance,
-        original: Path,
-        destination: Path,
-        relative: str | None,
-    ) -> Report:
-        context = self._context(instance)
-        composed = self._composed(instance, context)
-        part = part_path(destination)
-        digest, length = self._writer.write(
-            part, composed.header, composed.bodies, instance.frame.source
-        )
-        try:
-            with _as_readable(instance, original) as before:
-                known = self._gate.known_of(before)
-                sources = self._gate.check(part, known=known, original=before)
-            part.replace(destination)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        written = Written(relative, digest(), length, sources)
-        return self._report(instance, context, source.size, written, composed.notes)
-
     def _composed(self, instance: Instance, context: Context) -> Composed:
         new_uid = self._new_uid(instance.values["sop_instance"])
         try:
@@ -300,6 +316,15 @@ def _in_utf8(instance: Instance) -> Instance:
         drops=_drops,
     )
     return replace(instance, frame=frame, scan=found, as_utf8=True)
+
+
+def _at_once(steps: Steps) -> Report:
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        report: Report = end.value
+        return report
 
 
 @contextmanager

@@ -1,16 +1,8 @@
-"""Where bytes come from and go to: sources, results with their digest, and folders of files.
+"""Where bytes come from: sources, the pieces that results are made of, and folders of files."""
 
-A result is written beside its place under a name that ends in ``.part`` and renamed when it
-is complete and checked, so nobody ever sees half a file.  Pixels travel from descriptor to
-descriptor in blocks: memory stays flat whatever the file's size.  Making files durable
-(fsync) is the caller's matter.
-"""
-
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +13,6 @@ from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 BLOCK: Final = 1 << 18
-SHORT: Final = 1 << 14
-"""Bytes up to which a second thread does not pay."""
 IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
@@ -116,6 +106,10 @@ class FileSource:
             missing -= len(data)
         return b"".join(parts)
 
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
+
     def __enter__(self) -> Self:
         return self
 
@@ -125,7 +119,7 @@ class FileSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self.descriptor)
+        self.close()
 
 
 @contextmanager
@@ -151,96 +145,8 @@ class Range:
 Piece: TypeAlias = bytes | Range
 
 
-class ResultWriter:
-    """Writes results one after the other, through the same two buffers.
-
-    A new buffer for each image would cost more than the copy: the kernel has to find and clear
-    its pages every time.  A second thread digests a block while the next one is read and
-    written, and the last while the result is checked.
-    """
-
-    def __init__(self) -> None:
-        self._buffers = memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))
-        self._beside = ThreadPoolExecutor(1)
-        self._digesting: Future[None] | None = None
-
-    def write(
-        self,
-        path: Path,
-        header: Sequence[bytes | memoryview],
-        bodies: Sequence[Piece],
-        source: Source,
-    ) -> tuple[Callable[[], str], int]:
-        """Write header and bodies to a new file.
-
-        Returns
-        -------
-        tuple
-            What waits for the SHA-256 (hex), to be called before the next result is written,
-            and the length in bytes.
-
-        Raises
-        ------
-        OSError
-            Whatever the file system says; what was written is removed.
-        """
-        digest = hashlib.sha256()
-        head = b"".join(header)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        try:
-            total = self._put(descriptor, head, digest)
-            for body in bodies:
-                blocks = self._blocks(source, body) if isinstance(body, Range) else (body,)
-                total += sum(self._put(descriptor, block, digest) for block in blocks)
-        except BaseException:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
-            raise
-        os.close(descriptor)
-
-        def finished() -> str:
-            self._wait()
-            return digest.hexdigest()
-
-        return finished, total
-
-    def _put(self, descriptor: int, data: bytes | memoryview, digest: "hashlib._Hash") -> int:
-        """Write and digest a block; each is read once, for the digest and for the file."""
-        self._wait()
-        if len(data) > SHORT:
-            self._digesting = self._beside.submit(digest.update, data)
-        else:
-            digest.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        return len(data)
-
-    def _wait(self) -> None:
-        if self._digesting is not None:
-            self._digesting.result()
-            self._digesting = None
-
-    def _blocks(self, source: Source, body: Range) -> Iterator[bytes | memoryview]:
-        """Yield the blocks of a range; each stays as it is until the next but one."""
-        if body.change is not None and body.whole:
-            block = source.read(body.offset, body.length)
-            if len(block) < body.length:
-                raise _shorter()
-            yield body.change(block)
-            return
-        offset, end = body.offset, body.offset + body.length
-        this, other = self._buffers
-        while offset < end:
-            count = source.read_into(this[: end - offset], offset)
-            if not count:
-                raise _shorter()
-            offset += count
-            yield this[:count] if body.change is None else body.change(bytes(this[:count]))
-            this, other = other, this
-
-
-def _shorter() -> Unreadable:
+def shorter() -> Unreadable:
+    """Return the error of a source that ends before its time."""
     return Unreadable(Reason.TRUNCATED, "the file became shorter while it was read")
 
 

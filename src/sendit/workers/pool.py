@@ -152,9 +152,10 @@ class Pool:
     def _stuck(self, worker: _Worker) -> str | None:
         """Say how a worker is stuck; None when it is not."""
         signs = worker.signs
-        if signs.deadline <= 0 or worker.process.exitcode is not None:
+        deadline = signs.deadline  # read once: the worker may write another at any time
+        if deadline <= 0 or worker.process.exitcode is not None:
             return None
-        if time.monotonic() > signs.deadline + GRACE:
+        if time.monotonic() > deadline + GRACE:
             return "past its deadline"
         if time.monotonic() > signs.heard + self._silence and self._hangs(signs.batch):
             return "in a file system that does not answer"

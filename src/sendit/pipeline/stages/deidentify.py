@@ -9,11 +9,15 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sendit.deid import Engine, Report
+from sendit.deid.ahead import each_ahead
+from sendit.deid.engine import Steps
 from sendit.errors import BatchStopped, ImageError, SenditError, Unreadable
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, ImageResult, NewFinding
@@ -83,10 +87,11 @@ def run_chunk(work: Work, engines: Engines) -> Chunk:
     work.workspace.check()
     results = _own_folder(work)
     try:
-        for image in work.claim.images:
-            work.progress()
-            with working_on(image=image.pk):
-                _one(work, engines.of(image), image, chunk)
+        with closing(each_ahead(work.claim.images, partial(_steps, work, engines))) as each:
+            for image, finish in each:
+                work.progress()
+                with working_on(image=image.pk):
+                    _one(work, image, finish, chunk)
         _release(work, chunk.results)
     finally:
         # Also of a chunk that failed: on a full disk its results would keep out what comes next.
@@ -100,33 +105,32 @@ def _own_folder(work: Work) -> Path:
     return work.workspace.make_phi(work.batch_id, "new", str(work.claim.run_id))
 
 
-def _one(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
+def _steps(work: Work, engines: Engines, image: Image) -> Steps:
+    return engines.of(image).steps_into(
+        work.workspace.original(work.batch_id, image.nr),
+        work.workspace.new(work.batch_id, work.claim.run_id),
+    )
+
+
+def _one(work: Work, image: Image, finish: Callable[[], Report], chunk: Chunk) -> None:
+    original = work.workspace.original(work.batch_id, image.nr)
     try:
-        _written(work, engine, image, chunk)
+        report = finish()
     except ImageError as error:
+        if isinstance(error, Unreadable) and not original.is_file():
+            work.workspace.check()
+            raise BatchStopped(
+                "An original is missing from the working area; see whether somebody removed it "
+                'and put it back, then run "sendit retry".'
+            ) from None
         _refused(image, error.reason, error.detail, chunk)
     except (SenditError, OSError):
         raise
     except Exception as error:
         logger.exception("the image could not be processed")
         _refused(image, Reason.CRASHED, type(error).__name__, chunk)
-
-
-def _written(work: Work, engine: Engine, image: Image, chunk: Chunk) -> None:
-    original = work.workspace.original(work.batch_id, image.nr)
-    try:
-        report = engine.deidentify_into(
-            original, work.workspace.new(work.batch_id, work.claim.run_id)
-        )
-    except Unreadable:
-        if not original.is_file():
-            work.workspace.check()
-            raise BatchStopped(
-                "An original is missing from the working area; see whether somebody removed it "
-                'and put it back, then run "sendit retry".'
-            ) from None
-        raise
-    chunk.results.append(_result(image, report, _treatment(report, chunk)))
+    else:
+        chunk.results.append(_result(image, report, _treatment(report, chunk)))
 
 
 def _treatment(report: Report, chunk: Chunk) -> str:
