@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.3
 """Between two looks at the database while there is something to do."""
+LAST_TICK_SECONDS = 0.05
+"""The same when nothing was due, and only one more look is to say so."""
 REST_SECONDS = 1.0
 """The same while there is nothing; a change in an inbox ends it."""
 SWEEP_SECONDS = 2.0
@@ -130,12 +132,16 @@ class _Loop:
             while not self._stop.is_set():
                 if self._turn() and once:
                     break
-                active = once or self._busy
-                if self._waiter.wait(TICK_SECONDS if active else REST_SECONDS):
+                if self._waiter.wait(self._pause(once=once)):
                     self._rounds.look_soon()
         finally:
             self._waiter.close()
             self._rounds.close()
+
+    def _pause(self, *, once: bool) -> float:
+        if not once:
+            return TICK_SECONDS if self._busy else REST_SECONDS
+        return TICK_SECONDS if self._busy or self._rounds.settling else LAST_TICK_SECONDS
 
     def _turn(self) -> bool:
         """Take one turn; True when there is nothing to do now.
