@@ -106,6 +106,7 @@ def _own_folder(work: Work) -> Path:
 
 
 def _steps(work: Work, engines: Engines, image: Image) -> Steps:
+    work.progress()
     return engines.of(image).steps_into(
         work.workspace.original(work.batch_id, image.nr),
         work.workspace.new(work.batch_id, work.claim.run_id),
