@@ -233,3 +233,15 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
 
     assert "The report cannot be written: nowhere is no folder" in capsys.readouterr().err
     assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_full_disk_is_told_with_what_to_do_and_leaves_no_part(
+    here: Path, small_disk: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    make_study(here / "in", n_series=1, n_images=100)
+
+    assert main(["in", str(small_disk), "--jobs", jobs]) == 1
+
+    assert f"No space left on device: {small_disk}. Stopped after" in capsys.readouterr().err
+    assert list(small_disk.rglob("*.part")) == []

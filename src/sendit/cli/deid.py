@@ -49,6 +49,23 @@ def main(argv: Sequence[str]) -> int:
         return _refuse(problem)
     job = _job(words)
     totals = Totals(job.recipe, started=datetime.now(UTC))
+    try:
+        _work(job, words, totals)
+    except OSError as error:
+        place = error.filename or words.destination
+        return _refuse(
+            f"{error.strerror}: {place}. Stopped after {totals.files} files. Mend that, then run "
+            "the same command again; results that are there already become the same again."
+        )
+    if words.report is not None:
+        _write_report(words.report, totals)
+    sys.stdout.write(_summary(totals))
+    failed = (Outcome.HELD, Outcome.REJECTED, Outcome.UNREADABLE)
+    return int(any(totals.count(outcome) for outcome in failed))
+
+
+def _work(job: Job, words: argparse.Namespace, totals: Totals) -> None:
+    """De-identify, and tell of each file that is not written."""
     for number, entry in enumerate(deidentify_folder(job), start=1):
         name = number if words.no_sources else _name(entry)
         totals.add(entry.report, source=name)
@@ -56,11 +73,6 @@ def main(argv: Sequence[str]) -> int:
             detail = f" ({entry.report.detail})" if entry.report.detail else ""
             what = entry.report.reason or entry.report.file
             _say(f"{entry.report.outcome}: {_shown(name)}: {what}{detail}")
-    if words.report is not None:
-        _write_report(words.report, totals)
-    sys.stdout.write(_summary(totals))
-    failed = (Outcome.HELD, Outcome.REJECTED, Outcome.UNREADABLE)
-    return int(any(totals.count(outcome) for outcome in failed))
 
 
 def _parser() -> argparse.ArgumentParser:
