@@ -88,6 +88,15 @@ def test_pieces_are_the_same_bytes_and_each_block_is_summed_before_its_piece_is_
     assert [piece.is_last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 
+def test_the_first_piece_may_be_smaller() -> None:
+    pieces = list(regroup([b"abc", b"defghij"], 4, first=2))
+
+    assert [(one.start, b"".join(one.blocks)) for one in pieces] == [
+        (0, b"ab"), (2, b"cdef"), (6, b"ghij")
+    ]  # fmt: skip
+    assert [one.is_last for one in pieces] == [False, False, True]
+
+
 def test_summing_is_never_far_behind() -> None:
     go_on, summed = threading.Event(), []
 

@@ -16,9 +16,12 @@ from isal import isal_zlib
 
 LEVEL = 1
 """Of ISA-L: pictures become a little smaller than at zlib's level 1, in a sixth of its time."""
-PIECE = 1 << 20
-"""So many bytes a piece should have; smaller ones are packed less well."""
+PIECE = 1 << 19
+"""So many bytes a piece should have; smaller ones are packed less well, larger ones hold up who
+sends what is packed."""
 _THREADS = 2
+_AHEAD = 2 * _THREADS
+"""Pieces that are packed or wait for it, so that no thread waits while the next are read."""
 _KEPT = 4 << 20
 """What glibc has seen freed once it takes from what it keeps, up to this size, and asks the system
 no more (mallopt(3), M_MMAP_THRESHOLD); for pieces that come and go, asking costs as much as all the
@@ -46,7 +49,7 @@ def packed(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
         waiting.append(threads.submit(_pack, piece))
         crc32 = isal_zlib.crc32(piece, crc32)
         length += len(piece)
-        if len(waiting) == _THREADS:
+        if len(waiting) == _AHEAD:
             yield head + waiting.popleft().result()
             head = b""
     while waiting:
