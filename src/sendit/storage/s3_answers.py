@@ -13,13 +13,14 @@ from sendit.errors import (
     TargetConflict,
     TargetError,
     TargetFull,
+    TargetQuotaUsed,
     TargetRefused,
     TargetUnavailable,
 )
 from sendit.storage.cloud_http import BUSY, Told
 from sendit.storage.objects import Held
 
-_FULL = ("QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "TooManyBuckets")
+_QUOTAS = ("QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
 _ELSEWHERE = (
     "PermanentRedirect",
     "TemporaryRedirect",
@@ -71,8 +72,13 @@ def explain(told: Told, *, location: str) -> TargetError:
     """Return the error that an answer stands for, with its remedy."""
     code = error_code(told.body)
     shown = f"{told.status} {code}".strip()
-    if told.status == 507 or code in _FULL:
-        return TargetFull(f"{location} has no room left ({shown}). Make room or raise its quota.")
+    if code in _QUOTAS:
+        return TargetQuotaUsed(
+            f"{location} answers {shown}: a quota is used up. It is tried again for two days, each "
+            "hour at last; raise it, or make room there."
+        )
+    if told.status == 507 or code == "XMinioStorageFull":
+        return TargetFull(f"{location} has no room left ({shown}). Make room there.")
     if code in _REMEDIES:
         kind, remedy = _REMEDIES[code]
         later = "; it is tried again" if kind.retryable else ""

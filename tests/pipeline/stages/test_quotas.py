@@ -9,7 +9,7 @@ from sendit.pipeline import machine
 from sendit.records.models import Delivery
 from sendit.terms import DeliveryState, Status
 from tests.pipeline.line import NO_TARGET, Line
-from tests.support.cloud import GcsServer
+from tests.support.cloud import KEY, SECRET, GcsServer, SeaweedServer
 from tests.support.troubled_store import TroubledStore
 
 JSON = {"Content-Type": "application/json"}
@@ -58,6 +58,32 @@ def test_a_quota_is_waited_for_and_uses_up_no_try(
 
     assert cloud_line.batch(batch.pk).status == Status.DONE
     assert len(fake_gcs.list()) == len(set(fake_gcs.list()))
+
+
+@pytest.mark.parametrize("code", ["QuotaExceeded", "XMinioAdminBucketQuotaExceeded"])
+def test_a_quota_of_s3_is_waited_for_and_uses_up_no_try(
+    line: Line, seaweedfs: SeaweedServer, code: str
+) -> None:
+    body = f"<Error><Code>{code}</Code><Message>Jane Doe</Message></Error>".encode()
+    proxy = TroubledStore(seaweedfs.url, {"quota": (403, {}, body)})
+    table = f'kind = "s3"\nendpoint = "{proxy.url}"\nbucket = "{seaweedfs.bucket}"\n'
+    table += f'access_key_id = "{KEY}"\nsecret_access_key = "{SECRET}"\n'
+    line.set_project(f'{NO_TARGET}[[targets]]\nname = "archive"\n{table}')
+    line.installation.add_study("ACC1", n_series=1)
+
+    with proxy.troubled("quota"):
+        batch = line.run("ACC1")
+        for _ in range(12):
+            line.work(later=timedelta(hours=2))
+    waiting = Delivery.objects.get(batch=batch)
+    line.work(later=timedelta(hours=2))
+    proxy.close()
+
+    assert (waiting.state, waiting.attempts) == (DeliveryState.PENDING, 0)
+    assert waiting.error is not None
+    assert waiting.error["code"] == "TARGET_QUOTA"
+    assert f"{code}: a quota is used up. It is tried again" in waiting.error["message"]
+    assert line.batch(batch.pk).status == Status.DONE
 
 
 def test_a_quota_is_asked_for_each_hour_at_last_and_given_up_after_days(
