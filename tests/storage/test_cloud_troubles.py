@@ -13,7 +13,7 @@ from tests.storage.store_receiver import make_large
 from tests.storage.test_gcs import JSON, Google, make_gcs, write_key
 from tests.storage.test_s3 import XML, make_s3
 from tests.support.cloud import KEY, READER, READER_SECRET, SECRET, GcsServer, SeaweedServer
-from tests.support.troubled_store import TroubledStore
+from tests.support.troubled_store import Answer, TroubledStore
 
 HEAD = {"x-amz-bucket-region": "eu-west-1"}
 ANSWERS = {
@@ -133,6 +133,60 @@ def test_an_upload_to_google_goes_on_when_it_was_busy(
     assert sum(method == "POST" for method, _ in gcs_way.asked) == 1
 
 
+# What is there already
+
+
+@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many parts"])
+def test_what_is_at_s3_already_is_not_fetched_to_be_compared(
+    seaweedfs: SeaweedServer, s3_way: TroubledStore, small: Package, large: Package, layout: str
+) -> None:
+    package = large if layout.endswith("parts") else small
+    options = {"endpoint": s3_way.url, "layout": layout.split()[0], "part_mib": 5}
+    first = make_s3(seaweedfs, **options).send(package)
+    s3_way.asked.clear()
+
+    again = make_s3(seaweedfs, **options).send(package)
+
+    assert {method for method, path in s3_way.asked if "list-type" not in path} == {"HEAD"}
+    assert again == first
+
+
+@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many chunks"])
+def test_what_is_at_google_already_is_not_fetched_to_be_compared(
+    gcs_way: TroubledStore, small: Package, large: Package, layout: str
+) -> None:
+    package = large if layout.endswith("chunks") else small
+    options = {"layout": layout.split()[0], "chunk_mib": 4}
+    first = make_gcs(gcs_way.url, **options).send(package)
+    gcs_way.asked.clear()
+
+    again = make_gcs(gcs_way.url, **options).send(package)
+
+    assert {method for method, _ in gcs_way.asked} == {"GET"}
+    assert not any("alt=media" in path for _, path in gcs_way.asked)
+    assert again == first
+
+
+@pytest.mark.parametrize("layout", ["tree", "archive"])
+def test_what_a_store_tells_too_little_of_is_fetched_and_compared(
+    seaweedfs: SeaweedServer, s3_way: TroubledStore, small: Package, layout: str
+) -> None:
+    def of_a_key(answer: Answer) -> Answer:
+        hidden = ("x-amz-checksum-sha256", "etag")
+        headers = {key: one for key, one in answer[1].items() if key.lower() not in hidden}
+        return answer[0], {**headers, "ETag": '"of-a-key"'}, answer[2]
+
+    s3_way.changed = {"HEAD": of_a_key}
+    target = make_s3(seaweedfs, endpoint=s3_way.url, layout=layout)
+    target.send(small)
+    s3_way.asked.clear()
+
+    target.send(small)
+
+    fetched = [path for method, path in s3_way.asked if method == "GET" and "?" not in path]
+    assert len(fetched) == (3 if layout == "tree" else 1)
+
+
 # Credentials that are not good any more
 
 
@@ -190,7 +244,7 @@ def test_keys_without_a_right_are_not_looked_for_again(
     with pytest.raises(TargetRefused, match="lack a right"):
         target.send(small)
 
-    assert [method for method, _ in s3_way.asked] == ["GET", "PUT"]
+    assert [method for method, _ in s3_way.asked] == ["HEAD", "PUT"]
 
 
 def test_a_token_that_google_does_not_take_any_more_is_renewed_in_the_middle(
@@ -247,6 +301,35 @@ def test_the_region_is_told_where_an_answer_has_no_body(
         pytest.raises(TargetRefused, match=r'another region .*set region to "eu-west-1"'),
     ):
         target.verify(small, receipt)
+
+
+@pytest.mark.parametrize("proof", ["read", "digest"])
+def test_clocks_that_differ_are_told_where_an_answer_has_no_body(
+    seaweedfs: SeaweedServer, s3_way: TroubledStore, small: Package, proof: str
+) -> None:
+    target = make_s3(seaweedfs, endpoint=s3_way.url, proof=proof)
+    receipt = target.send(small)
+
+    with s3_way.troubled("skewed"):
+        with pytest.raises(TargetRefused, match=r"RequestTimeTooSkewed.*set the clock of this"):
+            target.send(small)
+        with pytest.raises(TargetRefused, match=r"RequestTimeTooSkewed.*set the clock of this"):
+            target.verify(small, receipt)
+
+
+def test_keys_that_were_replaced_are_read_anew_where_an_answer_has_no_body(
+    seaweedfs: SeaweedServer, s3_way: TroubledStore, small: Package, keys: Path
+) -> None:
+    write_keys(keys, KEY, SECRET)
+    options = {"access_key_id": "", "secret_access_key": "", "proof": "digest"}
+    target = make_s3(seaweedfs, endpoint=s3_way.url, **options)
+    receipt = target.send(small)
+    write_keys(keys, READER, READER_SECRET)
+
+    with s3_way.troubled_for(2, "expired", after=0):
+        target.verify(small, receipt)
+
+    assert [method for method, _ in s3_way.asked[-4:]] == ["HEAD", "GET", "GET", "HEAD"]
 
 
 @pytest.mark.parametrize("layout", ["tree", "archive"])

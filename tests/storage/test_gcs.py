@@ -182,7 +182,19 @@ def test_an_upload_goes_on_after_a_lost_connection(
 
     target.verify(package, receipt)
     puts = [path for method, path in strict_proxy.asked if method == "PUT"]
-    assert len(puts) == 5 + 2 + 1  # what was lost, and the question how much came
+    assert len(puts) == 6 + 2 + 1  # what was lost, and the question how much came
+
+
+@pytest.mark.parametrize(("chunk_mib", "first"), [(4, "0-1048575"), (8, "0-8388607")])
+def test_a_large_archive_is_begun_sooner(
+    gcp_emulator: GcsServer, tmp_path: Path, chunk_mib: int, first: str
+) -> None:
+    way = TroubledStore(gcp_emulator.url, ANSWERS)
+    make_gcs(way.url, chunk_mib=chunk_mib).send(make_large(tmp_path))
+    way.close()
+
+    spans = [one["content-range"] for one in way.headers if "content-range" in one]
+    assert spans[0] == f"bytes {first}/*"
 
 
 def test_an_archive_that_appears_while_it_is_packed_is_not_overwritten(

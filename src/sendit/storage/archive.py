@@ -166,6 +166,23 @@ def _by_name(package: Package) -> Sequence[tuple[str, Sequence[PackagedStudy]]]:
     return sorted(by_name.items())
 
 
+def file_blocks(entry: Entry) -> Iterator[bytes]:
+    """Read a file block by block; it must be what the package says.
+
+    Raises
+    ------
+    sendit.errors.TargetError
+        When it cannot be read, or was changed since it was written.
+    """
+    digest = hashlib.sha256()
+    with open_source(entry.source, size=entry.size) as stream:
+        while block := stream.read(_BUFFER):
+            digest.update(block)
+            yield block
+    if digest.hexdigest() != entry.sha256:
+        raise changed_meanwhile()
+
+
 def read_archive(stream: BinaryIO, *, progress: Callable[[], None]) -> Mapping[str, str]:
     """Return the SHA-256 of every file in an archive, by its path in it.
 

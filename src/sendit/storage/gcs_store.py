@@ -20,10 +20,10 @@ from urllib.parse import quote, urlencode, urlsplit
 import google_crc32c
 
 from sendit.errors import TargetError, TargetRefused, TargetUnavailable
-from sendit.storage.archive import Entry
+from sendit.storage.archive import Entry, file_blocks
 from sendit.storage.base import Progress
 from sendit.storage.cloud_http import CloudHttp, Login, Told
-from sendit.storage.durable import changed_meanwhile, open_source
+from sendit.storage.durable import open_source
 from sendit.storage.google_answers import explain, read_json
 from sendit.storage.http_client import Body, FilePart
 from sendit.storage.http_options import HttpOptions
@@ -34,6 +34,9 @@ from sendit.storage.together import Traffic, together
 _MIB = 1 << 20
 _BOUNDARY = "sendit-4f1c7b0a9d"
 _TRIES = 3
+_SOONER = 4
+"""Of more chunks than these, the first is so many times smaller: nothing is sent before it is
+packed."""
 _FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
 _RIGHTS = (
     "grant storage.objects.create, .get and .list (roles/storage.objectCreator and objectViewer), "
@@ -57,6 +60,12 @@ class _Digests:
 
     def hexadecimal(self) -> dict[str, str]:
         return {"md5": self._md5.hexdigest(), "crc32c": self._crc32c.digest().hex()}
+
+    def are_of(self, held: Held) -> bool:
+        """Say whether they are those of an object, as far as it tells any."""
+        ours = self.hexadecimal()
+        same = all(ours[name] == value for name, value in held.digests.items())
+        return same and bool(held.digests) and held.size == self.size
 
 
 class GcsStore:
@@ -93,12 +102,12 @@ class GcsStore:
         """
         content = FilePart(entry.source, entry.size)
         with ThreadPoolExecutor(1) as aside:
-            digests = aside.submit(_digests_of, entry)
+            digests = aside.submit(_digests_of, file_blocks(entry))
             told = self._put_whole(key, (content,), {"crc32c": _crc32c_of(entry)}, kind, traffic)
         if told is None:
             return None
         try:
-            return self._checked(key, told, digests.result(), entry.size)
+            return self._checked(key, told, digests.result())
         except TargetError:  # it was changed here meanwhile: what was sent is not what it was
             self._remove(self._held(key, told))
             raise
@@ -113,21 +122,26 @@ class GcsStore:
         """
         digests = _Digests()
         with SummedAside(digests.update) as aside:
-            chunks = regroup(blocks, self._chunk_bytes, each=aside.add)
+            size = self._chunk_bytes
+            soon = size // _SOONER if at_most > _SOONER * size else 0
+            chunks = regroup(blocks, size, first=soon, each=aside.add)
             first = next(chunks)
             is_whole, body = first.is_last, first.blocks if first.is_last else ()
             every = chain((first,), chunks)
             del first  # a chunk is large
             told = None if is_whole else self._put_chunks(key, every, kind, progress)
-        known = digests.hexadecimal()
         if is_whole:
-            told = self._put_whole(key, body, known, kind, Traffic())
-        return None if told is None else self._checked(key, told, known, digests.size)
+            told = self._put_whole(key, body, digests.hexadecimal(), kind, Traffic())
+        return None if told is None else self._checked(key, told, digests)
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
         """Describe an object."""
         told = self._http.ask("GET", self._object(key), allowed=(404,), traffic=traffic)
         return None if self._is_missing(told) else self._held(key, told)
+
+    def is_of(self, held: Held, blocks: Iterable[bytes], *, at_most: int) -> bool:
+        """Compare size, MD5 and CRC32C; of what was composed of others Google tells no MD5."""
+        return "md5" in held.digests and held.size <= at_most and _digests_of(blocks).are_of(held)
 
     @contextmanager
     def reading(self, key: str, traffic: Traffic) -> Iterator[WholeReading | None]:
@@ -272,11 +286,10 @@ class GcsStore:
             )
         return told
 
-    def _checked(self, key: str, told: Told, digests: Mapping[str, str], size: int) -> Held:
+    def _checked(self, key: str, told: Told, digests: _Digests) -> Held:
         """Return what the store says that it holds, if that is what was sent."""
         held = self._held(key, told)
-        same = all(digests[name] == value for name, value in held.digests.items())
-        if not same or not held.digests or held.size != size:
+        if not digests.are_of(held):
             self._remove(held)
             raise TargetUnavailable(
                 f"{self.location} got other bytes than were sent; they were removed again."
@@ -359,16 +372,11 @@ def _crc32c_of(entry: Entry) -> str:
     return str(checksum.digest().hex())
 
 
-def _digests_of(entry: Entry) -> Mapping[str, str]:
-    """Read a file for the digests that Google computes too; it must be what the package says."""
-    digests, sha256 = _Digests(), hashlib.sha256()
-    with open_source(entry.source, size=entry.size) as stream:
-        while block := stream.read(_MIB):
-            digests.update(block)
-            sha256.update(block)
-    if sha256.hexdigest() != entry.sha256:
-        raise changed_meanwhile()
-    return digests.hexadecimal()
+def _digests_of(blocks: Iterable[bytes]) -> _Digests:
+    digests = _Digests()
+    for block in blocks:
+        digests.update(block)
+    return digests
 
 
 def _to_base64(digest: str) -> str:

@@ -24,6 +24,7 @@ from sendit.storage.archive import (
     Entry,
     archive_blocks,
     archive_name,
+    file_blocks,
     plan_archives,
     plan_documents,
     read_archive,
@@ -192,7 +193,12 @@ class ObjectTarget:
         return together(entries, put, at_once=self._at_once, progress=progress)
 
     def _compared(self, key: str, entry: Entry, traffic: Traffic) -> Held | Failure:
-        """Say whether what stands under a key is this very file."""
+        """Say whether what stands under a key is this very file; fetch it if the store does not."""
+        held = self._store.head(key, traffic)
+        if held is None:
+            return MISSING
+        if self._store.is_of(held, file_blocks(entry), at_most=entry.size):
+            return held
         with self._store.reading(key, traffic) as reading:
             if reading is None:
                 return MISSING
@@ -201,20 +207,33 @@ class ObjectTarget:
 
     def _put_archive(self, archive: Archive, progress: Progress) -> Held | Failure:
         key = self._prefix + archive.file_name
+        there = self._there(key, archive, progress)
+        if there is None:
+            blocks = archive_blocks(archive, progress=progress)
+            held = self._store.put_blocks(
+                key, blocks, GZIP, at_most=_at_most(archive), progress=progress
+            )
+            there = held or self._there(key, archive, progress)
+        if there is None:
+            raise TargetUnavailable(f"{self.location}: {archive.file_name} comes and goes there.")
+        return there
+
+    def _there(self, key: str, archive: Archive, progress: Progress) -> Held | Failure | None:
+        """Say whether what stands under a key is this archive.
+
+        It is packed again and compared with what the store tells; what was packed otherwise, by
+        another version of the packer, has to be fetched.
+        """
+        held = self._store.head(key, Traffic())
+        if held is None:
+            return None
+        blocks = archive_blocks(archive, progress=progress)
+        if self._store.is_of(held, blocks, at_most=_at_most(archive)):
+            return held
         found = self._content(key, progress)
         if found is None:
-            # Little is gained where pixels are compressed already; tar and gzip add a little.
-            at_most = sum(entry.size + 2048 for entry in archive.entries) * 1001 // 1000 + 20480
-            blocks = archive_blocks(archive, progress=progress)
-            held = self._store.put_blocks(key, blocks, GZIP, at_most=at_most, progress=progress)
-            if held is not None:
-                return held
-            found = self._content(key, progress)
-        if found is None:
-            raise TargetUnavailable(f"{self.location}: {archive.file_name} comes and goes there.")
-        held, content = found
-        same = content == {entry.name: entry.sha256 for entry in archive.entries}
-        return held if same else Failure(TargetConflict, _TAKEN)
+            return None
+        return found[0] if found[1] == _contents(archive) else Failure(TargetConflict, _TAKEN)
 
     # Proving
 
@@ -264,8 +283,7 @@ class ObjectTarget:
         found = self._content(key, progress)
         if found is None:
             return MISSING
-        same = found[1] == {entry.name: entry.sha256 for entry in archive.entries}
-        return Stored(key) if same else other
+        return Stored(key) if found[1] == _contents(archive) else other
 
     def _content(self, key: str, progress: Progress) -> tuple[Held, Mapping[str, str]] | None:
         """Return the SHA-256 of what is in an archive; of nothing when it is damaged."""
@@ -327,6 +345,18 @@ def _told(results: Sequence[Held | Failure]) -> Sequence[Stored | Failure]:
         else Stored(one.key, one.digest, version=one.version, size=one.size)
         for one in results
     ]
+
+
+def _at_most(archive: Archive) -> int:
+    """Return about how many bytes an archive can have.
+
+    Little is gained where pixels are compressed already; tar and gzip add a little.
+    """
+    return sum(entry.size + 2048 for entry in archive.entries) * 1001 // 1000 + 20480
+
+
+def _contents(archive: Archive) -> Mapping[str, str]:
+    return {entry.name: entry.sha256 for entry in archive.entries}
 
 
 def _entries(archives: Sequence[Archive]) -> Sequence[Entry]:

@@ -84,6 +84,12 @@ class ObjectStore(Protocol):
     def head(self, key: str, traffic: Traffic) -> Held | None:
         """Describe an object, or return None when there is none."""
 
+    def is_of(self, held: Held, blocks: Iterable[bytes], *, at_most: int) -> bool:
+        """Say whether what the store tells of an object proves that it is these bytes.
+
+        Nothing is fetched; no is also the answer where the store tells too little.
+        """
+
     def reading(self, key: str, traffic: Traffic) -> AbstractContextManager[Reading | None]:
         """Open an object, or None when there is none."""
 

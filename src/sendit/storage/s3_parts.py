@@ -135,7 +135,7 @@ class PartsUpload:
     ) -> _Sent:
         """Send a part, unless it is there already."""
         number, piece, sha256 = part.number, part.piece, part.sha256.result()
-        if number in there and there[number] == (md5 := _md5(piece.blocks)):
+        if number in there and there[number] == (md5 := md5_of(piece.blocks)):
             return _Sent(number, piece.size, sha256, md5, md5)
         told = self._asked.ask(
             "PUT",
@@ -153,7 +153,7 @@ class PartsUpload:
         computed = held.digests.get("sha256", "")
         if computed not in ("", sha256):
             raise VerificationFailed(CHANGED % self._asked.location)
-        md5 = "" if computed else _md5(piece.blocks)
+        md5 = "" if computed else md5_of(piece.blocks)
         return _Sent(number, piece.size, sha256, held.mark, md5)
 
     def _complete(self, upload: str, sent: Sequence[_Sent]) -> Held | None:
@@ -200,19 +200,30 @@ def _is_of(sent: Sequence[_Sent], etag: str, checksum: str) -> bool:
     Both are digests of the parts' digests; an ETag is no MD5 where a key of the store encrypts.
     """
     if checksum:
-        whole = _hexdigest(hashlib.sha256(), (bytes.fromhex(part.sha256) for part in sent))
+        whole = hexdigest(hashlib.sha256(), (bytes.fromhex(part.sha256) for part in sent))
         told, _, count = checksum.partition("-")  # not every store tells how many parts there are
         return told == to_base64(whole) and count in ("", str(len(sent)))
     if "-" in etag and all(part.etag == part.md5 for part in sent):
-        return etag == f"{_md5(bytes.fromhex(part.md5) for part in sent)}-{len(sent)}"
+        return etag == _etag([part.md5 for part in sent])
     return True
 
 
-def _md5(blocks: Iterable[bytes]) -> str:
-    return _hexdigest(hashlib.md5(usedforsecurity=False), blocks)
+def etag_of(blocks: Iterable[bytes], size: int) -> str:
+    """Return the ETag of bytes that were sent in parts of a size."""
+    return _etag([md5_of(piece.blocks) for piece in regroup(blocks, size)])
 
 
-def _hexdigest(digest: "hashlib._Hash", blocks: Iterable[bytes]) -> str:
+def _etag(md5s: Sequence[str]) -> str:
+    return f"{md5_of(bytes.fromhex(md5) for md5 in md5s)}-{len(md5s)}"
+
+
+def md5_of(blocks: Iterable[bytes]) -> str:
+    """Return the MD5 of bytes, in hexadecimal."""
+    return hexdigest(hashlib.md5(usedforsecurity=False), blocks)
+
+
+def hexdigest(digest: "hashlib._Hash", blocks: Iterable[bytes]) -> str:
+    """Add bytes to a digest and return it in hexadecimal."""
     for block in blocks:
         digest.update(block)
     return digest.hexdigest()

@@ -6,22 +6,21 @@ goes in many parts (``s3_parts``).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 
 from sendit.errors import VerificationFailed
-from sendit.storage.archive import Entry
+from sendit.storage.archive import Entry, file_blocks
 from sendit.storage.base import Progress
-from sendit.storage.cloud_http import Login
-from sendit.storage.durable import changed_meanwhile, open_source
+from sendit.storage.cloud_http import Login, Told
 from sendit.storage.http_client import Body, FilePart
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.objects import Held, WholeReading
 from sendit.storage.s3_answers import error_code, held_of, to_base64
 from sendit.storage.s3_bucket import AskedBucket, Bucket
-from sendit.storage.s3_parts import CHANGED, PartsUpload, cut
+from sendit.storage.s3_parts import CHANGED, PartsUpload, cut, etag_of, hexdigest, md5_of
 from sendit.storage.together import Traffic
 
 _MIB = 1 << 20
@@ -52,7 +51,7 @@ class S3Store:
             # One of several things that are done at once: its parts go one by one.
             return self._put_parts(
                 key,
-                _blocks(entry),
+                file_blocks(entry),
                 kind,
                 at_most=entry.size,
                 at_once=1,
@@ -72,10 +71,20 @@ class S3Store:
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
         """Describe an object."""
-        told = self._asked.ask(
-            "HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"}, allowed=(404,), traffic=traffic
-        )
+        told = self._head(key, (400, 403, 404), traffic)
+        if told.status in (400, 403):  # an answer to HEAD has no body that says why
+            first = {"Range": "bytes=0-0"}
+            self._asked.ask("GET", key, headers=first, allowed=(404, 416), traffic=traffic)
+            told = self._head(key, (404,), traffic)  # the keys were renewed meanwhile
         return None if told.status == 404 else held_of(key, told)
+
+    def is_of(self, held: Held, blocks: Iterable[bytes], *, at_most: int) -> bool:
+        """Compare the SHA-256 that the store tells, or the ETag where it is a digest, too."""
+        if told := held.digests.get("sha256"):
+            return told == hexdigest(hashlib.sha256(), blocks)
+        return held.mark == (
+            etag_of(blocks, self._part_bytes(at_most)) if "-" in held.mark else md5_of(blocks)
+        )
 
     @contextmanager
     def reading(self, key: str, traffic: Traffic) -> Iterator[WholeReading | None]:
@@ -125,6 +134,10 @@ class S3Store:
         versions = [one.text("Key") for one in self._asked.read(told).all("Version")]
         return "is kept as an older version of its key." if key in versions else ""
 
+    def _head(self, key: str, allowed: Sequence[int], traffic: Traffic) -> Told:
+        headers = {"x-amz-checksum-mode": "ENABLED"}
+        return self._asked.ask("HEAD", key, headers=headers, allowed=allowed, traffic=traffic)
+
     # Writing
 
     def _put_whole(
@@ -162,9 +175,8 @@ class S3Store:
         progress: Callable[[], None],
     ) -> Held | None:
         """Store what comes block by block, in parts if it is more than one."""
-        size = max(self._bucket.part_bytes, at_most // _PARTS // _MIB * _MIB + _MIB)
         with ThreadPoolExecutor(1, thread_name_prefix="sendit-sum") as aside:
-            parts = cut(blocks, size, aside)
+            parts = cut(blocks, self._part_bytes(at_most), aside)
             first = next(parts)
             if first.piece.is_last:
                 piece, sha256 = first.piece, first.sha256.result()
@@ -174,12 +186,5 @@ class S3Store:
             upload = PartsUpload(self._asked, key, {**self._bucket.headers, "Content-Type": kind})
             return upload.put(every, at_once=at_once, progress=progress)
 
-
-def _blocks(entry: Entry) -> Iterator[bytes]:
-    digest = hashlib.sha256()
-    with open_source(entry.source, size=entry.size) as stream:
-        while block := stream.read(_MIB):
-            digest.update(block)
-            yield block
-    if digest.hexdigest() != entry.sha256:
-        raise changed_meanwhile()
+    def _part_bytes(self, at_most: int) -> int:
+        return max(self._bucket.part_bytes, at_most // _PARTS // _MIB * _MIB + _MIB)
