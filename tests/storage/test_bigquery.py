@@ -313,6 +313,23 @@ def test_types_are_never_changed(
 
     assert stub.tables["dicom"] == {"schema": {"fields": [field]}}
     assert stub.jobs == {}
+    assert fake_gcs.list() == []
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["a table", "no table yet"])
+def test_a_location_that_is_not_the_table_s_is_told_before_anything_is_sent(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package, is_there: bool
+) -> None:
+    if is_there:
+        make_target(fake_gcs, stub.url, bigquery_location="eu").probe()
+    target = make_target(fake_gcs, stub.url, bigquery_location="US")
+
+    for ask in (target.probe, lambda: target.send(package)):
+        with pytest.raises(TargetRefused, match='than US; set bigquery_location to "EU"'):
+            ask()
+
+    assert stub.jobs == {}
+    assert fake_gcs.list() == []
 
 
 def test_a_row_with_other_content_is_a_conflict(
@@ -361,22 +378,46 @@ def test_a_refusal_says_what_to_do(
     assert len(stub.rows["dicom"]) == 1
 
 
+@pytest.mark.parametrize("layout", ["archive", "tree"])
+def test_an_object_is_not_fetched_again_for_rows_that_were_refused(
+    gcp_emulator: GcsServer, stub: BigQueryStub, package: Package, layout: str
+) -> None:
+    way = TroubledStore(gcp_emulator.url, {})
+    options = {"bigquery_dataset": "irb", "bigquery_project": BIGQUERY_PROJECT, "layout": layout}
+    target = make_gcs(way.url, bigquery_endpoint=stub.url, **options)
+    stub.errors["/jobs"] = [error(503, "backendError")] * 4
+    with pytest.raises(TargetUnavailable):
+        target.send(package)
+
+    receipt = target.send(package)
+    fetched = [path for _, path in way.asked if "alt=media" in path]
+    target.verify(package, receipt)
+    way.close()
+
+    assert fetched == []
+    assert len(stub.rows["dicom"]) == (1 if layout == "archive" else 3)
+
+
 def test_a_dataset_that_is_not_there_is_told(
     fake_gcs: GcsServer, stub: BigQueryStub, package: Package
 ) -> None:
     with pytest.raises(TargetRefused, match="make the dataset"):
         make_target(fake_gcs, stub.url, "nowhere").send(package)
 
+    assert fake_gcs.list() == []
+
 
 def test_a_project_that_is_not_there_is_told_before_anything_is_sent(
-    fake_gcs: GcsServer, stub: BigQueryStub
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package
 ) -> None:
     target = make_target(fake_gcs, stub.url, bigquery_project="nowhere-2031")
 
-    with pytest.raises(TargetRefused, match="set bigquery_project and"):
-        target.probe()
+    for ask in (target.probe, lambda: target.send(package)):
+        with pytest.raises(TargetRefused, match="set bigquery_project and"):
+            ask()
 
     assert stub.rows == {}
+    assert fake_gcs.list() == []
 
 
 def test_a_job_that_fails_loads_nothing_and_is_told(

@@ -94,7 +94,7 @@ class BigQueryTable:
         Raises
         ------
         sendit.errors.TargetRefused
-            When a column has another type, which is never changed.
+            When a column has another type, which is never changed, or the table is elsewhere.
         """
         path = f"{self._dataset()}/tables/{self._name.table}"
         told = self._ask("GET", path, allowed=(404,))
@@ -116,7 +116,7 @@ class BigQueryTable:
             self._ask("PATCH", path, {"schema": {"fields": [*there, *missing]}})
 
     def load(self, rows: Sequence[Row], *, progress: Progress) -> None:
-        """Load the rows that are not there yet.
+        """Load the rows that are not there yet; the table was prepared.
 
         Rows of older generations of the same objects, which are not there any more, go.
 
@@ -125,7 +125,6 @@ class BigQueryTable:
         sendit.errors.TargetConflict
             When a row of the same object says something else.
         """
-        self.prepare()
         for number in range(1, _MOST_JOBS):
             found = self._find(rows, progress)
             self._remove_outdated(rows, found, progress)
@@ -326,7 +325,14 @@ class BigQueryTable:
 
     def _note_location(self, table: Mapping[str, Any]) -> None:
         """Keep where the table is: only with it is a job found again outside the US and EU."""
-        self._location = self._location or str(table.get("location", ""))
+        there = str(table.get("location", ""))
+        if there and there.casefold() != (self._location or there).casefold():
+            known = f' to "{there}"' if there.replace("-", "").isalnum() else ""
+            raise TargetRefused(
+                f"{self.title} is in another location than {self._location}; set "
+                f"bigquery_location{known}."
+            )
+        self._location = self._location or there
 
     def _reference(self) -> dict[str, str]:
         one = self._name

@@ -113,7 +113,13 @@ class Gcs:
         return self._target.location
 
     def send(self, package: Package, /, *, progress: Progress = no_progress) -> Receipt:
-        """Store the package and load its rows; what is there already is left alone."""
+        """Store the package and load its rows; what is there already is left alone.
+
+        A table that cannot take them is told before anything is stored.
+        """
+        if self._table is not None:
+            with self._table.connected():
+                self._table.prepare()
         receipt = self._target.send(package, progress=progress)
         if self._table is not None:
             with self._table.connected():
