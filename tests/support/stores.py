@@ -153,9 +153,15 @@ class Redis:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        self._signal(signal.SIGKILL).wait()
+
+    def freeze(self) -> None:
+        """Answer nothing from now on and refuse nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on where it froze."""
+        self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Die, and come back empty."""
@@ -170,6 +176,11 @@ class Redis:
         if self._process is not None and self._process.poll() is None:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _signal(self, number: int) -> "subprocess.Popen[bytes]":
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process
 
     def _answers(self) -> bool:
         try:

@@ -30,8 +30,8 @@ def watcher(configuration: Configuration, *, now: datetime) -> str | None:
 
 
 def broker(configuration: Configuration) -> None:
-    """Return if the broker answers, else raise ``BrokerUnavailable``."""
-    nudger(configuration).require()
+    """Return if the broker takes messages, else raise ``BrokerUnavailable``."""
+    nudger(configuration).require_room()
 
 
 def workers(zone: Zone, *, now: datetime) -> str | None:

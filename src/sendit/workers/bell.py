@@ -48,16 +48,20 @@ class Bell:
         """Nudge for what is due and in nobody's hands; return how often."""
         batches = list(Batch.objects.untouched(now).select_related("profile")[:AT_ONCE])
         self._rung = {b.pk: self._rung[b.pk] for b in batches if b.pk in self._rung}
-        empty: dict[Zone, bool] = {}
+        waiting: dict[Zone, int | None] = {}
         rung = 0
         for batch in batches:
             if not self._is_time(batch):
                 continue
             zone = zone_of(batch, now=now)
-            if zone not in empty:
-                empty[zone] = self._nudger.waiting(zone) == 0
-            if empty[zone] or self._is_new(batch):
-                rung += self._nudger.nudge(batch.pk, zone)
+            if zone not in waiting:
+                waiting[zone] = self._nudger.waiting(zone)
+            if waiting[zone] is None:
+                continue  # nobody would hear it; the next turn looks again
+            if not waiting[zone] or self._is_new(batch):
+                if not self._nudger.nudge(batch.pk, zone):
+                    continue
+                rung += 1
             self._put_off(batch)
         return rung
 

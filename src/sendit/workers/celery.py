@@ -8,14 +8,17 @@ image that hangs is ended here as it is there.
 
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from celery import Celery, Task
 from celery.worker import WorkController
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connection
-from kombu import Exchange, Queue
+from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError, ResponseError
 
 from sendit.config import Configuration
 from sendit.errors import BrokerUnavailable, SchemaMismatch
@@ -36,8 +39,11 @@ TASK = "sendit.advance"
 HELPERS = 15
 """At most so many further workers are called to one batch: its messages stay under 20."""
 CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
+QUIET_SECONDS = 5.0
+"""So long a broker is left alone that did not answer, lest everybody waits for it each time."""
 SEND_ONCE = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
-AWAY = (BrokerError, OSError)
+AWAY = (BrokerError, OSError, RedisError)
 
 
 def make_app(configuration: Configuration) -> Celery:
@@ -52,8 +58,10 @@ def make_app(configuration: Configuration) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options={
             "socket_connect_timeout": CONNECT_SECONDS,
-            "socket_timeout": 20.0,
+            "socket_timeout": ANSWER_SECONDS,
             "socket_keepalive": True,
+            # A message is gone once it is taken: nobody puts back one that ended its worker.
+            "ack_emulation": False,
         },
         # Through the default exchange a message goes by the queue's name: nothing that a
         # FLUSHALL could take away has to stand in Redis.
@@ -80,10 +88,13 @@ class CeleryNudger:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._told = False
+        self._told: str | None = None
+        self._quiet_until = 0.0
 
     def nudge(self, batch_id: int, zone: Zone) -> bool:
         """Send one message; False when the broker did not take it."""
+        if time.monotonic() < self._quiet_until:
+            return False
         try:
             self._app.send_task(
                 TASK,
@@ -93,20 +104,21 @@ class CeleryNudger:
                 retry_policy=SEND_ONCE,
                 ignore_result=True,
             )
-        except AWAY:
-            self._tell_away()
+        except AWAY as error:
+            self._tell(error)
             return False
-        self._told = False
+        self._told = None
         return True
 
     def waiting(self, zone: Zone) -> int | None:
-        """Return the length of a zone's queue; None when the broker does not answer."""
+        """Return the length of a zone's queue; None when the broker does not tell."""
+        if time.monotonic() < self._quiet_until:
+            return None
         try:
-            with self._app.connection_for_read() as broker:
-                broker.ensure_connection(timeout=CONNECT_SECONDS, max_retries=1)
+            with self._connection() as broker:
                 return int(broker.default_channel.client.llen(zone.value))
-        except AWAY:
-            self._tell_away()
+        except AWAY as error:
+            self._tell(error)
         return None
 
     def require(self) -> None:
@@ -118,18 +130,54 @@ class CeleryNudger:
             When it does not.
         """
         try:
-            with self._app.connection_for_write() as broker:
-                broker.ensure_connection(timeout=CONNECT_SECONDS, max_retries=1)
+            with self._connection():
+                pass
         except AWAY:
             raise BrokerUnavailable(
                 "The broker does not answer at broker.url; start Redis, or mend the address, its "
                 "password and the network between."
             ) from None
 
-    def _tell_away(self) -> None:
-        if not self._told:
-            logger.warning("the broker does not answer; batches go on when it is back")
-        self._told = True
+    def require_room(self) -> None:
+        """Return if the broker would take a message for each zone.
+
+        Raises
+        ------
+        sendit.errors.BrokerUnavailable
+            With what it says when it refuses.
+        """
+        self.require()
+        try:
+            with self._connection() as broker:
+                for zone in Zone:
+                    # A write that changes nothing: no message is empty.
+                    broker.default_channel.client.linsert(zone.value, "BEFORE", "", "")
+        except AWAY as error:
+            raise BrokerUnavailable(
+                f'The broker answers and takes no message ("{_words(error)}"): mend that in Redis '
+                "(its memory, its disk, its role, who may write), or name another in broker.url."
+            ) from None
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self._app.connection_for_write() as broker:
+            broker.ensure_connection(timeout=CONNECT_SECONDS, max_retries=1)
+            yield broker
+
+    def _tell(self, error: Exception) -> None:
+        words = _words(error)
+        if words != self._told:
+            does = f'refuses messages ("{words}")' if words else "does not answer"
+            logger.warning("the broker %s; batches go on when that has ended", does)
+        self._told = words
+        if not words:
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+
+
+def _words(error: Exception) -> str:
+    """Return what a broker said that answered and refused; empty of one that did not answer."""
+    cause = error.__cause__ or error
+    return str(cause) if isinstance(cause, ResponseError) else ""
 
 
 def nudger(configuration: Configuration) -> CeleryNudger:
@@ -170,7 +218,13 @@ def work(parent: int, signs: Signs, zone: str) -> None:
     )
     life.on_stop = ending.told
     life.began()
-    controller.start()
+    try:
+        # Not controller.start(), which would put a message back that cannot be understood, for
+        # the next process to end by it.
+        controller.blueprint.start(controller)
+    except Exception as error:  # noqa: BLE001 - a boundary: another process takes this one's place
+        logger.error("what the broker sent was not understood (%s)", type(error).__name__)
+        ending.leave(1)
 
 
 class Advance:
@@ -234,8 +288,12 @@ class _Ending:
     def told(self) -> None:
         """Leave, unless a step is being done; it hears that it is to stop."""
         if not self.busy:
-            logging.shutdown()
-            os._exit(0)
+            self.leave(0)
+
+    def leave(self, code: int) -> None:
+        """End this process."""
+        logging.shutdown()
+        os._exit(code)
 
 
 def _task(advance: Advance, life: Life, ending: _Ending) -> Task:

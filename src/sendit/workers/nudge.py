@@ -24,7 +24,10 @@ class Nudger(Protocol):
         """Return how many messages nobody has taken yet; None when that cannot be told."""
 
     def require(self) -> None:
-        """Return if messages can be sent; else raise ``BrokerUnavailable``."""
+        """Return if whoever carries the messages answers; else raise ``BrokerUnavailable``."""
+
+    def require_room(self) -> None:
+        """Return if a message would be taken now; else raise ``BrokerUnavailable``."""
 
 
 class Nobody:
@@ -39,6 +42,9 @@ class Nobody:
         return 0
 
     def require(self) -> None:
+        """Do nothing."""
+
+    def require_room(self) -> None:
         """Do nothing."""
 
 
