@@ -11,6 +11,7 @@
     ├── NotAllowed               the right for this is missing
     ├── SignInRefused            a provider's answer lets nobody in
     ├── SchemaMismatch           the database belongs to another version
+    ├── DatabaseReadOnly         the database takes no changes          (retryable)
     ├── BrokerUnavailable        Redis did not answer                   (retryable)
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
     │   ├── Unreadable           it is not DICOM, truncated, malformed…
@@ -100,6 +101,13 @@ class SchemaMismatch(SenditError):
     """The tables are those of another version of sendit."""
 
     code = "SCHEMA"
+
+
+class DatabaseReadOnly(SenditError):
+    """The database answers, and takes no changes."""
+
+    retryable = True
+    code = "DATABASE_READ_ONLY"
 
 
 class BrokerUnavailable(SenditError):

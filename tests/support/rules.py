@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.hanging_mount import may_mount
 from tests.support.power import may_mount_disk
+from tests.support.small_disk import may_mount_root
 from tests.support.system import EMULATORS, PROGRAMS
 
 SERVER_FIXTURES = frozenset(program.fixture for program in (*PROGRAMS, *EMULATORS))
@@ -47,6 +48,7 @@ def _leave_out_what_no_package_brings(config: pytest.Config, items: list[pytest.
 
 _MOUNTING = {
     "fuse": (may_mount, "of a hung mount are left out: /dev/fuse cannot be used here."),
+    "boxes": (may_mount_root, "of confined services are left out: no root can be mounted here."),
     "disk": (may_mount_disk, "of a power cut are left out: no loop device can be mounted here."),
 }
 

@@ -1,4 +1,4 @@
-"""Small file systems of their own, for what only happens when one is full or read-only."""
+"""File systems of their own, for what only happens when one is full or cannot be written."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,6 +11,17 @@ Remount = Callable[[str], None]
 
 def _mount(options: str, folder: Path) -> bool:
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def may_mount_root(place: Path) -> bool:
+    """Say whether the kernel lets us lay a root that cannot be written over ours."""
+    script = (
+        f"mount -t tmpfs tmpfs {place} && mkdir {place}/image {place}/root && "
+        f"mount -t overlay -o ro,lowerdir={place}/image:/ overlay {place}/root && "
+        f"chroot {place}/root setpriv --reuid 10001 --no-new-privs true"
+    )
+    command = ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

@@ -2,7 +2,8 @@
 
 ``check`` tries configuration and targets before a study is there; this looks at a site that
 runs: clocks, rights, room, who is at work, whether anybody takes the messages.  Nothing that is
-wrong keeps it from looking at the rest, and it waits for no file system that hangs.
+wrong keeps it from looking at the rest, and it waits for no file system that hangs.  Where
+results alone are, as in the zone with the way out, it looks at no original, key or inbox.
 """
 
 import os
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 
 from sendit.cli.clock_check import clock_of_database, clock_of_volume
 from sendit.cli.machine_check import core_dumps, swap
@@ -33,10 +34,11 @@ from sendit.config.places import hung_own_places, hung_places
 from sendit.config.rules import inbox_problems
 from sendit.errors import SenditError
 from sendit.pipeline.admission import obstacle
+from sendit.pipeline.preparation import zone_here
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import load_keys, require_key_files
 from sendit.records.own_keys import require_own_keys
-from sendit.records.schema import require_same_schema
+from sendit.records.schema import require_same_schema, require_writable
 from sendit.terms import Zone
 
 
@@ -59,26 +61,38 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
         yield Finding("database", "Not looked at: its file may hang, too.")
         answers = False
     else:
-        database = _look("database", require_same_schema)
+        database = _look("database", _database)
         yield database
         answers = database.problem is None
+    here = Zone.PHI if hung else zone_here(configuration)
+    mounted = not hung
     if not hung:
+        volumes = _look("working volumes", lambda: Workspace(settings.work_dir).check(here))
+        yield volumes
+        mounted = volumes.problem is None
+    if not hung and here is Zone.PHI:
         yield from _files(configuration, database_answers=answers)
     if answers:
         yield _look("clock of the database", clock_of_database)
-    yield _look("inboxes", lambda: _inboxes(configuration))
+    if here is Zone.PHI:
+        yield _look("inboxes", lambda: _inboxes(configuration))
     yield _look("mounted file systems", lambda: " ".join(hung_places(configuration)))
-    if answers and not hung:
+    if answers and not hung and here is Zone.PHI:
         yield _look("admission", lambda: obstacle(configuration))
     yield from _at_work(configuration, database_answers=answers, hung=bool(hung), now=now)
     if answers:
         yield _look("pauses", pauses)
         yield _look("batches", lambda: stuck_batches(now=now))
         yield _look("numbers of batches", counts)
-    if answers and not hung:
+    if answers and mounted and here is Zone.PHI:
         yield _look("originals", lambda: lost_originals(configuration))
     yield Finding("core dumps", core_dumps(resource.getrlimit(resource.RLIMIT_CORE)[0]))
     yield Finding("swap", swap(Path("/")))
+
+
+def _database() -> None:
+    require_same_schema()
+    require_writable()
 
 
 def _files(configuration: Configuration, *, database_answers: bool) -> Iterator[Finding]:
@@ -88,7 +102,6 @@ def _files(configuration: Configuration, *, database_answers: bool) -> Iterator[
         yield _look("own keys", lambda: require_own_keys(settings))
     else:
         yield _look("keys", lambda: require_key_files(settings))
-    yield _look("working volumes", Workspace(settings.work_dir).check)
     yield _look("clock of the working volume", lambda: clock_of_volume(settings.work_dir))
     yield _look("rights", lambda: rights(configuration, environ=os.environ))
 
@@ -118,9 +131,12 @@ def _look(what: str, do: Callable[[], object]) -> Finding:
     except SenditError as error:
         said = str(error)
     except DatabaseError as error:
+        # What others say may quote a value.
+        words = error if isinstance(error, OperationalError) else type(error).__name__
         said = (
-            f"The database does not answer as it should ({type(error).__name__}): start it, or "
-            "mend database.url, its password and the network between."
+            f"The database does not answer as it should ({str(words).strip()}): start it, or mend "
+            "database.url, its password, how many it lets in (max_connections) and the network "
+            "between."
         )
     except OSError as error:
         said = (

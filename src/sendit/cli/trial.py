@@ -6,23 +6,29 @@ targets and identity services are used for a moment.  Nothing is left behind.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.core import checks
 
 from sendit.config import Configuration, Project
 from sendit.config.places import hung_places
 from sendit.errors import SenditError
-from sendit.pipeline.preparation import prepare
+from sendit.pipeline.preparation import prepare_here, zone_here
+from sendit.pipeline.zones import zone_of_targets
 from sendit.records import provider
 from sendit.records.installation import Keys
 from sendit.records.ledger import DatabaseLedger
 from sendit.records.own_keys import key_of_names
+from sendit.terms import Zone
 
 REAL_TIME = (
     "studies are sent on as they come. Who sees when one arrives, and guesses that it was taken "
     "shortly before, has the patient's shift by a subtraction. Set hold_releases to some weeks, "
     'or send = "manual", unless the data are old when they come.'
+)
+SENT_FROM_OUT = (
+    "Tried from here; it is sent from where the workers of zone out run: if that is another place, "
+    'run "sendit check" there.'
 )
 
 
@@ -45,18 +51,29 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
             yield Trial(f"Django {found.id}", f"{found.msg}{hint}")
     hung = hung_places(configuration)
     yield Trial("mounted file systems", " ".join(hung) or None)
-    keys: list[Keys] = []
-    yield _try("volumes, database and keys", lambda: keys.append(prepare(configuration)))
+    here = zone_here(configuration)
+    keys: list[Keys | None] = []
+    what = "volumes, database and keys" if here is Zone.PHI else "results and database"
+    yield _try(what, lambda: keys.append(prepare_here(configuration)))
     for project in configuration.projects.values():
         yield _try(f"project {project.name}: recipe", project.recipe)
-        if keys:
+        if keys and keys[0] is not None:
             yield _try_identity(configuration, project, keys[0])
             yield from _warn_of_identity(project)
-        for target in project.targets:
-            yield _try(
-                f"project {project.name}: target {target.name}",
-                lambda target=target: target.reach().probe(),  # type: ignore[misc]
-            )
+        if here is Zone.PHI or zone_of_targets(project) is here:
+            yield from _try_targets(configuration, project, here=here)
+
+
+def _try_targets(configuration: Configuration, project: Project, *, here: Zone) -> Iterator[Trial]:
+    from_elsewhere = configuration.settings.mode == "celery" and zone_of_targets(project) != here
+    for target in project.targets:
+        trial = _try(
+            f"project {project.name}: target {target.name}",
+            lambda target=target: target.reach().probe(),  # type: ignore[misc]
+        )
+        if trial.problem and from_elsewhere:
+            trial = replace(trial, problem=f"{trial.problem} {SENT_FROM_OUT}")
+        yield trial
 
 
 def _warn_of_identity(project: Project) -> Iterator[Trial]:

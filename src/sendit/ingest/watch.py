@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
 
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 from django.db.models import Q
 
 from sendit.config import Configuration
@@ -28,6 +28,7 @@ from sendit.records.counting import count_anew
 from sendit.records.models import Batch
 from sendit.records.own_keys import require_own_keys
 from sendit.records.provider import require_all_same
+from sendit.records.schema import require_same_schema
 from sendit.terms import Status
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ LAST_TICK_SECONDS = 0.05
 REST_SECONDS = 1.0
 """The same while there is nothing; a change in an inbox ends it."""
 SWEEP_SECONDS = 2.0
+AWAY = (OperationalError, InternalError)
+"""The database is away, or takes no changes for a while (a standby that is not promoted yet)."""
 DATABASE_PATIENCE_SECONDS = 300.0
 """A database that stays away longer ends the loop; whoever started it starts it again."""
 
@@ -81,6 +84,8 @@ def run(
         When another loop is alive in this working folder.
     sendit.errors.ConfigurationInvalid
         When a project names another identity service than the one that named its patients.
+    sendit.errors.SchemaMismatch
+        When a newer version has changed the tables meanwhile.
     """
     began = _utc_now()
     projects = configuration.projects.values()
@@ -157,7 +162,7 @@ class _Loop:
                 self._try("the sweep", self._sweep_if_due)
                 self._crew.tend()
                 return self._idle()
-            except OperationalError as error:
+            except AWAY as error:
                 connection.close()
                 if self._stop.is_set() or time.monotonic() > until:
                     raise
@@ -224,6 +229,7 @@ class _Loop:
         told = self._obstacle or ""
         due = time.monotonic() >= self._next_beat or told != self._told
         if self._configuration.settings.mode == "celery" and due:
+            require_same_schema()  # a newer version on another host may have changed it
             beat(WATCHER, now=_utc_now(), words=told)
             forget_old_beats(now=_utc_now())
             self._told = told

@@ -6,9 +6,15 @@ from pathlib import Path
 from sendit.config import Configuration
 from sendit.errors import AuditBroken, SchemaMismatch, TargetUnavailable
 from sendit.pipeline.workspace import Workspace
+from sendit.pipeline.zones import zone_of_targets
 from sendit.records.installation import Keys, load_keys, one_at_a_time
 from sendit.records.models import Delivery, Installation
-from sendit.records.schema import make_database_file, migrate, require_same_schema
+from sendit.records.schema import (
+    make_database_file,
+    migrate,
+    require_same_schema,
+    require_writable,
+)
 from sendit.storage import PreparableTarget
 from sendit.terms import DeliveryState, Zone
 
@@ -20,6 +26,8 @@ def prepare(configuration: Configuration) -> Keys:
 
     Raises
     ------
+    sendit.errors.DatabaseReadOnly
+        When the database takes no changes.
     sendit.errors.VolumeMissing
         When a working volume is not mounted.
     sendit.errors.KeyProblem
@@ -28,14 +36,38 @@ def prepare(configuration: Configuration) -> Keys:
     workspace = Workspace(configuration.settings.work_dir)
     with one_at_a_time(workspace.work_dir):
         make_database_file(configuration)
+        require_writable()
         migrate()
         if Installation.objects.exists():
             workspace.check()
         else:
             workspace.create()
         _make_audit_folder(configuration.settings.audit.folder)
-        _make_new_targets_ready(configuration)
+        if configuration.settings.mode != "celery":  # there the workers do it that reach them
+            for zone in Zone:
+                make_new_targets_ready(configuration, zone=zone)
         return load_keys(configuration, history=workspace.was_worked_in())
+
+
+def prepare_here(configuration: Configuration) -> Keys | None:
+    """Make ready as ``prepare`` does; where results alone are, see that they are.
+
+    Raises
+    ------
+    sendit.errors.SenditError
+        As ``prepare`` and ``prepare_worker`` do.
+    """
+    if zone_here(configuration) is Zone.PHI:
+        return prepare(configuration)
+    prepare_worker(configuration, zone=Zone.OUT)
+    return None
+
+
+def zone_here(configuration: Configuration) -> Zone:
+    """Return the zone of this place, as far as a site keeps them apart."""
+    settings = configuration.settings
+    apart = settings.mode == "celery" and Workspace(settings.work_dir).holds_results_alone()
+    return Zone.OUT if apart else Zone.PHI
 
 
 def prepare_worker(configuration: Configuration, *, zone: Zone) -> bytes:
@@ -47,11 +79,14 @@ def prepare_worker(configuration: Configuration, *, zone: Zone) -> bytes:
     ------
     sendit.errors.SchemaMismatch
         When the tables are those of another version, or not there yet.
+    sendit.errors.DatabaseReadOnly
+        When the database takes no changes.
     sendit.errors.VolumeMissing
         When a working volume of the zone is not mounted.
     sendit.errors.KeyProblem
         When a key is missing or another one than this database knows.
     """
+    require_writable()
     require_same_schema()
     Workspace(configuration.settings.work_dir).check(zone)
     if not Installation.objects.exists():
@@ -69,8 +104,8 @@ def _make_audit_folder(folder: Path) -> None:
         ) from None
 
 
-def _make_new_targets_ready(configuration: Configuration) -> None:
-    """Let targets make their place, unless something was delivered to them before.
+def make_new_targets_ready(configuration: Configuration, *, zone: Zone) -> None:
+    """Let the targets that a zone reaches make their place, unless something was delivered there.
 
     A place that was used and is missing now is not mounted; making it anew would hide that.
     """
@@ -81,7 +116,7 @@ def _make_new_targets_ready(configuration: Configuration) -> None:
         .distinct()
     )
     for project in configuration.projects.values():
-        for settings in project.targets:
+        for settings in project.targets if zone_of_targets(project) is zone else ():
             target = settings.build()
             if (project.name, settings.name) in used or not isinstance(target, PreparableTarget):
                 continue

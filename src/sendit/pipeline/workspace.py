@@ -94,6 +94,14 @@ class Workspace:
             for folder in place.iterdir()
         )
 
+    def holds_results_alone(self) -> bool:
+        """Say whether results are mounted here and nothing else, as in the zone ``out``."""
+        whole, _, clean = (volume / SENTINEL for volume in self.volumes)
+        try:
+            return clean.is_file() and not whole.is_file()
+        except OSError:
+            return False  # ``check`` says what is wrong with them
+
     def check(self, zone: Zone = Zone.PHI) -> None:
         """Return if every volume is mounted that a zone sees; ``out`` sees results alone.
 

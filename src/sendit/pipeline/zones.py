@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from sendit.config import Project
 from sendit.records.models import Batch, Delivery
 from sendit.records.prepared import Prepared
 from sendit.terms import DeliveryState, Stage, Status, Zone
@@ -28,6 +29,11 @@ def zone_of(batch: Batch, *, now: datetime) -> Zone:
     if stage is Stage.CLEAN_UP and batch.status in (Status.DONE, Status.EMPTY):
         return Zone.OUT if lags(batch.pk, due=now) else stage.zone
     return stage.zone
+
+
+def zone_of_targets(project: Project) -> Zone:
+    """Return the zone from which the targets of a project are reached."""
+    return Zone.OUT if project.anonymize else Zone.PHI
 
 
 def lags(batch_id: int, *, due: datetime | None = None) -> bool:

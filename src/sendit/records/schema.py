@@ -18,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from sendit.config import Configuration
-from sendit.errors import SchemaMismatch
+from sendit.errors import DatabaseReadOnly, SchemaMismatch
 from sendit.records.counting import count_from_now_on
 
 APP = "records"
@@ -94,6 +94,25 @@ def require_same_schema() -> None:
             "The tables of the database are older than this sendit, or not there yet: start the "
             "watcher (sendit run) of this version, which brings them up to date, then this."
         )
+
+
+def require_writable() -> None:
+    """Return if the database takes changes; one query.
+
+    Raises
+    ------
+    sendit.errors.DatabaseReadOnly
+        When it does not, as a standby, or one that somebody has closed.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        if cursor.fetchone() == ("on",):
+            raise DatabaseReadOnly(
+                "The database takes no changes: it is a standby, or default_transaction_read_only "
+                "is on. Let database.url name the server that takes them, or open this one."
+            )
 
 
 @cache

@@ -18,7 +18,7 @@ from sendit.config.mounts import silent_mounts
 from sendit.errors import SenditError, VolumeMissing
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import require_field_key
-from sendit.records.schema import require_same_schema
+from sendit.records.schema import require_same_schema, require_writable
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +74,14 @@ class _Question(threading.Thread):
 
 
 def _require_all(configuration: Configuration) -> None:
-    """Return if the tables fit, the field key is theirs, and the volumes are mounted."""
+    """Return if the tables fit and can be changed, with their field key, and volumes are there."""
     settings = configuration.settings
     sees_volumes = settings.mode != "celery"  # there the pages see previews alone
     places = [settings.keys.field_file, *([settings.work_dir] if sees_volumes else [])]
     if silent_mounts(places):  # not even we could be ended if we looked ourselves
         raise VolumeMissing("a volume or a key lies on a file system that does not answer")
     require_same_schema()
+    require_writable()
     require_field_key(settings)
     if sees_volumes:
         Workspace(settings.work_dir).check()

@@ -17,8 +17,9 @@ from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.pipeline.hanging import Doubts
 from sendit.pipeline.liveness import own_name
-from sendit.pipeline.preparation import prepare_worker
+from sendit.pipeline.preparation import make_new_targets_ready, prepare_worker
 from sendit.records.beats import EVERY_SECONDS, beat, worker_name
+from sendit.records.schema import require_same_schema
 from sendit.terms import Zone
 from sendit.workers.nudge import BACKENDS, nudger
 from sendit.workers.pool import Pool
@@ -42,7 +43,7 @@ def work_in_zone(
     ------
     sendit.errors.SenditError
         When the mode has no messages, or the database, the broker, a volume or a key that the
-        zone needs is not there.
+        zone needs is not there; or a newer version has changed the tables.
     """
     settings = configuration.settings
     if settings.mode not in BACKENDS:
@@ -52,6 +53,7 @@ def work_in_zone(
         )
     prepare_worker(configuration, zone=zone)
     nudger(configuration).require()
+    make_new_targets_ready(configuration, zone=zone)
     pool = Pool(
         processes=concurrency or settings.workers.processes,
         what=BACKENDS[settings.mode],
@@ -79,9 +81,10 @@ class _Life:
         self._next = 0.0
 
     def sign(self) -> None:
-        """Give one if it is time."""
+        """Give one if it is time, unless a newer version has changed the tables meanwhile."""
         if time.monotonic() >= self._next:
             self._file.touch()
+            require_same_schema()
             beat(self._name, now=datetime.now(UTC))
             self._next = time.monotonic() + EVERY_SECONDS
 

@@ -10,6 +10,7 @@ from sendit.cli.command import SenditCommand
 from sendit.cli.table import table
 from sendit.config import Configuration, make_default_folders
 from sendit.metrics.target_health import Health, health_of
+from sendit.pipeline.preparation import prepare_here
 
 
 class Command(SenditCommand):
@@ -25,7 +26,7 @@ class Command(SenditCommand):
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Show them; 1 when a required one is down."""
         make_default_folders(configuration)
-        self.prepare(configuration)
+        prepare_here(configuration)
         now = datetime.now(UTC)
         found = [
             health_of(project, target, now=now)
