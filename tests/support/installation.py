@@ -139,9 +139,9 @@ class Installation:
         """Replace ``sendit.toml``."""
         self.config.write_text(text)
 
-    def configuration(self) -> Configuration:
+    def configuration(self, **environ: str) -> Configuration:
         """Return the configuration as the rooms see it."""
-        return load(self.config, environ={}, cwd=self.root)
+        return load(self.config, environ=environ, cwd=self.root)
 
     def environ(self, **more: str) -> dict[str, str]:
         """Return the environment of a command: of this installation and of no other."""

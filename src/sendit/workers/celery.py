@@ -42,7 +42,6 @@ CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
 QUIET_SECONDS = 5.0
 """So long a broker is left alone that did not answer, lest everybody waits for it each time."""
-SEND_ONCE = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
 AWAY = (BrokerError, OSError, RedisError)
 
 
@@ -90,21 +89,20 @@ class CeleryNudger:
         self._app = app
         self._told: str | None = None
         self._quiet_until = 0.0
+        # Not Celery's pool: a connection that has met an error stays in it, and is of no use.
+        self._open: Connection | None = None
 
     def nudge(self, batch_id: int, zone: Zone) -> bool:
         """Send one message; False when the broker did not take it."""
         if time.monotonic() < self._quiet_until:
             return False
+        was_open = self._open is not None
         try:
-            self._app.send_task(
-                TASK,
-                (batch_id,),
-                queue=zone.value,
-                retry=True,
-                retry_policy=SEND_ONCE,
-                ignore_result=True,
-            )
+            self._send(batch_id, zone)
         except AWAY as error:
+            self._hang_up()
+            if was_open:  # and may have been dead since Redis was restarted
+                return self.nudge(batch_id, zone)
             self._tell(error)
             return False
         self._told = None
@@ -158,6 +156,24 @@ class CeleryNudger:
                 "(its memory, its disk, its role, who may write), or name another in broker.url."
             ) from None
 
+    def _send(self, batch_id: int, zone: Zone) -> None:
+        if self._open is None:
+            self._open = self._app.connection_for_write()
+            self._open.ensure_connection(timeout=CONNECT_SECONDS, max_retries=1)
+        self._app.send_task(
+            TASK,
+            (batch_id,),
+            queue=zone.value,
+            connection=self._open,
+            retry=False,
+            ignore_result=True,
+        )
+
+    def _hang_up(self) -> None:
+        if self._open is not None:
+            self._open.release()
+        self._open = None
+
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         with self._app.connection_for_write() as broker:
@@ -177,7 +193,8 @@ class CeleryNudger:
 def _words(error: Exception) -> str:
     """Return what a broker said that answered and refused; empty of one that did not answer."""
     cause = error.__cause__ or error
-    return str(cause) if isinstance(cause, ResponseError) else ""
+    # What comes before names the command, which is another one each time.
+    return str(cause).rpartition("caused error: ")[2] if isinstance(cause, ResponseError) else ""
 
 
 def nudger(configuration: Configuration) -> CeleryNudger:
