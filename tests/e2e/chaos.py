@@ -171,6 +171,12 @@ def assert_nothing_is_lost(installation: Installation) -> None:
         "GROUP BY project, status HAVING sum(number) != 0"
     )
     assert read(installation, numbers) == [], "the numbers of batches that are kept are wrong"
+    hours = (
+        "SELECT n, size FROM (SELECT sum(batches) AS n, sum(bytes) AS size FROM (SELECT batches, "
+        "bytes FROM records_hourcount UNION ALL SELECT -1, -bytes FROM records_batch "
+        "WHERE status = 'DONE')) WHERE n != 0 OR size != 0"
+    )
+    assert read(installation, hours) == [], "what is kept of each hour is wrong"
     folders = {folder_key(path.stat()): path for path in installation.inbox.iterdir()}
     for batch, key, count in unproven:
         moved = installation.work_dir / "phi" / str(batch)

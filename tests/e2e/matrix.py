@@ -389,6 +389,9 @@ class Site:
         assert not list(self.installation.inbox.iterdir())
         kept = self.ask("SELECT status, sum(number) FROM records_batchcount GROUP BY status")
         assert [row for row in kept if row[1]] == [("DONE", self.fed)], kept
+        runs = "records_stagerun WHERE stage = 'deidentify' AND ended IS NOT NULL"
+        went = self.ask("SELECT sum(batches), sum(images) FROM records_hourcount")
+        assert went == self.ask(f"SELECT {self.fed}, sum(images) FROM {runs}"), went
         return {
             "batches": self.fed,
             "images": self.fed * 3,

@@ -25,6 +25,23 @@ def test_rate_counts_what_became_done_in_the_last_days() -> None:
     assert gb_per_day(days=7, now=NOW + timedelta(hours=1)) == 1.0
 
 
+def test_rate_goes_by_the_moment_and_not_by_the_hour() -> None:
+    since = NOW - timedelta(days=1)
+    moment = timedelta(microseconds=1)
+    for number, at in enumerate(
+        [since - moment, since, since + moment, since.replace(minute=59), since.replace(hour=11)]
+    ):
+        size = 10**number * 1_000_000_000
+        make_batch(f"{number}", status=Status.DONE, bytes=size, finished=at)
+    make_batch("x", status=Status.DONE, bytes=10**15, finished=since + moment, project="p2")
+
+    assert gb_per_day(days=1, now=NOW, projects=["irb-1"]) == 11_100.0
+    assert gb_per_day(days=1, now=NOW) == 1_011_100.0
+    assert gb_per_day(days=1, now=NOW, projects=[]) == 0.0
+    whole = NOW.replace(minute=0)
+    assert gb_per_day(days=1, now=whole, projects=["irb-1"]) == 11_111.0
+
+
 def test_rate_of_nothing_is_zero() -> None:
     assert gb_per_day(days=7, now=NOW) == 0.0
 

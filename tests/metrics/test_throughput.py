@@ -1,10 +1,10 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from sendit.metrics.remedies import OTHERWISE, REMEDIES, remedy
 from sendit.metrics.throughput import by_day, by_hour
-from sendit.records.models import Batch, StageRun
+from sendit.records.models import StageRun
 from sendit.terms import OUTCOME_OF, Outcome, Reason, Stage, Status
 from tests.support.batches import NOW, make_batch
 
@@ -17,13 +17,27 @@ def test_bytes_are_added_up_by_the_day_they_were_done() -> None:
     make_batch("d", status=Status.ERROR, stage=Stage.SEND, finished=NOW)
     make_batch("e", status=Status.DONE, finished=NOW - timedelta(minutes=1), bytes=1)
 
-    days = by_day(Batch.objects.all(), days=3, now=NOW)
+    days = by_day(None, days=3, now=NOW)
 
     assert [(str(day.day), day.size, day.batches) for day in days] == [
         ("2026-05-02", 2 * 39_206, 1),
         ("2026-05-03", 0, 0),
         ("2026-05-04", 11, 2),
     ]
+
+
+@pytest.mark.django_db
+def test_a_day_begins_and_ends_in_utc_and_holds_what_one_may_see() -> None:
+    last = datetime(2026, 5, 3, 23, 59, 59, 999_999, tzinfo=UTC)
+    make_batch("a", status=Status.DONE, finished=last, bytes=1)
+    make_batch("b", status=Status.DONE, finished=last + timedelta(microseconds=1), bytes=2)
+    make_batch("c", status=Status.DONE, finished=last, bytes=4, project="p2")
+    far = last.astimezone(timezone(timedelta(hours=5, minutes=45)))
+    make_batch("d", status=Status.DONE, finished=far, bytes=8)
+
+    assert [day.size for day in by_day(None, days=2, now=NOW)] == [13, 2]
+    assert [day.size for day in by_day(["irb-1"], days=2, now=NOW)] == [9, 2]
+    assert [day.size for day in by_day([], days=2, now=NOW)] == [0, 0]
 
 
 @pytest.mark.django_db

@@ -76,5 +76,5 @@ def volume_of_a_week(request: Request) -> Response:
 
 def _volume(request: Request, days: int) -> Response:
     now = datetime.now(UTC)
-    amount = gb_per_day(days=days, now=now, batches=access(request).batches())
+    amount = gb_per_day(days=days, now=now, projects=access(request).projects())
     return Response({"timestamp": iso(now), "gb_per_day": amount, "days": days})

@@ -9,7 +9,8 @@ from sendit.ingest.loop_lock import loop_is_alive
 from sendit.pipeline.pausing import paused
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import WATCHER, last_beat, workers_alive
-from sendit.records.counting import counts_are_right
+from sendit.records.counting import COUNTS
+from sendit.records.hours import HOURS
 from sendit.records.models import Batch
 from sendit.terms import Zone
 from sendit.workers.nudge import nudger
@@ -85,11 +86,11 @@ def stuck_batches(*, now: datetime) -> str | None:
 
 
 def counts() -> str | None:
-    """Return what to do when the pages count batches that are not there, or too few."""
-    if counts_are_right():
+    """Return what to do when the pages count what is not there, or too little."""
+    if COUNTS.are_right() and HOURS.are_right():
         return None
     return (
-        "The numbers of batches on the pages are not those of the table: something has changed it "
+        "The numbers on the pages are not those of the tables: something has changed these "
         "without the database's triggers. Restart the watcher, which counts anew."
     )
 

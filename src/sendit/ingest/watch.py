@@ -24,7 +24,8 @@ from sendit.pipeline.admission import admit, anything_waits, obstacle
 from sendit.pipeline.sweep import orphans, sweep
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import EVERY_SECONDS, WATCHER, beat, forget_old_beats
-from sendit.records.counting import count_anew
+from sendit.records.counting import COUNTS
+from sendit.records.hours import HOURS
 from sendit.records.models import Batch
 from sendit.records.own_keys import require_own_keys
 from sendit.records.provider import require_all_same
@@ -93,7 +94,8 @@ def run(
     require_own_keys(configuration.settings, projects)
     with only_loop(configuration.settings.work_dir):
         crew = crew_for(configuration, site_key=site_key, workers=workers, stop=stop)
-        count_anew()
+        COUNTS.sum_anew()
+        HOURS.sum_anew()
         crew.start()
         logger.info(
             "watching the inboxes (%d), mode %s",

@@ -10,8 +10,8 @@ from django.db.models import Sum
 
 from sendit.config.mounts import answers
 from sendit.records import counting
+from sendit.records.hours import kept_hours
 from sendit.records.models import Batch
-from sendit.records.queries import BatchQuerySet
 from sendit.terms import Status
 
 BYTES_PER_MB = 10**6
@@ -68,11 +68,17 @@ def batches_on_their_way() -> int:
     return Batch.objects.exclude(status__in=[Status.DONE, Status.EMPTY, Status.ERROR]).count()
 
 
-def gb_per_day(*, days: int, now: datetime, batches: BatchQuerySet | None = None) -> float:
+def gb_per_day(*, days: int, now: datetime, projects: Collection[str] | None = None) -> float:
     """Return gigabytes (10⁹ bytes) a day of what became ``DONE`` in the last days."""
-    done = _all_or(batches).filter(status=Status.DONE, finished__gt=now - timedelta(days=days))
-    total: int | None = done.aggregate(total=Sum("bytes"))["total"]
-    return (total or 0) / BYTES_PER_GB / days
+    since = now - timedelta(days=days)
+    whole = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    # Whole hours are kept; of the one in which the time begins, its batches are summed.
+    begun = Batch.objects.filter(status=Status.DONE, finished__gt=since, finished__lt=whole)
+    if projects is not None:
+        begun = begun.filter(project__in=projects)
+    kept = kept_hours(projects).filter(hour__gte=whole)
+    total: int = sum(rows.aggregate(total=Sum("bytes"))["total"] or 0 for rows in (begun, kept))
+    return total / BYTES_PER_GB / days
 
 
 def folders_in(inbox: Path) -> int:
@@ -83,7 +89,3 @@ def folders_in(inbox: Path) -> int:
         return sum(entry.is_dir(follow_symlinks=False) for entry in os.scandir(inbox))
     except OSError:
         return 0
-
-
-def _all_or(batches: BatchQuerySet | None) -> BatchQuerySet:
-    return Batch.objects.all() if batches is None else batches

@@ -21,7 +21,9 @@ from sendit.errors import KeyProblem, SchemaMismatch, UsageError
 from sendit.pipeline.backup import MANIFEST, SQLITE_FILE, Manifest, digest_of
 from sendit.pipeline.preparation import prepare
 from sendit.pipeline.workspace import Workspace
-from sendit.records.models import Batch, BatchCount, Installation
+from sendit.records.counting import COUNTS
+from sendit.records.hours import HOURS
+from sendit.records.models import Batch, Installation
 from sendit.records.schema import make_database_file
 
 _BLOCK = 1 << 20
@@ -108,8 +110,8 @@ def _fill_tables(folder: Path, manifest: Manifest) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(map(quote, manifest.tables))}")
         for table, columns in manifest.tables.items():
-            if table == BatchCount._meta.db_table:
-                continue  # the database counts them while they come in
+            if table in (COUNTS.table, HOURS.table):
+                continue  # the database adds up while the others come in, batches before runs
             listed = ", ".join(map(quote, columns))
             with (
                 (folder / f"{table}.copy").open("rb") as stream,

@@ -8,7 +8,7 @@ from sendit.config import Configuration
 from sendit.pipeline import machine
 from sendit.pipeline.liveness import is_known_dead
 from sendit.pipeline.workspace import Workspace
-from sendit.records.counting import put_together
+from sendit.records import counting, hours
 from sendit.records.models import Batch, Image
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ def sweep(configuration: Configuration, *, now: datetime) -> list[int]:
         if is_known_dead(worker):
             machine.release_claims(worker, now=now)
             logger.warning("a worker died; what it held goes on")
-    put_together()
+    counting.put_together()
+    hours.put_together()
     ready = Batch.objects.claimable(now).values_list("pk", flat=True)
     return list(ready[: configuration.settings.limits.batches_at_once])
 

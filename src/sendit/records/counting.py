@@ -1,22 +1,13 @@
-"""How many batches of each project have each status, kept and not counted anew.
-
-A trigger adds a row for what a batch left and one for where it came, in the transaction that
-moves it, whoever moves it: nobody waits for anybody, as all would for one row that holds the
-number.  The watcher now and then puts the rows of a kind together, so that there are few.
-"""
+"""How many batches of each project have each status: kept, as ``kept.py`` says, not counted."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Sum
 
+from sendit.records.kept import AT_MOST, FEW, KeptSums
 from sendit.records.models import BatchCount
-
-FEW = 1000
-"""So many rows are read in a millisecond."""
-AT_MOST = 10_000
-"""Rows put together in one transaction."""
 
 _TRIGGERS = {
     "postgresql": (
@@ -67,44 +58,24 @@ _TRIGGERS = {
         """,
     ),
 }
-"""Part of migration 0014: what is changed here needs another one.
-
-So does a migration that makes SQLite copy the table of batches: its triggers go with the old one.
-Numbers that were emptied as a whole stay so when the batches are emptied next.
-"""
+"""Numbers that were emptied as a whole stay so when the batches are emptied next."""
 _NO_TRIGGERS = {
     "postgresql": ("DROP FUNCTION IF EXISTS records_count_batch() CASCADE",),
     "sqlite": tuple(
         f"DROP TRIGGER IF EXISTS records_batch_{name}" for name in ("came", "went", "moved")
     ),
 }
-_COUNT = """
-    INSERT INTO records_batchcount (project, status, number)
-    SELECT project, status, COUNT(*) FROM records_batch GROUP BY project, status
-"""
-_COUNT_ANEW = {
-    # One statement sees one moment; what others add meanwhile is in neither part of it.
-    "postgresql": ("WITH gone AS (DELETE FROM records_batchcount) " + _COUNT,),  # noqa: S608 - ours
-    "sqlite": ("DELETE FROM records_batchcount", _COUNT),
-}
-_DIFFER = """
-    SELECT COUNT(*) FROM (
-        SELECT 1 FROM (
-            SELECT project, status, number FROM records_batchcount
-            UNION ALL SELECT project, status, -1 FROM records_batch
-        ) AS both_ways GROUP BY project, status HAVING SUM(number) <> 0
-    ) AS wrong
-"""
-
-
-def count_from_now_on() -> None:
-    """Make the triggers, and count what is there."""
-    _run(*_TRIGGERS[connection.vendor], _COUNT)
-
-
-def count_no_more() -> None:
-    """Remove the triggers."""
-    _run(*_NO_TRIGGERS[connection.vendor])
+COUNTS = KeptSums(
+    table="records_batchcount",
+    keys=("project", "status"),
+    values=("number",),
+    triggers=_TRIGGERS,
+    no_triggers=_NO_TRIGGERS,
+    terms=dict.fromkeys(
+        ("postgresql", "sqlite"), "SELECT project, status, 1 AS number FROM records_batch"
+    ),
+)
+"""Made by migration 0014."""
 
 
 def batches_by_status(projects: Collection[str] | None = None) -> Mapping[str, int]:
@@ -121,7 +92,7 @@ def put_together(*, few: int = FEW) -> None:
     if BatchCount.objects.count() <= few:
         return
     with transaction.atomic():
-        _alone()
+        COUNTS.keep_out_others()
         rows = list(BatchCount.objects.values_list("pk", "project", "status", "number")[:AT_MOST])
         sums: Counter[tuple[str, str]] = Counter()
         for _, project, status, number in rows:
@@ -133,29 +104,3 @@ def put_together(*, few: int = FEW) -> None:
             for (project, status), number in sums.items()
             if number
         )
-
-
-def count_anew() -> None:
-    """Count all batches, whatever is kept of it."""
-    with transaction.atomic():
-        _alone()
-        _run(*_COUNT_ANEW[connection.vendor])
-
-
-def counts_are_right() -> bool:
-    """Say whether what is kept is what counting finds."""
-    with connection.cursor() as cursor:
-        cursor.execute(_DIFFER)
-        return not cursor.fetchone()[0]
-
-
-def _alone() -> None:
-    """Keep out whoever puts together or counts, and nobody who adds or reads."""
-    if connection.vendor == "postgresql":
-        _run("LOCK TABLE records_batchcount IN SHARE UPDATE EXCLUSIVE MODE")
-
-
-def _run(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)

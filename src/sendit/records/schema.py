@@ -19,7 +19,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from sendit.config import Configuration
 from sendit.errors import DatabaseReadOnly, SchemaMismatch
-from sendit.records.counting import count_from_now_on
+from sendit.records.counting import COUNTS
+from sendit.records.hours import HOURS
 
 APP = "records"
 _LOCK = 7364_1009
@@ -68,7 +69,8 @@ def _make(executor: MigrationExecutor) -> None:
         for model in apps.get_models():
             editor.create_model(model)
         editor.create_model(MigrationRecorder.Migration)
-        count_from_now_on()
+        COUNTS.keep_from_now_on()
+        HOURS.keep_from_now_on()
         MigrationRecorder.Migration.objects.bulk_create(
             MigrationRecorder.Migration(app=app, name=name) for app, name in known
         )

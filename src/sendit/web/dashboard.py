@@ -80,8 +80,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "counts": [(word.value, counts[word.value], MEANING[word]) for word in MEANING],
         "total": sum(counts.values()),
         "charts": [
-            _volume(by_day(batches, days=DAYS, now=now)),
-            _images(by_hour(None if projects is None else list(projects), hours=HOURS, now=now)),
+            _volume(by_day(projects, days=DAYS, now=now)),
+            _images(by_hour(projects, hours=HOURS, now=now)),
         ],
         "now": moment_text(now),
         "refresh": None if request.GET.get("refresh") == "off" else REFRESH_SECONDS,

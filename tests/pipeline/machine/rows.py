@@ -65,14 +65,14 @@ def batch_at(stage: Stage, **options: Any) -> Batch:
     return batch
 
 
-def pass_stage(batch: Batch, stage: Stage, event: Event) -> None:
+def pass_stage(batch: Batch, stage: Stage, event: Event, *, now: datetime = NOW) -> None:
     """Take a batch through one stage, whole."""
     if stage is Stage.DEIDENTIFY:
-        while (claim := take_images(batch)) is not None:
-            finish(claim)
-        assert machine.settle(batch.pk, now=NOW)
+        while (claim := take_images(batch, now=now)) is not None:
+            finish(claim, now=now)
+        assert machine.settle(batch.pk, now=now)
     else:
-        machine.move(take(batch, stage), event, now=NOW)
+        machine.move(take(batch, stage, now=now), event, now=now)
 
 
 def take(batch: Batch, stage: Stage, *, worker: str = "w:1:1", now: datetime = NOW) -> Claim:

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from datetime import datetime
 
 import pytest
 from django.db import connection, transaction
@@ -10,12 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from sendit.errors import StageError
 from sendit.pipeline import machine
 from sendit.pipeline.machine import Event
-from sendit.records.counting import (
-    batches_by_status,
-    count_anew,
-    counts_are_right,
-    put_together,
-)
+from sendit.records.counting import COUNTS, batches_by_status, put_together
 from sendit.records.models import Batch, BatchCount
 from sendit.terms import Stage, Status
 from tests.pipeline.machine.rows import NOW, WAY, make_batch, pass_stage, take
@@ -35,18 +31,18 @@ def kept() -> Counter[tuple[str, str]]:
     return +found
 
 
-def go_on(batch: Batch, chance: random.Random) -> None:
+def go_on(batch: Batch, chance: random.Random, *, now: datetime = NOW) -> None:
     """Take a batch one step further, or let it fail."""
     if batch.status == Status.QUEUE:
-        machine.admit(batch.pk, now=NOW)
+        machine.admit(batch.pk, now=now)
     elif batch.status == Status.ERROR:
-        machine.retry(batch.pk, target=None, now=NOW)
+        machine.retry(batch.pk, target=None, now=now)
     elif batch.stage == Stage.IMPORT and chance.random() < 0.2:
-        machine.move(take(batch, Stage.IMPORT), Event.EMPTIED, now=NOW)
+        machine.move(take(batch, Stage.IMPORT, now=now), Event.EMPTIED, now=now)
     elif batch.stage == Stage.IDENTIFY and chance.random() < 0.3:
-        machine.fail(take(batch, Stage.IDENTIFY), StageError("no"), tries=1, now=NOW)
+        machine.fail(take(batch, Stage.IDENTIFY, now=now), StageError("no"), tries=1, now=now)
     elif batch.stage:
-        pass_stage(batch, Stage(batch.stage), WAY[Stage(batch.stage)])
+        pass_stage(batch, Stage(batch.stage), WAY[Stage(batch.stage)], now=now)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -69,7 +65,7 @@ def test_numbers_are_right_after_any_history(seed: int) -> None:
         assert kept() == counted()
 
     assert len(counted()) > 3
-    assert counts_are_right()
+    assert COUNTS.are_right()
     assert sum(batches_by_status().values()) == Batch.objects.count()
     assert batches_by_status(["demo"]) == batches_by_status()
     assert batches_by_status(["another"]) == batches_by_status([]) == {}
@@ -81,7 +77,7 @@ def test_numbers_are_right_while_many_write_and_some_put_them_together() -> None
             if number == 0:
                 put_together(few=2)
             elif number == 1:
-                count_anew()
+                COUNTS.sum_anew()
             else:
                 batch = make_batch()
                 machine.admit(batch.pk, now=NOW)
@@ -94,17 +90,17 @@ def test_numbers_are_right_while_many_write_and_some_put_them_together() -> None
     assert list(BatchCount.objects.values_list("project", "status", "number")) == [
         ("demo", "PROCESSING", 30)
     ]
-    assert counts_are_right()
+    assert COUNTS.are_right()
 
 
 def test_numbers_that_are_wrong_are_noticed_and_counted_anew() -> None:
     make_batch()
     BatchCount.objects.create(project="demo", status=Status.DONE, number=5)
-    assert not counts_are_right()
+    assert not COUNTS.are_right()
 
-    count_anew()
+    COUNTS.sum_anew()
 
-    assert counts_are_right()
+    assert COUNTS.are_right()
     assert batches_by_status() == {"QUEUE": 1}
 
 

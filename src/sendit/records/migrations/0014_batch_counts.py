@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from sendit.records.counting import count_from_now_on, count_no_more
+from sendit.records.counting import COUNTS
 
 
 class Migration(migrations.Migration):
@@ -22,6 +22,6 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.RunPython(
-            lambda _apps, _editor: count_from_now_on(), lambda _apps, _editor: count_no_more()
+            lambda _apps, _editor: COUNTS.keep_from_now_on(), lambda _apps, _editor: COUNTS.keep_no_more()
         ),
     ]

@@ -8,7 +8,7 @@ else may hold it.
 from sendit.records import audit_tables as audit_tables
 from sendit.records import ledger_tables as ledger_tables
 from sendit.records.models.batch import Batch, BatchIdentifiers, Image, Profile, Treatment
-from sendit.records.models.counts import BatchCount
+from sendit.records.models.counts import BatchCount, HourCount
 from sendit.records.models.delivered import DeliveredInstance, DeliveredStudy
 from sendit.records.models.node import Beat, Installation, Pause, TargetHealth
 from sendit.records.models.recalls import Recall, RecalledStudy
@@ -26,6 +26,7 @@ __all__ = [
     "Delivery",
     "Finding",
     "Grant",
+    "HourCount",
     "Image",
     "Installation",
     "Pause",
