@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from django.apps import apps
 from django.db import connection
 
+from sendit.records.counting import COUNTS
+from sendit.records.hours import HOURS
+
 IMAGES_PER_BATCH = 10
 ON_THEIR_WAY = 40
 
@@ -49,10 +52,32 @@ SELECT b.id, nr, 'ACCEPTED', '', '', '', CASE WHEN b.status = 'DONE' THEN 'DONE'
 FROM records_batch b, generate_series(1, %s) AS nr
 WHERE b.id NOT IN (SELECT DISTINCT batch_id FROM records_image)
 """
+_RUNS = """
+INSERT INTO records_stagerun (batch_id, stage, worker, attempt, images, started, ended, outcome,
+    code, elements)
+SELECT b.id, run, 'w:1:1', 1, CASE run WHEN 'deidentify' THEN %s ELSE 0 END, b.started,
+    b.finished, 'done', '', '[]'
+FROM records_batch b,
+    unnest(ARRAY['import', 'identify', 'deidentify', 'send', 'verify', 'clean_up']) AS run
+WHERE b.status = 'DONE' AND b.id NOT IN (SELECT batch_id FROM records_stagerun)
+"""
+_DELIVERIES = """
+INSERT INTO records_delivery (batch_id, target, kind, required, state, attempts, asked, created,
+    modified)
+SELECT b.id, 'out', 'folder', true, 'verified', 0, 0, now(), now()
+FROM records_batch b
+WHERE b.status = 'DONE' AND b.id NOT IN (SELECT batch_id FROM records_delivery)
+"""
+_HOURS = """
+INSERT INTO records_hourcount (project, hour, batches, bytes, images, is_sum)
+SELECT 'demo', date_trunc('hour', now()) - n * interval '1 hour', 1, 500000, 10, true
+FROM generate_series(1, %s) AS n
+"""
+"""What is kept of hours before: of five years, for a hundred thousand batches."""
 
 
 def fill(*, batches: int) -> None:
-    """Bring the database to so many batches, each with ten images."""
+    """Bring the database to so many batches, each with ten images; what is done was delivered."""
     with connection.cursor() as cursor:
         for name in ("Batch", "Image"):
             _set_defaults(cursor, apps.get_model("records", name))
@@ -63,9 +88,14 @@ def fill(*, batches: int) -> None:
         numbers = [there + 1, batches, ON_THEIR_WAY, ON_THEIR_WAY]
         cursor.execute(_BATCHES, [secret, secret, *numbers])
         cursor.execute(_IMAGES, [IMAGES_PER_BATCH])
-        cursor.execute("VACUUM ANALYZE") if connection.get_autocommit() else cursor.execute(
-            "ANALYZE"
-        )
+        cursor.execute(_RUNS, [IMAGES_PER_BATCH])
+        cursor.execute(_DELIVERIES)
+        for sums in (COUNTS, HOURS):  # as the watcher does when it starts
+            sums.sum_anew()
+        cursor.execute(_HOURS, [batches // 2])
+        # In service they come one by one, and are put together before they are many.
+        cursor.execute("VACUUM FULL records_batchcount, records_hourcount")
+        cursor.execute("VACUUM ANALYZE")
 
 
 def _set_defaults(cursor, model) -> None:  # type: ignore[no-untyped-def]  # Django's

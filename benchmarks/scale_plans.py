@@ -9,10 +9,10 @@ import sys
 
 from django.db import connection
 
-from benchmarks.backlog import fill
-from benchmarks.scale_questions import prepare_database, questions, utc_now
+from benchmarks.scale_questions import prepare_database, questions, utc_now  # isort: skip
+from benchmarks.backlog import fill  # isort: skip
 
-LARGE = ("records_batch", "records_image")
+LARGE = tuple(f"records_{name}" for name in ("batch", "image", "stagerun", "delivery", "hourcount"))
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import django
 from django.conf import settings
+from django.test import Client
 
 django.setup()
 
@@ -15,11 +16,13 @@ from sendit.metrics.numbers import (  # noqa: E402
     process_times,
 )
 from sendit.metrics.status import describe  # noqa: E402
+from sendit.metrics.throughput import by_day, by_hour  # noqa: E402
 from sendit.pipeline import machine  # noqa: E402
 from sendit.pipeline.admission import obstacle  # noqa: E402
 from sendit.pipeline.preparation import prepare  # noqa: E402
 from sendit.pipeline.stages.incomplete import incomplete_series  # noqa: E402
 from sendit.pipeline.sweep import sweep  # noqa: E402
+from sendit.records.access import local_user  # noqa: E402
 from sendit.records.models import Batch, Image  # noqa: E402
 from sendit.terms import Stage  # noqa: E402
 from sendit.web.health import needing_a_person  # noqa: E402
@@ -57,6 +60,12 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
         machine.release_claims("w:1:1", now=utc_now())
         Image.objects.filter(pk__in=claim.image_ids).update(attempts=0)
 
+    browser = Client(SERVER_NAME="127.0.0.1")
+    browser.force_login(local_user(), "django.contrib.auth.backends.ModelBackend")
+
+    def dashboard() -> None:
+        assert browser.get("/").status_code == 200
+
     return {
         "next batch": lambda: Batch.objects.claimable(now).values_list("pk", flat=True).first(),
         "untouched batches (bell)": lambda: list(
@@ -69,6 +78,7 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
         "anything due": lambda: Batch.objects.anything_due(now),
         "on their way": lambda: Batch.objects.admitted().count(),
         "sweep": lambda: sweep(settings.SENDIT, now=utc_now()),
+        "page: dashboard, whole": dashboard,
         "page: 50 newest": lambda: describe(
             list(Batch.objects.defer("uid").order_by("-pk")[:50]), with_files=False
         ),
@@ -83,6 +93,9 @@ def questions(*, now: datetime) -> Mapping[str, Callable[[], object]]:
             for order in ("modified", "-modified", "status", "-status")
         },
         "page: counts": batches_by_status,
-        "GB of a week (each line)": lambda: gb_per_day(days=7, now=now),
+        "page: bytes of 14 days": lambda: by_day(None, days=14, now=now),
+        "page: images of 24 hours": lambda: by_hour(None, hours=24, now=now),
+        "GB of a week": lambda: gb_per_day(days=7, now=now),
+        "GB of the last day": lambda: gb_per_day(days=1, now=now),
         "export_metrics (each line)": lambda: sum(1 for _ in process_times(with_uid=False)),
     }

@@ -11,7 +11,9 @@ from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
 from sendit.api.lists import both_down_or_up
-from sendit.records.models import Batch, Image
+from sendit.records.hours import kept_hours
+from sendit.records.models import Batch, Delivery, HourCount, Image, StageRun
+from sendit.terms import Status
 from tests.pipeline.machine.conftest import as_default
 from tests.support.installation import Installation
 from tests.support.stores import PostgreSQL
@@ -62,10 +64,21 @@ def test_sqlite_looks_for_work_among_the_few_that_are_on_their_way(
             "claimable": Batch.objects.claimable(now).values_list("pk").explain(),
             "untouched": Batch.objects.untouched(now).values_list("pk").explain(),
         }
+        others = {
+            "stagerun_open": StageRun.objects.filter(worker="w:1:1", ended=None).explain(),
+            "delivery_retry_at": Delivery.objects.filter(retry_at__gt=now).explain(),
+            "hourcount_hour": kept_hours(None).filter(hour__gte=now).explain(),
+            "hourcount_added": HourCount.objects.filter(is_sum=False)[:9].explain(),
+            "batch_done_when": Batch.objects.filter(
+                status=Status.DONE, finished__gt=now, finished__lt=now
+            ).explain(),
+        }
 
     for name, plan in plans.items():
         assert "records_batch USING INDEX batch_actionable" in plan, f"{name}:\n{plan}"
         assert "image_status_id" not in plan, f"{name} looks through all open images:\n{plan}"
+    for index, plan in others.items():
+        assert f"INDEX {index}" in plan
 
 
 @pytest.mark.parametrize("order", ["modified", "-modified", "status", "-status"])

@@ -144,19 +144,22 @@ class BatchQuerySet(models.QuerySet["Batch"]):
     def _deliveries(self) -> "models.QuerySet[Delivery]":
         """Return the deliveries of the batch at hand, for a subquery."""
         related = self.model._meta.get_field("deliveries").related_model
-        return cast("type[Delivery]", related)._default_manager.filter(batch=OuterRef("pk"))
+        return cast("type[Delivery]", related)._default_manager.filter(self._of_this_batch())
 
     def _images(self) -> "ImageQuerySet":
-        """Return the images of the batch at hand, for a subquery.
+        """Return the images of the batch at hand, for a subquery."""
+        related = self.model._meta.get_field("images").related_model
+        return cast("type[Image]", related).objects.filter(self._of_this_batch())
 
-        Two bounds say "equal" to PostgreSQL, which would make a hash of *all* images for that
+    def _of_this_batch(self) -> Q:
+        """Return what picks the rows of the batch at hand.
+
+        Two bounds say "equal" to PostgreSQL, which would make a hash of *all* rows for that
         word; given bounds, SQLite would look through all images that are open.
         """
-        related = self.model._meta.get_field("images").related_model
-        images = cast("type[Image]", related).objects
         if connections[self.db].vendor == "sqlite":
-            return images.filter(batch=OuterRef("pk"))
-        return images.filter(batch__gte=OuterRef("pk"), batch__lte=OuterRef("pk"))
+            return Q(batch=OuterRef("pk"))
+        return Q(batch__gte=OuterRef("pk"), batch__lte=OuterRef("pk"))
 
 
 class ImageQuerySet(models.QuerySet["Image"]):

@@ -27,6 +27,18 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['hour'], name='hourcount_hour'), models.Index(condition=models.Q(('is_sum', False)), fields=['id'], name='hourcount_added')],
             },
         ),
+        migrations.RemoveIndex(
+            model_name='stagerun',
+            name='stagerun_stage_ended',
+        ),
+        migrations.AddIndex(
+            model_name='stagerun',
+            index=models.Index(condition=models.Q(('ended__isnull', True)), fields=['worker'], name='stagerun_open'),
+        ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(condition=models.Q(('retry_at__isnull', False)), fields=['retry_at'], name='delivery_retry_at'),
+        ),
         migrations.RunPython(
             lambda _apps, _editor: HOURS.keep_from_now_on(), lambda _apps, _editor: HOURS.keep_no_more()
         ),

@@ -42,6 +42,11 @@ class Delivery(models.Model):
         indexes: ClassVar = [
             # What each target has proven, and has not; without a look at receipts, which are long.
             models.Index(fields=["state", "target", "batch", "id"], name="delivery_state"),
+            models.Index(
+                fields=["retry_at"],
+                name="delivery_retry_at",
+                condition=models.Q(retry_at__isnull=False),
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["batch", "target"], name="delivery_target_unique"),
@@ -71,7 +76,10 @@ class StageRun(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["batch", "stage"], name="stagerun_batch_stage"),
-            models.Index(fields=["stage", "ended", "images"], name="stagerun_stage_ended"),
+            # What a worker had in hand when it died.
+            models.Index(
+                fields=["worker"], name="stagerun_open", condition=models.Q(ended__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:
