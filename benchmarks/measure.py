@@ -6,6 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class RunFailed(Exception):
@@ -62,3 +66,18 @@ def peak_bytes() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def cpu_seconds(*processes: int) -> float:
+    """Return the processor time of this process and of others that have one thread."""
+    others = (Path(f"/proc/{pid}/schedstat").read_text().split()[0] for pid in processes)
+    return time.process_time() + sum(map(int, others)) / 1e9
+
+
+def server_process(connection: "BaseDatabaseWrapper") -> list[int]:
+    """Return the PostgreSQL process that serves this one; none of SQLite."""
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return list(cursor.fetchone())

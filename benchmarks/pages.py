@@ -20,10 +20,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.measure import cpu_seconds, server_process
 from benchmarks.servers import postgresql
 
 if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.test import Client
 
 SOURCES = Path(__file__).parents[1]
@@ -131,13 +131,13 @@ def measure(kind: str, n_batches: int) -> int:
     for name, path in PAGES:
         client.get(path)
         times = []
-        worked = cpu_seconds(connection)
+        worked = cpu_seconds(*server_process(connection))
         for _ in range(ROUNDS):
             began = time.perf_counter()
             answer = client.get(path)
             times.append(time.perf_counter() - began)
             assert answer.status_code == 200, answer.status_code
-        cpu = (cpu_seconds(connection) - worked) / ROUNDS
+        cpu = (cpu_seconds(*server_process(connection)) - worked) / ROUNDS
         settings.DEBUG = True
         reset_queries()
         client.get(path)
@@ -187,17 +187,6 @@ def measure_picture(client: "Client") -> int:
         slow |= min(median, cpu) > PICTURE_SECONDS
         print(f"  picture 512 × 512, {name:13} {median * 1000:7.1f} ms, {cpu * 1000:6.1f} at work")
     return int(slow)
-
-
-def cpu_seconds(connection: "BaseDatabaseWrapper") -> float:
-    """Return the processor time of this process, and of the PostgreSQL process that serves it."""
-    if connection.vendor != "postgresql":
-        return time.process_time()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        (pid,) = cursor.fetchone()
-    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return time.process_time() + sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def fill(n_batches: int) -> None:
@@ -272,6 +261,11 @@ def fill(n_batches: int) -> None:
         StageRun.objects.bulk_create(runs, batch_size=1000)
     from django.db import connection  # noqa: PLC0415 - as in measure
 
+    from sendit.records.counting import COUNTS  # noqa: PLC0415
+    from sendit.records.hours import HOURS  # noqa: PLC0415
+
+    for sums in (COUNTS, HOURS):  # as the watcher does when it starts
+        sums.sum_anew()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE records_batch SET created = COALESCE(started, created)")
         cursor.execute(IMAGE_ROWS)
