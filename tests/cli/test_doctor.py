@@ -3,8 +3,10 @@
 import json
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,30 @@ def test_faults_are_found_one_by_one(installation: Installation) -> None:
     finally:
         assert installation.run("stop_watcher").returncode == 0
     assert "No watcher" in (diagnosis(installation)["watcher"] or "")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "row",
+    [
+        "records_batchcount (project, status, number) VALUES ('demo', 'DONE', 1)",
+        "records_hourcount (project, hour, batches, bytes, images, is_sum) "
+        "VALUES ('demo', '2026-05-04 10:00:00', 0, 1, 0, TRUE)",
+    ],
+    ids=["counts", "hours"],
+)
+def test_kept_numbers_that_are_wrong_are_named_until_the_watcher_starts(
+    installation: Installation, row: str
+) -> None:
+    assert installation.run("run", "--once").returncode == 0
+    with closing(sqlite3.connect(installation.work_dir / "sendit.sqlite3")) as database, database:
+        database.execute(f"INSERT INTO {row}")
+
+    wrong = diagnosis(installation)["numbers of batches"]
+
+    assert "Restart the watcher" in (wrong or "")
+    assert installation.run("run", "--once").returncode == 0
+    assert diagnosis(installation)["numbers of batches"] is None
 
 
 def test_work_dir_of_too_long_a_name_is_a_finding_beside_the_others(
