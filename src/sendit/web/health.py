@@ -53,7 +53,7 @@ class Stopped:
 def needing_a_person(batches: BatchQuerySet) -> BatchQuerySet:
     """Return those of some batches that do not go on by themselves, newest first."""
     stopped = Batch.objects.filter(status=Status.ERROR, turned_down=False)
-    waiting = Batch.objects.exclude(held="").filter(held__in=[HELD_PERSON, HELD_RETURN])
+    waiting = _held(Batch.objects.all())
     # A union, since each part has an index and the three together have none.
     wanted = (
         stopped.order_by()
@@ -66,9 +66,14 @@ def needing_a_person(batches: BatchQuerySet) -> BatchQuerySet:
 def number_needing_a_person(batches: BatchQuerySet) -> int:
     """Return how many ``needing_a_person`` has; small counts are quicker than their union."""
     stopped = Q(status=Status.ERROR, turned_down=False)
-    waiting = batches.filter(held__in=[HELD_PERSON, HELD_RETURN]).exclude(stopped)
+    waiting = _held(batches).exclude(stopped)
     left = batches.filter(pk__in=_left_behind().values("pk"))
     return batches.filter(stopped).count() + waiting.count() + left.count()
+
+
+def _held(batches: BatchQuerySet) -> BatchQuerySet:
+    # Said twice, since SQLite does not see that what is one of these is not empty.
+    return batches.exclude(held="").filter(held__in=[HELD_PERSON, HELD_RETURN])
 
 
 def _left_behind() -> BatchQuerySet:

@@ -39,6 +39,14 @@ class Migration(migrations.Migration):
             model_name='delivery',
             index=models.Index(condition=models.Q(('retry_at__isnull', False)), fields=['retry_at'], name='delivery_retry_at'),
         ),
+        migrations.RemoveIndex(
+            model_name='batch',
+            name='batch_lease_until',
+        ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='batch_lease_until'),
+        ),
         migrations.RunPython(
             lambda _apps, _editor: HOURS.keep_from_now_on(), lambda _apps, _editor: HOURS.keep_no_more()
         ),

@@ -86,7 +86,6 @@ class Batch(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["stage", "status"], name="batch_stage_status"),
             models.Index(fields=["status", "id"], name="batch_status_id"),
-            models.Index(fields=["lease_until"], name="batch_lease_until"),
             # What the pages list, count and sort by.
             models.Index(fields=["project", "status", "id"], name="batch_project_status"),
             models.Index(fields=["project", "created"], name="batch_project_created"),
@@ -111,6 +110,11 @@ class Batch(models.Model):
             # Without its condition SQLite would rather look through all that nothing holds.
             models.Index(
                 fields=["held", "status"], name="batch_held", condition=~models.Q(held="")
+            ),
+            models.Index(
+                fields=["lease_until"],
+                name="batch_lease_until",
+                condition=models.Q(lease_until__isnull=False),
             ),
             models.Index(
                 fields=["retry_at"],
