@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
@@ -110,6 +111,6 @@ def test_what_is_there_before_the_upgrade_is_counted() -> None:
     executor.migrate([("records", "0013_lists_by_time")])
     make_batch()
 
-    MigrationExecutor(connection).migrate([("records", "0014_batch_counts")])
+    call_command("migrate", interactive=False, verbosity=0)
 
     assert kept() == counted() == Counter({("demo", "QUEUE"): 2})
