@@ -387,27 +387,58 @@ def test_text_beside_compressed_pixels_is_refused(tmp_path: Path, place: str) ->
     assert refusal(original, result).detail == "(7FE0,0010) beside the picture"
 
 
-@pytest.mark.parametrize("place", ["offset table", "header", "behind", "fragment"])
-def test_text_in_run_length_fragments_is_refused(tmp_path: Path, place: str) -> None:
-    original, result = pair(tmp_path, modality="CT")
-    name = b"Sandpiper^Al".ljust(16, b"\0")
+def run_length(
+    *, header: bytes = b"", behind: bytes = b"", table: bytes = b"", more: bytes = b""
+) -> Callable[[Dataset], None]:
+    """Return what gives an instance pixels as RLE fragments, with other bytes in them."""
 
     def compress(ds: Dataset) -> None:
-        header = b"\1\0\0\0\x40\0\0\0" + (name if place == "header" else b"")
-        frame = header.ljust(64, b"\0") + b"\x0f" + b"a" * 16 + b"\0"
-        fragments = [name if place == "offset table" else b""]
-        fragments.append(frame + (name if place == "behind" else b""))
-        fragments += [name] if place == "fragment" else []
+        frame = (b"\1\0\0\0\x40\0\0\0" + header).ljust(64, b"\0") + b"\x0f" + b"a" * 16 + b"\0"
+        fragments = [table, frame + behind, *([more] if more else [])]
         items = (b"\xfe\xff\0\xe0" + len(one).to_bytes(4, "little") + one for one in fragments)
         ds.PixelData = b"".join(items)
         ds["PixelData"].VR = "OB"
         ds["PixelData"].is_undefined_length = True
         ds.file_meta.TransferSyntaxUID = RLELossless
 
+    return compress
+
+
+@pytest.mark.parametrize("place", ["table", "header", "behind", "more"])
+@pytest.mark.parametrize(
+    "name",
+    [b"Sandpiper^Al".ljust(16, b"\0"), "Sandpiper\0".encode("utf-16-le")],
+    ids=["ascii", "utf-16"],
+)
+def test_text_in_run_length_fragments_is_refused(tmp_path: Path, place: str, name: bytes) -> None:
+    original, result = pair(tmp_path, modality="CT")
+
     for path in (original, result):
-        rewrite(path, compress)
+        rewrite(path, run_length(**{place: name}))
 
     assert refusal(original, result).detail == "(7FE0,0010) beside the picture"
+
+
+@pytest.mark.parametrize("name", ["Cook^Ada", "Müller^Ada"])
+def test_name_in_other_letters_than_ascii_is_refused_in_a_picture(
+    tmp_path: Path, name: str
+) -> None:
+    original, result = pair(tmp_path, PatientName=name, SpecificCharacterSet="ISO_IR 192")
+    text = name.encode() + bytes(len(name.encode()) & 1)
+
+    for path in (original, result):
+        rewrite(path, run_length(behind=text))
+
+    assert refusal(original, result).detail == "(7FE0,0010) beside the picture"
+
+
+def test_bytes_of_a_picture_that_read_like_a_short_name_pass(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, modality="CT", PatientName="Cook^Ada")
+
+    for path in (original, result):
+        rewrite(path, run_length(behind=b"\x01C\xf5ok\xb4\x90cook\x01\x02\x03"))
+
+    check(original, result)
 
 
 @pytest.mark.parametrize("written", ["utf-8", "utf-16-be"])

@@ -161,7 +161,8 @@ class Gate:
         days = self._compare(content, before, allowance)
         judge = self._judge(known, allowance)
         self._search(content.level, b"", "", judge, allowance, days)
-        check_streams(content, path, judge.searcher.find_in_bytes)
+        searcher = judge.searcher
+        check_streams(content, path, searcher.find_in_bytes, searcher.find_in_picture)
         if original is not None and before is not None and not allowance.pixels_changed:
             self._pixels.check(content, path, before, original)
         return sources_of(content.level)

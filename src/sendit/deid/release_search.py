@@ -38,6 +38,7 @@ from sendit.deid.release_text import (
     NUMBER_VRS,
     TEXT_VRS,
     TIME_VRS,
+    letters_among,
     readings,
     text_in,
 )
@@ -170,6 +171,12 @@ class Searcher:
     def find_in_bytes(self, value: bytes) -> Hit | None:
         """Search bytes that are no element: a preamble, what follows the data set."""
         return self._in_bytes(value)
+
+    def find_in_picture(self, value: bytes) -> Hit | None:
+        """Search bytes of a compressed picture, in which a few letters stand by chance."""
+        if any(name in value for name in self._raw):
+            return Hit("known-identifier")
+        return self._in_bytes(letters_among(value))
 
     def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
         return {word: kind for word, kind in words.items() if kind & self._allowed}

@@ -25,8 +25,20 @@ _SCAN, _COMMENT, _FIRST_APPLICATION, _LAST_APPLICATION = 0xDA, 0xFE, 0xE0, 0xEF
 _J2K_TILE, _J2K_COMMENT = 0x90, 0x64
 
 
-def check_streams(content: Content, path: Path, find: Callable[[bytes], object]) -> None:
+def check_streams(
+    content: Content,
+    path: Path,
+    find: Callable[[bytes], object],
+    find_in_picture: Callable[[bytes], object],
+) -> None:
     """Refuse compressed pixels beside which something of the original stands.
+
+    Parameters
+    ----------
+    find
+        Searches what is no picture.
+    find_in_picture
+        Searches what may be one, in which a few letters stand by chance.
 
     Raises
     ------
@@ -37,12 +49,13 @@ def check_streams(content: Content, path: Path, find: Callable[[bytes], object])
     if pixels is None or pixels.fragments is None:
         return
     name = tag_name(pixels.key >> 16)
-    for stretch in _stretches(path, pixels.offset, pixels.fragments[: _MOST + 1]):
-        if find(stretch):
+    for stretch, marked in _stretches(path, pixels.offset, pixels.fragments[: _MOST + 1]):
+        if find(stretch) if marked else find_in_picture(stretch):
             raise Rejected(Reason.IDENTIFIER_LEFT, f"{name} beside the picture")
 
 
-def _stretches(path: Path, offset: int, fragments: tuple[int, ...]) -> Iterator[bytes]:
+def _stretches(path: Path, offset: int, fragments: tuple[int, ...]) -> Iterator[tuple[bytes, bool]]:
+    """Yield what may be no picture, and whether marks of the stream say that it is none."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         for number, size in enumerate(fragments):
@@ -52,12 +65,12 @@ def _stretches(path: Path, offset: int, fragments: tuple[int, ...]) -> Iterator[
             count = min(size, _TAIL)
             tail = os.pread(descriptor, count, offset - count)
             if number and head.startswith((_JPEG, _JPEG_2000)):
-                yield from _segments(head)
-                yield tail[tail.rfind(_END) + 2 :] if _END in tail else b""
+                yield from ((segment, True) for segment in _segments(head))
+                yield (tail[tail.rfind(_END) + 2 :] if _END in tail else b""), True
             else:
                 # The Basic Offset Table, RLE, what goes on from the fragment before, or no
                 # picture: no mark tells where a picture ends.
-                yield from (head, tail)
+                yield from ((head, False), (tail, False))
     finally:
         os.close(descriptor)
 

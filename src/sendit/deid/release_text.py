@@ -26,6 +26,8 @@ _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
 _WIDE_RUN = re.compile(rb"(?:[\x20-\x7e]\x00){4,}+")
 
+_LINES = re.compile(rb"[\x20-\x7e]{6,}|(?:[\x20-\x7e]\x00){6,}+|(?:\x00[\x20-\x7e]){6,}+")
+"""Letters in a row that hardly ever stand among bytes by chance."""
 _SWAPPED_RUN = re.compile(rb"(?:\x00[\x20-\x7e]){4,}+")
 
 
@@ -64,6 +66,11 @@ def text_in(value: bytes) -> str:
     wide = b"\n".join(run[::2] for run in _WIDE_RUN.findall(value))
     swapped = b"\n".join(run[1::2] for run in _SWAPPED_RUN.findall(value))
     return b"\n".join((plain, wide, swapped)).decode("latin-1")
+
+
+def letters_among(value: bytes) -> bytes:
+    """Return the runs of ASCII letters, too long for chance, that stand among other bytes."""
+    return b"\n".join(_LINES.findall(value))
 
 
 def _declared(value: bytes, charset: bytes) -> str:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from sendit.deid.pixels.streams import clean_j2k, clean_jpeg, stream_cleaner
+from sendit.deid.release_fragments import is_same_picture
 
 COMMENT = b"\xff\xfe\x00\x0ccanary one"
 EXIF = b"\xff\xe1\x00\x10Exif\0\0canary.."
@@ -37,6 +38,18 @@ def test_comments_and_exif_lose_their_content_and_the_picture_stays(segment: byt
     assert b"canary" not in clean
     assert len(clean) == len(dirty)
     assert (decoded(clean) == decoded(stream)).all()
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [b"\xff\xee\x00\x0cAdobe\0\0\0\0\0", b"\xff\xe0\x00\x10JFIF\0\1\2\0\0\1\0\1\1\0"],
+    ids=["adobe-too-short", "jfif-that-tells-of-a-thumbnail"],
+)
+def test_mark_for_the_decoder_stays_as_the_release_check_wants_it(segment: bytes) -> None:
+    stream = jpeg()
+    marked = stream[:2] + segment + stream[2:]
+
+    assert is_same_picture(clean_jpeg(marked), marked)
 
 
 def test_what_follows_the_end_goes() -> None:

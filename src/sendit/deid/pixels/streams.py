@@ -66,9 +66,9 @@ def _jpeg_stretches(data: bytes) -> Iterator[tuple[int, int]]:
 def _needed(code: int, content: bytes) -> bool:
     """Return whether an application segment is one that decoders read, and nothing more."""
     if code == 0xE0:  # JFIF without a thumbnail
-        return content.startswith(b"JFIF\0") and len(content) == 14 and content[12:] == b"\0\0"
-    if code == 0xEE:
-        return content.startswith(b"Adobe") and len(content) == 12
+        return content.startswith(b"JFIF\0") and len(content) <= 14
+    if code == 0xEE:  # some encoders count its length short
+        return content.startswith(b"Adobe") and len(content) <= 12
     # HP's colour transform in JPEG-LS streams.
     return code == 0xE8 and content.startswith(b"mrfx") and len(content) <= 6
 
