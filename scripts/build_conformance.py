@@ -63,7 +63,7 @@ NOT_DONE = """\
 
 ## Beyond the profile
 
-- Beyond Table E.1-1, removed or emptied under every preset:
+- Beyond Table E.1-1, removed or emptied under every preset, unless an option keeps the device:
 {beyond}
 - Every attribute that Table E.1-1 does not list is searched for identifiers known from the
   instance, its folder and file names and the identity service; dates, names and UIDs are treated

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import ImplicitVRLittleEndian
 
 from sendit.deid import Recipe
 from sendit.errors import Held
@@ -41,6 +42,18 @@ def test_safe_elements_stay_with_their_creator_and_all_others_go(tmp_path: Path)
     assert left == [0x00190011, 0x0019110C, 0x0019110E]
     assert after[0x0019110C].value == 1000
     assert report.rules["option:retain-safe-private"] == 2
+
+
+@pytest.mark.parametrize("value", [b"Ma Wei", b"Dr. Hausdorf, by hand"], ids=["odd", "text"])
+def test_text_in_the_place_of_a_safe_number_goes(tmp_path: Path, value: bytes) -> None:
+    ds = make_instance(modality="MR")
+    ds.add_new(0x20010010, "LO", PHILIPS)
+    ds.add_new(0x20011003, "UN", value + b" " * (len(value) % 2))
+    source = write_instance(tmp_path / "in.dcm", ds, transfer_syntax_uid=ImplicitVRLittleEndian)
+
+    deidentified(source, tmp_path, recipe=RESEARCH)
+
+    assert value not in next((tmp_path / "P1").rglob("*.dcm")).read_bytes()
 
 
 def test_without_the_option_every_private_element_goes(tmp_path: Path) -> None:

@@ -120,6 +120,31 @@ def test_zeros_behind_the_data_set_are_dropped(tmp_path: Path, source: Path) -> 
     assert after.PatientID == "P1"
 
 
+@pytest.mark.parametrize("behind", ["pixels", "padding", "text"])
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=["explicit", "implicit"]
+)
+@pytest.mark.parametrize("count", [1, 7, 8, 512])
+def test_zeros_behind_the_last_attribute_are_dropped(
+    tmp_path: Path, behind: str, syntax: str, count: int
+) -> None:
+    ds = make_instance(modality="SR" if behind == "text" else "CT")
+    if behind == "padding":
+        ds.DataSetTrailingPadding = b"padding!"
+    source = write_instance(tmp_path / "in.dcm", ds, transfer_syntax_uid=syntax)
+    clean = deidentified(source, tmp_path / "clean")[1].sha256
+    source.write_bytes(source.read_bytes() + bytes(count))
+
+    assert deidentified(source, tmp_path / "out")[1].sha256 == clean
+
+
+def test_file_that_is_cut_off_is_not_padded(source: Path, tmp_path: Path) -> None:
+    source.write_bytes(source.read_bytes()[:900] + bytes(3))
+
+    with pytest.raises(Unreadable):
+        deidentified(source, tmp_path)
+
+
 def test_header_is_read_from_a_file_that_can_be_mended(source: Path) -> None:
     data = source.read_bytes()
     at = data.index(b"\x08\x00\x60\x00CS")

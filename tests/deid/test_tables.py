@@ -8,6 +8,7 @@ from pydicom.datadict import dictionary_description
 
 from sendit.deid import Recipe
 from sendit.deid.explain import explain_tag
+from sendit.deid.profile import Decision, Profile
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "src" / "sendit" / "deid" / "data"
@@ -89,6 +90,19 @@ def test_what_is_said_beyond_the_table_names_attributes_and_why() -> None:
         assert row["name"] == dictionary_description(int(tag, 16))
         assert row["basic"] in ("X", "Z")
         assert row["why"]
+
+
+@pytest.mark.parametrize(("options", "kept"), [((), False), (("retain-device-identity",), True)])
+def test_id_of_a_device_goes_unless_an_option_keeps_devices(
+    options: tuple[str, ...], kept: bool
+) -> None:
+    for tag in (0x00181003, 0x00181006):
+        decision = Profile(options).decide(tag, required=0, known_iod=True)
+        assert decision == (
+            Decision("K", "option:retain-device-identity")
+            if kept
+            else Decision("X", "beyond-table")
+        )
 
 
 def test_an_explanation_tells_what_is_beyond_the_table() -> None:

@@ -1,6 +1,7 @@
 """What is taken out of a text, and what stays."""
 
 import base64
+import re
 import string
 
 import pytest
@@ -288,10 +289,63 @@ def test_a_name_in_a_description_does_not_take_a_unit_along() -> None:
     assert cleaned("1.5mm GARCIA and Kite", known) == "1.5mm * and *"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Referring: Quimbleton",
+        "Attending Quimbleton",
+        "Sr. Quimbleton",
+        "RT(R): Quimbleton",
+        "surgeon = Quimbleton",
+        "asked q.uimbleton@klin",
+        "call 0761 27 03 92 20",
+    ],
+)
+def test_what_names_somebody_goes_whoever_it_is(text: str) -> None:
+    assert not re.search("uimbleton|27 03", cleaned(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sr-89 therapy",
+        "attending to the knee",
+        "Attending Physician",
+        "CTA@Heart",
+        "b 0 10 20 30 40",
+        "Referring Department",
+        "T 2 s t a r",
+    ],
+)
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize("text", ["seen G a r c i a", "G.A.R.C.I.A CT", "(g a r c i a)"])
+def test_name_with_something_behind_each_letter_goes(text: str) -> None:
+    assert "r" not in re.sub("[a-z]{2,}", "", cleaned(text, known_as("Garcia^Thea"))).lower()
+
+
+def test_device_is_kept_but_nobody_with_a_title() -> None:
+    cleaner = Cleaner(known_as(), shift_days=-30)
+
+    assert (
+        cleaner.clean_device("Dr. Hausdorf, tech: Ida, 71234567").value
+        == "Dr. *, tech: *, 71234567"
+    )
+    assert cleaner.clean_place("Dr. Hausdorf's practice").value == "Dr. Hausdorf's practice"
+    link = "https://pacs.example.org/wado?patient=7"
+    assert cleaner.clean_maker(f"2.1\\{link}\\https://example.org").value == (
+        "2.1\\\\https://example.org"
+    )
+
+
 def test_what_is_kept_as_a_device_or_a_place_still_names_no_person() -> None:
     cleaner = Cleaner(known_as(study_date="20240304"), shift_days=-30)
 
-    kept = cleaner.clean_known("CT 71234567 a@b.org Kite^Ida 1.2.840.113619.2.5.99 4.3.24 95 years")
+    kept = cleaner.clean_device(
+        "CT 71234567 a@b.org Kite^Ida 1.2.840.113619.2.5.99 4.3.24 95 years"
+    )
 
     assert kept.value == "CT 71234567 * 3.2.24 90 years"
 

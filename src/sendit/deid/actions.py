@@ -48,6 +48,8 @@ LIKE_TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
 _ONE: Final = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
+SURELY_TEXT: Final = re.compile(rb"[ -~]{11,}[ -~\0]")
+"""More letters in a row than numbers have by chance."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
@@ -85,6 +87,18 @@ def keep_noted(rule: Rule, value: bytes, context: Context) -> Result:
     """Leave the element as it is because an option says so."""
     del value, context
     return None, rule.note
+
+
+def keep_binary(size: int) -> Act:
+    """Return what keeps binary numbers of a size; a value that cannot be made of them goes."""
+
+    def act(rule: Rule, value: bytes, context: Context) -> Result:
+        del context
+        if len(value) % size or SURELY_TEXT.fullmatch(value):
+            return b"", rule.note._replace(action="private", rule="private")
+        return None, rule.note
+
+    return act
 
 
 def keep_time(rule: Rule, value: bytes, context: Context) -> Result:
@@ -262,9 +276,14 @@ def search(rule: Rule, value: bytes, context: Context) -> Result:
     return rule.element(new), Note(rule.note.path, action, rules[0])
 
 
-def search_known(rule: Rule, value: bytes, context: Context) -> Result:
-    """Keep what an option keeps, be it a number or an address, but nobody who is known."""
-    return _replaced(rule, value, context, context.cleaner.clean_known)
+def search_place(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep what an option keeps of a place, its address included, but nobody who is known."""
+    return _replaced(rule, value, context, context.cleaner.clean_place)
+
+
+def search_device(rule: Rule, value: bytes, context: Context) -> Result:
+    """Keep what an option keeps of a device, its numbers included, but no person."""
+    return _replaced(rule, value, context, context.cleaner.clean_device)
 
 
 def search_maker(rule: Rule, value: bytes, context: Context) -> Result:

@@ -67,6 +67,5 @@ CODES: Final = frozenset((0x00080100, 0x00080102, 0x00080104, 0x00080119, 0x0008
 of a site's own code)."""
 CODE_PARENTS: Final = frozenset((0x00401101, 0x00080082))
 """Code sequences that name a person or a place, when they have to be there (action D)."""
-KEPT_IDENTITIES: Final = frozenset(
-    ("option:retain-device-identity", "option:retain-institution-identity")
-)
+KEPT_DEVICE: Final = "option:retain-device-identity"
+KEPT_PLACE: Final = "option:retain-institution-identity"

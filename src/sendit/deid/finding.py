@@ -30,6 +30,8 @@ _AT_AN_EDGE = 4
 """From how many letters a name counts at the beginning or end of a longer word…"""
 _ANYWHERE = 6
 """… and in the middle of it."""
+_SPELT = 4
+"""From how many letters a name counts that has a blank behind each."""
 _RUN_TOGETHER = 8
 """From how many letters a full name counts without any edge."""
 _BEFORE_NAMES = "dr prof mrs miss herr frau mme mlle by patient name tech technologist operator"
@@ -182,6 +184,8 @@ class _Reading:
         breaks, letters = self._folded.breaks, self._folded.letters
         cuts = [start, *(i for i in range(start + 1, end) if breaks[i] >= SEAM), end]
         parts = [letters[a:b] for a, b in pairwise(cuts)]
+        if len(parts) == end - start >= _SPELT:
+            return False  # S m i t h
         return all(len(part) == 1 or self._vocabulary.is_common(part) for part in parts)
 
     def _is_protected(self, start: int, end: int) -> bool:

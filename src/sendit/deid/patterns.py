@@ -21,7 +21,11 @@ _STANDARD_UIDS = "1.2.840.10008."
 _OLDEST_AGE = 89
 
 # A word is tried from its beginning alone: a text may be one word of a million letters.
-_EMAIL = re.compile(r"(?<![\w.+'-])[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(
+    r"(?<![\w.+'-])(?:[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"
+    # cut off where a short string ends
+    r"|[\w+'-]*[^\W\d_]\.\w[\w.+'-]*@[^\W\d_][\w-]*(?= *(?:\\|\Z)))"
+)
 _URL = re.compile(
     r"(?:https?|ftp|file|dicom|wado|ldap|smb)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+"
     r"|(?<![\w.-])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal"
@@ -51,7 +55,7 @@ _PHONE = re.compile(
     r"|(?<![^\W_])(?<![.-])\d{3}-\d{4}(?:-\d{2,4})?(?![\w-]|\.\d)"
     # 0711/1234567, 030 1234567, 01 42 34 56 78
     r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
-    r"|(?<![^\W_])(?<!\.)0\d(?:[ .-]\d\d){4}(?![\w.])"
+    r"|(?<![^\W_])(?<!\.)0\d{1,3}(?:[ .-]\d\d){4}(?![\w.])"
     rf"|\b{_PHONE_LABEL}[.:#]?\s*[(+]?\d(?:(?! \d{{1,2}}[.,]\d{{1,2}}(?![\d.]))[\d ()./-]){{2,}}\d",
     re.IGNORECASE,
 )
@@ -131,8 +135,8 @@ _ADDRESS = re.compile(
 _TITLED = re.compile(
     rf"(?<!\w)(?:(?i:dr|drs|prof|mrs|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora"
     rf"|sra|dott|docteur|doctor"
-    rf"|nurse|pfleger|schwester)|Mr|Ms)(?:\.|\b)(?:\s?(?i:dr|prof|med|rer"
-    rf"|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
+    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(
@@ -142,7 +146,8 @@ _NAMED = re.compile(
     rf"|reported by|dictated by|signed by|read by"
     rf"|scanned by|acquired by|entered by|operated by|given by|administered by|injected by"
     rf"|approved by|verified by|checked by|seen by|contoured by|measured by"
-    rf"|contact|attn|mother|father|spouse"
+    rf"|referring|attending|ordering|requesting|interpreting|consultant|surgeon|oncologist"
+    rf"|physicist|dosimetrist|reviewer|rt ?\(r\)(?: ?\(\w+\))*|contact|attn|mother|father|spouse"
     rf"|wife|husband|next of kin|surname"
     rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+"
     rf"|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
@@ -152,6 +157,7 @@ _BY_ROLE = re.compile(
     rf"|reader|nurse)[.:]? (?P<name>(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.?) {_TITLE_CASE})"
 )
 """Two words written like a name behind what somebody does."""
+_ATTENDING = re.compile(rf"(?<!\w)[Aa]ttending (?P<name>{_TITLE_CASE})")
 
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]{0,63}(?:\^+[^\W\d_][\w'’.-]{0,63})+(?![\w^])")
 
@@ -168,9 +174,7 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for pattern, rule in _WITHOUT_DIGITS:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), rule)
-    for pattern in (_TITLED, _NAMED):
-        yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
-    yield from _by_role(text, vocabulary)
+    yield from find_told(text, vocabulary)
     if "^" in text:
         yield from _caret_names(text, vocabulary)
 
@@ -192,6 +196,13 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
         if _is_foreign_uid(match):
             yield Span(match.start(), match.end(), "pattern:uid")
     yield from find_ages(text)
+
+
+def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield names behind a title, a label, or what somebody does."""
+    for pattern in (_TITLED, _NAMED):
+        yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
+    yield from _by_role(text, vocabulary)
 
 
 def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
@@ -223,11 +234,12 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
 
 
 def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
-    """Yield two words behind what somebody does, unless both are words of the language."""
-    for match in _BY_ROLE.finditer(text):
-        words = (fold(word).letters for word in match["name"].split())
-        if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
-            yield Span(*match.span("name"), "pattern:name")
+    """Yield words behind what somebody does, unless all are words of the language."""
+    for pattern in (_BY_ROLE, _ATTENDING):
+        for match in pattern.finditer(text):
+            words = (fold(word).letters for word in match["name"].split())
+            if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
+                yield Span(*match.span("name"), "pattern:name")
 
 
 def _where(match: Match[str]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from sendit.deid.places import Decided, PlacedPlan
 from sendit.deid.private import Decision, Fate, creator_tag, is_creator
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES
 from sendit.deid.rules import Act, Note, Rule
-from sendit.deid.syntax import tag_text
+from sendit.deid.syntax import NUMBER_SIZES, tag_text
 from sendit.deid.walk import ENTER, REPORT, SWITCH
 
 
@@ -65,8 +65,10 @@ class PrivatePlan(PlacedPlan):
             act = actions.keep_time if meant == b"TM" else actions.keep_number
             rule = self._private_rule(tag, vr, note, act)
         else:
-            rule = self._private_rule(tag, vr, note, actions.keep_noted)
-            rule.fixed = (None, note)
+            # Where nothing declares a VR, what stands there may be something else.
+            act = actions.keep_binary(NUMBER_SIZES.get(meant, 1))
+            rule = self._private_rule(tag, vr, note, act)
+            rule.conceptual = True  # To look is as fast as to remember.
         return REPORT, rule, discard
 
     def _private_rule(self, tag: int, vr: bytes, note: Note, act: Act) -> Rule:

@@ -167,7 +167,7 @@ class Profile:
         row = row_of(tag)
         if row is None:
             return None
-        if tag in beyond():
+        if tag in beyond() and self.options.isdisjoint(row.options):
             return Decision(row.basic, BEYOND_TABLE)
         if tag in DEVICE_DATES and FULL_DATES not in self.options:
             return Decision(fitting("X", required=required, known_iod=known_iod), "basic")

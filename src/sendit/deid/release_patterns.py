@@ -71,9 +71,11 @@ _MAIL_LEFT = re.compile(r"[\w.+-]+@\*")
 """A mail address of which only the server went."""
 _PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/])/(?:[\w.-]{1,99}/){2,9}\w")
 _PERSON = re.compile(
-    r"(?<!\w)(?:Dr|Prof|Mrs|Miss|Herr|Frau|Mme)\.? {1,2}(?P<one>[A-Z][^\W\d_]{2,})"
+    r"(?<!\w)(?:(?:Dr|Prof|Mrs|Miss|Herr|Frau|Mme|Attending)\.?|Sr\.) {1,2}"
+    r"(?P<one>[A-Z][^\W\d_]{2,})"
     r"|\b(?:performed|reported|read|signed|referred|requested|ordered|dictated) by:? "
     r"(?P<two>[A-Z][^\W\d_]{2,})"
+    r"|\b(?i:referring|attending|tech|operator|surgeon) ?[:=] ?(?P<four>[A-Z][^\W\d_]{2,})"
     r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
 )
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")

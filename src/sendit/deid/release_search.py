@@ -59,6 +59,7 @@ from sendit.deid.release_words import (
     digit_runs,
     fold,
     parts_of,
+    spelt_in,
     squeeze,
     windows,
     without_worded_dates,
@@ -268,6 +269,8 @@ class Searcher:
         for word in words:
             if len(word) > 5 and not is_common(word) and self._glued(word):
                 return Hit("known-identifier")
+        if not self._words.keys().isdisjoint(spelt_in(text)):
+            return Hit("known-identifier")
         if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(text)):
             return Hit("known-identifier")
         return None

@@ -60,9 +60,9 @@ _INSTITUTIONS = _tags(
 )
 _DEVICES = _tags(
     """StationName ScheduledStationName PerformedStationName TreatmentMachineName PlateID
-    DeviceSerialNumber GeneratorID CassetteID GantryID DetectorID XRaySourceID XRayDetectorID
-    UniqueDeviceIdentifier SecondaryCaptureDeviceID HardcopyCreationDeviceID ModifyingDeviceID
-    SourceSerialNumber LensSerialNumber CameraOwnerName DeviceAlternateIdentifier
+    DeviceSerialNumber DeviceID GridID GeneratorID CassetteID GantryID DetectorID XRaySourceID
+    XRayDetectorID UniqueDeviceIdentifier SecondaryCaptureDeviceID HardcopyCreationDeviceID
+    ModifyingDeviceID SourceSerialNumber LensSerialNumber CameraOwnerName DeviceAlternateIdentifier
     ManufacturerDeviceIdentifier StationAETitle ScheduledStationAETitle PerformedStationAETitle
     RetrieveAETitle ScheduledStudyLocationAETitle NetworkID ReceivingAE RequestingAE Originator
     DestinationAE SourceApplicationEntityTitle SendingApplicationEntityTitle

@@ -142,7 +142,8 @@ def _attributes() -> dict[str, dict[str, Any]]:
 def removed_beyond_table() -> frozenset[int]:
     """Return what goes whatever its Type: the condition under which it stands does not hold."""
     rows = _tables("beyond_table.json")["attributes"]
-    return frozenset(int(tag, 16) for tag, row in rows.items() if row["basic"] == "X")
+    gone = (tag for tag, row in rows.items() if row["basic"] == "X" and not row["options"])
+    return frozenset(int(tag, 16) for tag in gone)
 
 
 def _repeating(tag: int) -> dict[str, Any] | None:

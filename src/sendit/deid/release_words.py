@@ -15,6 +15,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+")
 _SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+_SPELT = re.compile(r"(?<![^\W_])[^\W\d_](?:[ ._'-]{1,3}[^\W\d_]){3,63}(?![^\W_])")
 _DIGIT_GROUPS = re.compile(r"\d+(?:[-./ ]{1,2}\d+)*")
 _MARKS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
@@ -137,6 +138,17 @@ def windows(words: list[str]) -> set[str]:
             joined += word
             found.add(joined)
     return found
+
+
+def spelt_in(text: str) -> set[str]:
+    """Return every word of 4 to 7 letters that may stand there letter by letter (S m i t h)."""
+    spelt = [squeeze(match[0]) for match in _SPELT.finditer(fold(text))]
+    return {
+        letters[start : start + size]
+        for letters in spelt
+        for size in range(4, 8)
+        for start in range(len(letters) - size + 1)
+    }
 
 
 def digit_runs(text: str) -> set[str]:

@@ -7,7 +7,7 @@ What devices get wrong, and what is done about it:
 - items and sequences whose end is missing: end where what follows cannot belong to them;
 - implicit VR where explicit was declared, or the other way round, for single elements or all:
   written as declared;
-- an item that holds nothing but padding.
+- an item that holds nothing but padding, and zeros behind the last attribute.
 
 What cannot be told apart (an attribute with two different values, a length beyond what holds
 it) is not mended.  Pixels are not moved: the mended data set refers to them where they are.
@@ -102,6 +102,8 @@ class _Reader:
         found: list[_Element] = []
         while pos + 8 <= end:
             tag = self._syntax.tag_at(self.data, pos)
+            if tag == 0 and depth == 0 and not self.data[pos:end].strip(b"\0"):
+                return found, end
             if tag == ITEM_END:
                 return found, pos + 8
             if tag in (ITEM, SEQUENCE_END):

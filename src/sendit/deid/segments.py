@@ -91,6 +91,8 @@ def scan(
             break
         result.segments.append(segment)
         found = segment.found
+        if found.padding >= 0:
+            result.repairs.append("trailing-zeros")
         if segment.bulk is None:
             break
         offset = segment.bulk.offset + segment.bulk.length
@@ -111,7 +113,8 @@ def _segment(
         found = walk(data, 0, limit, plan, last=last)
         if found.stopped_at is None:
             if not found.wants:
-                return Segment(offset, data, found)
+                content = data if found.padding < 0 else data[: found.padding]
+                return Segment(offset, content, found)
         else:
             slot, position, start, length = found.stopped_at
             if slot.kind == BULK:

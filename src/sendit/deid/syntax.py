@@ -24,6 +24,14 @@ SHORT_VRS: Final = frozenset(
 )
 
 
+NUMBER_SIZES: Final = {
+    **dict.fromkeys((b"US", b"SS"), 2),
+    **dict.fromkeys((b"UL", b"SL", b"FL", b"AT"), 4),
+    **dict.fromkeys((b"UV", b"SV", b"FD"), 8),
+}
+"""Bytes of one number, by VR."""
+
+
 class Syntax(NamedTuple):
     """How elements are encoded."""
 

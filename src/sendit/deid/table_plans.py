@@ -16,7 +16,8 @@ from sendit.deid.attributes import (
     CONTENT_DATES,
     GEOMETRY,
     GRAPHIC_TEXT,
-    KEPT_IDENTITIES,
+    KEPT_DEVICE,
+    KEPT_PLACE,
     MAKERS,
     NUMERIC_VALUE,
     PATIENT_NAMES,
@@ -106,9 +107,10 @@ class TablePlan(PrivatePlan):
             return REPORT, self._removal(tag, vr, "X", decision.rule), discard
         note = Note(self._prefix + tag_text(tag), decision.action, decision.rule)
         rule = self._rule(tag, vr, note, self._action(tag, vr, decision.action))
-        if rule.act is actions.search and decision.rule in KEPT_IDENTITIES:
-            # What names a device or a place is a number or an address, and kept as such.
-            rule.act = actions.search_known
+        # What names a device or a place is a number or an address, and kept as such.
+        if rule.act is actions.search and decision.rule in (KEPT_DEVICE, KEPT_PLACE):
+            is_device = decision.rule == KEPT_DEVICE
+            rule.act = actions.search_device if is_device else actions.search_place
         if decision.action == "K" and rule.act is actions.keep_noted:
             rule.fixed = (None, note)
         return REPORT, rule, discard

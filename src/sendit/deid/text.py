@@ -20,7 +20,7 @@ DICOM: PS3.15 E.3.5 (Clean Descriptors).  Which elements are cleaned is decided 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sendit.deid.dates_in_text import find_dates, is_month
@@ -28,7 +28,7 @@ from sendit.deid.encoded import inner_texts
 from sendit.deid.finding import Find, Finder
 from sendit.deid.folding import REMOVED, squeeze
 from sendit.deid.known import Identifier, Kind, Known, is_short
-from sendit.deid.patterns import find_ages, find_patterns, find_persons
+from sendit.deid.patterns import find_ages, find_patterns, find_persons, find_told
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
@@ -81,7 +81,6 @@ class Cleaner:
             if one.letters.isdigit() and not is_short(one.letters)
         )
         self._answers: dict[str, Cleaned] = {}
-        self._known_answers: dict[str, Cleaned] = {}
 
     def clean(self, value: str) -> Cleaned:
         """Return the text without identifiers; values are separated by a backslash."""
@@ -91,16 +90,17 @@ class Cleaner:
             _remember(self._answers, value, answer)
         return answer
 
-    def clean_known(self, value: str) -> Cleaned:
-        """Return the text without known identifiers and persons, dates moved; numbers stay."""
-        answer = self._known_answers.get(value)
-        if answer is None:
-            finds = (Span(find.start, find.end, RULE) for find in self._finds(value))
-            persons = find_persons(value, self._vocabulary)
-            spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
-            answer = Cleaned(apply(value, spans), tuple(span.rule for span in spans))
-            _remember(self._known_answers, value, answer)
-        return answer
+    def clean_place(self, value: str) -> Cleaned:
+        """Return the text without known identifiers and persons, dates moved; numbers stay.
+
+        A place may be called after somebody: Dr. Hausdorf's practice.
+        """
+        return self._clean_of(value, find_persons(value, self._vocabulary))
+
+    def clean_device(self, value: str) -> Cleaned:
+        """Return the text as ``clean_place`` does, and without anybody who has a title."""
+        told = find_told(value, self._vocabulary)
+        return self._clean_of(value, (*find_persons(value, self._vocabulary), *told))
 
     def clean_maker(self, value: str) -> Cleaned:
         """Return the name of a product without patients, staff, their numbers and dates.
@@ -117,8 +117,7 @@ class Cleaner:
         patterns = (
             span
             for span in find_patterns(value, self._vocabulary)
-            if span.rule not in _LIKE_VERSIONS
-            or (span.rule != "pattern:url" and not _VERSION.fullmatch(value, span.start, span.end))
+            if span.rule not in _LIKE_VERSIONS or not _is_version(value, span)
         )
         days = self._known.birth_dates | self._known.dates
         dates = find_dates(value, known=Known(birth_dates=days), shift_days=0)
@@ -166,6 +165,11 @@ class Cleaner:
                 return True
         return False
 
+    def _clean_of(self, value: str, persons: Iterable[Span]) -> Cleaned:
+        finds = (Span(find.start, find.end, RULE) for find in self._finds(value))
+        spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
+        return Cleaned(apply(value, spans), tuple(span.rule for span in spans))
+
     def _clean(self, value: str) -> Cleaned:
         dates = [self._checked(span) for span in self._dates(value)]
         spans = [*dates, *find_patterns(value, self._vocabulary), *self._uids(value)]
@@ -210,6 +214,13 @@ def _remember(answers: dict[str, Cleaned], value: str, answer: Cleaned) -> None:
     if len(answers) >= _MOST_ANSWERS:
         answers.clear()
     answers[value] = answer
+
+
+def _is_version(value: str, span: Span) -> bool:
+    """Return whether a host, a number or a telephone is one of a product (syngo.net, 2.10.4)."""
+    if span.rule == "pattern:url":
+        return "?" not in value[span.start : span.end]  # a product's page asks nothing
+    return _VERSION.fullmatch(value, span.start, span.end) is not None
 
 
 def _may_name_a_product(one: Identifier) -> bool:

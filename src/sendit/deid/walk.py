@@ -90,6 +90,8 @@ class Plan(dict[bytes, Slot], ABC):
         syntax = self.syntax
         if len(key) < syntax.key_width:
             raise _Short
+        if not any(key):
+            raise _Zeros
         if len(self) >= MAX_SLOTS:
             self.clear()
         tag = syntax.tag_at(key, 0)
@@ -125,6 +127,10 @@ class _Short(LookupError):
     """The buffer ends inside an element header."""
 
 
+class _Zeros(_Short):
+    """Zeros stand where an element has to begin: the file is filled up with them, or broken."""
+
+
 class Mark(IntEnum):
     """In the place of a rule: a container with a defined length begins or ends."""
 
@@ -158,6 +164,8 @@ class Walked:
     disorder: int = -1
     """First tag that is not above its forerunner, or -1."""
     odd: int = 0
+    padding: int = -1
+    """Where zeros begin that fill the file up behind the last element; or -1."""
 
 
 class _Frame(NamedTuple):
@@ -345,8 +353,13 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
                 pos = end if child.opaque else start
             wall = min(end, have)
             explicit_key, u16, u32 = plan.syntax.key_width, plan.syntax.u16, plan.syntax.u32
-    except (_Short, struct.error):
+    except (_Short, struct.error) as error:
         if have >= limit:
+            if found.tops and not stack and not data[pos:limit].strip(b"\0"):
+                found.plan, found.last, found.padding = plan, last, pos
+                return found
+            if isinstance(error, _Zeros):
+                raise Unreadable(Reason.MALFORMED, f"{damaged_text(0)} has no value") from None
             raise Unreadable(Reason.TRUNCATED, "the file ends inside an element") from None
         found.wants = have + 1
         found.stopped_at = None
