@@ -44,7 +44,9 @@ def test_safe_elements_stay_with_their_creator_and_all_others_go(tmp_path: Path)
     assert report.rules["option:retain-safe-private"] == 2
 
 
-@pytest.mark.parametrize("value", [b"Ma Wei", b"Dr. Hausdorf, by hand"], ids=["odd", "text"])
+@pytest.mark.parametrize(
+    "value", [b"Ma Wei", b"Dr. Hausdorf, by hand", b"19440709"], ids=["odd", "text", "day"]
+)
 def test_text_in_the_place_of_a_safe_number_goes(tmp_path: Path, value: bytes) -> None:
     ds = make_instance(modality="MR")
     ds.add_new(0x20010010, "LO", PHILIPS)

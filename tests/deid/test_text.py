@@ -298,6 +298,7 @@ def test_a_name_in_a_description_does_not_take_a_unit_along() -> None:
         "RT(R): Quimbleton",
         "surgeon = Quimbleton",
         "asked q.uimbleton@klin",
+        "a38.quimbleton7@klin",
         "call 0761 27 03 92 20",
     ],
 )
@@ -326,6 +327,13 @@ def test_name_with_something_behind_each_letter_goes(text: str) -> None:
     assert "r" not in re.sub("[a-z]{2,}", "", cleaned(text, known_as("Garcia^Thea"))).lower()
 
 
+def test_number_filled_up_with_zeros_is_known_without_them() -> None:
+    known = known_as("", "000003185")
+
+    assert cleaned("asked for 3185 and 000003185", known) == "asked for * and *"
+    assert cleaned("31852 and 3185.5 mm", known) == "31852 and 3185.5 mm"
+
+
 def test_device_is_kept_but_nobody_with_a_title() -> None:
     cleaner = Cleaner(known_as(), shift_days=-30)
 
@@ -334,6 +342,8 @@ def test_device_is_kept_but_nobody_with_a_title() -> None:
         == "Dr. *, tech: *, 71234567"
     )
     assert cleaner.clean_place("Dr. Hausdorf's practice").value == "Dr. Hausdorf's practice"
+    assert cleaner.clean_device("AWP 192.168.42.90, 10.1.2.30").value == "AWP *, 10.1.2.30"
+    assert cleaner.clean_maker("172.16.19.34\\4.10.192.1").value == "\\4.10.192.1"
     link = "https://pacs.example.org/wado?patient=7"
     assert cleaner.clean_maker(f"2.1\\{link}\\https://example.org").value == (
         "2.1\\\\https://example.org"

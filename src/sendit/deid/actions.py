@@ -48,7 +48,7 @@ LIKE_TIMES: Final = re.compile(rb"[\d.:+\- \0\\]*")
 _ONE: Final = rb" *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)?[ \0]*"
 NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
-SURELY_TEXT: Final = re.compile(rb"[ -~]{11,}[ -~\0]")
+SURELY_TEXT: Final = re.compile(rb"[ -~]{11,}[ -~\0]|\d{7,}[ \d]")
 """More letters in a row than numbers have by chance."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)

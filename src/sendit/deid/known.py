@@ -38,6 +38,8 @@ _LONG_RUN = re.compile(r"\d{6,}")
 MAX_VALUE = 4096
 """Bytes of one value that are looked at for names; a longer one is no name."""
 _SHORTEST_WORD = 4
+_SHORTEST_BARE = 4
+"""From how many digits a number that was filled up with zeros is known without them."""
 _SHORTEST_NUMBER = 5
 _DATE_DIGITS = 8
 _CENTURIES = range(1850, 2100)
@@ -205,7 +207,7 @@ def _id_forms(value: str, kind: Kind) -> Iterator[Identifier]:
         return
     yield Identifier(letters, not letters.isalpha(), kind)
     bare = letters.lstrip("0")
-    if bare != letters and not is_short(bare):
+    if bare != letters and len(bare) >= _SHORTEST_BARE:
         yield Identifier(bare, whole=True, kind=kind)
     if not letters.isdigit():
         yield from (Identifier(run, whole=True, kind=kind) for run in _LONG_RUN.findall(letters))

@@ -24,7 +24,7 @@ _OLDEST_AGE = 89
 _EMAIL = re.compile(
     r"(?<![\w.+'-])(?:[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"
     # cut off where a short string ends
-    r"|[\w+'-]*[^\W\d_]\.\w[\w.+'-]*@[^\W\d_][\w-]*(?= *(?:\\|\Z)))"
+    r"|(?=[\w+'-]++\.\w)(?=[\d_.+'-]*+[^\W\d_])[\w.+'-]++@[^\W\d_][\w-]*+(?= *(?:\\|\Z)))"
 )
 _URL = re.compile(
     r"(?:https?|ftp|file|dicom|wado|ldap|smb)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+"
@@ -37,6 +37,10 @@ _PATH = re.compile(
     r"|(?<![\w/])/(?:[\w.-]+/){2,}[\w.-]*"
 )
 _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_INSIDE_ADDRESS = re.compile(
+    r"(?<![\d.])(?:192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}(?![\d.])"
+)
+"""Of a computer inside an institution; no version reads like it."""
 _MAC = re.compile(r"(?<![0-9A-Fa-f:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
 _UID = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.]*\d)|(?<![\d.])[0-2]\.\d[\d.]{18,}\d")
 _GUID = re.compile(
@@ -182,7 +186,8 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
 def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     """Yield what has no place even in the name of a device or an institution.
 
-    Mails, links, telephone numbers that can be nothing else, names in PN form, UIDs, ages.
+    Mails, links, telephone numbers and addresses of computers that can be nothing else, names in
+    PN form, UIDs, ages.
     """
     for pattern, rule in ((_EMAIL, "pattern:email"), (_LINK, "pattern:url")):
         for match in pattern.finditer(text):
@@ -190,6 +195,8 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for match in _PHONE.finditer(text):
         if _SURELY_PHONE.match(match.group()):
             yield Span(match.start(), match.end(), "pattern:phone")
+    for match in _INSIDE_ADDRESS.finditer(text):
+        yield Span(match.start(), match.end(), "pattern:url")
     if "^" in text:
         yield from _caret_names(text, vocabulary)
     for match in _UID.finditer(text):
@@ -203,6 +210,11 @@ def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for pattern in (_TITLED, _NAMED):
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
     yield from _by_role(text, vocabulary)
+
+
+def is_inside_address(text: str) -> bool:
+    """Return whether a text is the address of a computer inside an institution."""
+    return _INSIDE_ADDRESS.fullmatch(text) is not None
 
 
 def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:

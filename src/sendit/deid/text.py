@@ -28,7 +28,13 @@ from sendit.deid.encoded import inner_texts
 from sendit.deid.finding import Find, Finder
 from sendit.deid.folding import REMOVED, squeeze
 from sendit.deid.known import Identifier, Kind, Known, is_short
-from sendit.deid.patterns import find_ages, find_patterns, find_persons, find_told
+from sendit.deid.patterns import (
+    find_ages,
+    find_patterns,
+    find_persons,
+    find_told,
+    is_inside_address,
+)
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 
@@ -218,6 +224,8 @@ def _remember(answers: dict[str, Cleaned], value: str, answer: Cleaned) -> None:
 
 def _is_version(value: str, span: Span) -> bool:
     """Return whether a host, a number or a telephone is one of a product (syngo.net, 2.10.4)."""
+    if is_inside_address(value[span.start : span.end]):
+        return False
     if span.rule == "pattern:url":
         return "?" not in value[span.start : span.end]  # a product's page asks nothing
     return _VERSION.fullmatch(value, span.start, span.end) is not None
