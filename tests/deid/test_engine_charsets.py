@@ -95,6 +95,41 @@ def test_item_with_a_set_of_its_own_goes_out_readable(tmp_path: Path) -> None:
     assert code.SpecificCharacterSet == "ISO_IR 192"
 
 
+@pytest.mark.parametrize("declared", [None, b"ISO_IR 6", b"ISO_IR 100"])
+def test_shift_jis_that_nobody_declared_is_read(tmp_path: Path, declared: bytes | None) -> None:
+    texts = {
+        "PatientName": "斎藤^花子".encode("cp932"),
+        "ImageComments": "頭部 斎藤花子".encode("cp932"),
+        "SeriesDescription": "斎藤 T1".encode("cp932"),
+    }
+    source = planted(tmp_path / "in.dcm", make_instance(), declared, texts)
+
+    after, report = deidentified(source, tmp_path, recipe=RESEARCH)
+
+    assert after.ImageComments == "頭部 *"
+    assert after.SeriesDescription == "* T1"
+    assert report.rules["repair:character-set"] == 1
+
+
+def test_quotes_of_windows_are_not_taken_for_shift_jis(tmp_path: Path) -> None:
+    after, _ = written(tmp_path, None, b"\x93Gr\xf6\xdfe\x94 \x96 O\x92Hara\x92s \x84x\x93")
+
+    assert "Größe" in after.ImageComments
+
+
+def test_korean_name_without_a_second_escape_is_found(tmp_path: Path) -> None:
+    escape = b"\x1b$)C"
+    texts = {
+        "PatientName": b"Kim^Hijoong=" + escape + "김^희중".encode("euc_kr"),
+        "ImageComments": escape + "두부 희중 김".encode("euc_kr"),
+    }
+    source = planted(tmp_path / "in.dcm", make_instance(), b"\\ISO 2022 IR 149", texts)
+
+    after, _ = deidentified(source, tmp_path, recipe=RESEARCH)
+
+    assert after.ImageComments == "두부 *"
+
+
 def test_set_that_nobody_knows_does_no_harm_to_plain_text(tmp_path: Path) -> None:
     after, report = written(tmp_path, b"ISO_IR 999", b"head")
 

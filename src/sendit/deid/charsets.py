@@ -6,6 +6,7 @@ has to know whether that was so, for then the declaration is wrong and may not s
 DICOM: PS3.5 6.1, PS3.3 C.12.1.1.2 (Specific Character Set).
 """
 
+import re
 import warnings
 from contextlib import suppress
 from functools import lru_cache
@@ -31,6 +32,10 @@ _SINGLE_BYTE: Final = frozenset(
         *("iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_148", "iso_ir_166", _LATIN_9),
     )
 )
+_JAPANESE: Final = re.compile(rb"(?:[\x81-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]){2}")
+"""Two characters in a row of Shift JIS."""
+_NO_LETTERS: Final = re.compile(rb"[\x80-\x9f]")
+"""Bytes that stand for nothing in any ISO 8859."""
 _LONGEST_REST: Final = 3
 """Bytes of a character that was cut at the end of a value."""
 
@@ -39,8 +44,9 @@ def decode(value: bytes, charset: bytes) -> str:
     """Return a value as text, without padding.
 
     What is not declared, or does not fit its declaration, is read as UTF-8 if it is that,
-    else as Latin-1.  UTF-8 declared as a set of one byte a character is read as UTF-8, too:
-    nobody writes its sequences of signs in such a set by chance.
+    else as Latin-1, or as Shift JIS if only that has signs for all its bytes.  UTF-8 declared as
+    a set of one byte a character is read as UTF-8, too: nobody writes its sequences of signs in
+    such a set by chance.
     """
     return _decode(value.strip(b" \0"), charset)[0]
 
@@ -73,6 +79,9 @@ def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str
     if _SINGLE_BYTE.issuperset(declared) and ESCAPE not in text:
         with suppress(UnicodeError):
             return text.decode("utf-8"), False
+        if _NO_LETTERS.search(text) and _JAPANESE.search(text):
+            with suppress(UnicodeError):
+                return text.decode("cp932"), False
     if declared != _DEFAULT and (ESCAPE not in text or len(declared) > 1):
         found = _as_declared(text, declared)
         if found is not None:

@@ -33,6 +33,10 @@ _NOBODY_WORDS = (
 _NOBODY = frozenset(_NOBODY_WORDS.split())
 
 
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_KOREAN_BYTES = re.compile("(?:[\xa1-\xfe]{2})+")
+
+
 def name_forms(value: str) -> Iterator[tuple[str, bool]]:
     """Yield each folded form of a PN value, and whether it is a whole name.
 
@@ -123,3 +127,13 @@ def _misread(value: str) -> Iterator[str]:
             yield value.encode(written).decode(read)
         except UnicodeError:
             continue
+    if _HANGUL.search(value) and _KOREAN_BYTES.search(value):
+        # 김^희중 of which the second component lacks the escape sequence.
+        yield _KOREAN_BYTES.sub(_in_korean, value)
+
+
+def _in_korean(found: re.Match[str]) -> str:
+    try:
+        return found[0].encode("latin-1").decode("euc_kr")
+    except UnicodeError:
+        return found[0]

@@ -20,6 +20,8 @@ _TERM = re.compile(
     rb"|GB18030|GBK|ISO_IR (?:13|10[019]|110|126|127|138|144|148|166|192|203)"
     rb"|ISO 2022 IR (?:6|13|58|87|10[019]|110|126|127|138|144|148|149|159|166|203)"
 )
+_C1 = re.compile(rb"[\x80-\x9f]")
+"""What Latin-1 has no letters for."""
 _DELIMITERS = frozenset(b"\t\n\f\r")
 """Where a character set in force ends (PS3.5 6.1.2.5.3)."""
 _PLAIN_RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{4,}")
@@ -51,6 +53,8 @@ def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
         texts.append(value.decode("utf-8"))
     except UnicodeDecodeError:
         texts.append(value.decode("gb18030", "replace"))
+        if _C1.search(value):
+            texts.append(value.decode("cp932", "replace"))
     texts.append(value.decode("latin-1"))
     return tuple(dict.fromkeys(text.rstrip(" \0") for text in texts))
 
