@@ -327,6 +327,11 @@ def test_name_with_something_behind_each_letter_goes(text: str) -> None:
     assert "r" not in re.sub("[a-z]{2,}", "", cleaned(text, known_as("Garcia^Thea"))).lower()
 
 
+@pytest.mark.parametrize("text", ["patP-29683-Kct", "p 29683 k", "xP29683Ky", "P.29683.K"])
+def test_id_with_a_long_number_is_found_among_letters(text: str) -> None:
+    assert "29683" not in cleaned(text, known_as("", "P-29683-K"))
+
+
 def test_number_filled_up_with_zeros_is_known_without_them() -> None:
     known = known_as("", "000003185")
 
@@ -342,6 +347,9 @@ def test_device_is_kept_but_nobody_with_a_title() -> None:
         == "Dr. *, tech: *, 71234567"
     )
     assert cleaner.clean_place("Dr. Hausdorf's practice").value == "Dr. Hausdorf's practice"
+    assert (
+        cleaner.clean_device("CT SSN 334-34-6371, MRN: 90281, ID 90281").value == "CT *, ID 90281"
+    )
     assert cleaner.clean_device("AWP 192.168.42.90, 10.1.2.30").value == "AWP *, 10.1.2.30"
     assert cleaner.clean_maker("172.16.19.34\\4.10.192.1").value == "\\4.10.192.1"
     link = "https://pacs.example.org/wado?patient=7"

@@ -30,6 +30,7 @@ _AT_AN_EDGE = 4
 """From how many letters a name counts at the beginning or end of a longer word…"""
 _ANYWHERE = 6
 """… and in the middle of it."""
+_TELLING_DIGITS = 5
 _SPELT = 4
 """From how many letters a name counts that has a blank behind each."""
 _RUN_TOGETHER = 8
@@ -50,6 +51,11 @@ class Find:
     start: int
     end: int
     identifier: Identifier = field(repr=False)
+
+
+def _has_long_number(letters: str) -> bool:
+    """Return whether an id has so many digits that nothing else reads like it."""
+    return sum(map(str.isdigit, letters)) >= _TELLING_DIGITS
 
 
 class _Index:
@@ -125,7 +131,7 @@ class _Reading:
         if is_short(letters):
             return self._accepts_short(start, end, one, edges=edges, inner=inner)
         if not letters.isalpha():
-            return inner < GAP or edges >= SEAM
+            return inner < GAP or edges >= SEAM or _has_long_number(letters)
         if one.whole:
             if inner == INSIDE and edges >= SEAM and self._is_protected(start, end):
                 return False  # The dose is no Mr. Do, S.E.

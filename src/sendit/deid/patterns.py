@@ -93,6 +93,13 @@ _LABELLED = re.compile(
     r"(?:[ .]*[:#=][ #]*|[ .]+(?=\w*\d))(?P<value>[A-Za-z]{0,4}[-/ ]?\w*\d[\w/-]*)",
     re.IGNORECASE,
 )
+_OF_PATIENT = re.compile(
+    r"(?<![\w.-])(?P<value>\d{3}-\d{2}-\d{4})(?![\w.-])"
+    r"|(?<!\w)(?:mrn|ssn|nhs|pid|acc(?:ession)?|pat(?:ient)?s?)[ .]{0,2}(?:id|nr|no|num(?:ber)?)?"
+    r"\b[ .:#=]{1,3}[A-Z]{0,4}[ -]?\d[\d-]{3,}",
+    re.IGNORECASE,
+)
+"""A number that no device has."""
 _AGE = re.compile(
     # No age: the technetium of Tc-99m, 99m-Tc and ^99m^Technetium.
     r"(?<![\w.^])(?<!tc[- ])(?!99m[-^ ]*tc)(?P<age>0?9\d|1[0-4]\d)"
@@ -197,6 +204,8 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "pattern:phone")
     for match in _INSIDE_ADDRESS.finditer(text):
         yield Span(match.start(), match.end(), "pattern:url")
+    for match in _OF_PATIENT.finditer(text):
+        yield Span(*_where(match), "pattern:number")
     if "^" in text:
         yield from _caret_names(text, vocabulary)
     for match in _UID.finditer(text):
@@ -255,7 +264,7 @@ def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
 
 
 def _where(match: Match[str]) -> tuple[int, int]:
-    return match.span("value") if "value" in match.groupdict() else match.span()
+    return match.span("value") if match.groupdict().get("value") else match.span()
 
 
 def _is_foreign_uid(match: Match[str]) -> bool:
