@@ -140,6 +140,7 @@ def _bodies(
         instance.shape() if bulk.slot.tag in PIXEL_TAGS else None,
         transfer_syntax_uid=instance.frame.transfer_syntax_uid,
         little=little,
+        words=segment.data[bulk.position + 4 : bulk.position + 6] == b"OW",
     )
     if passed.length is not None:
         end = len(segment.data)

@@ -1,7 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRBigEndian
 
 from sendit.deid.pixels.native import Shape, bit_cleaner
+from tests.deid.engines import deidentified
+from tests.support.make_study import make_instance, write_instance
 
 
 def shape(**changes: object) -> Shape:
@@ -69,3 +75,16 @@ def test_big_endian_cells_are_read_as_such() -> None:
 
 def test_cells_without_unused_bits_need_nothing() -> None:
     assert bit_cleaner(shape(bits_stored=16, high_bit=15), little=True) is None
+
+
+def test_last_pixel_of_an_odd_number_stays_where_words_are_turned_round(tmp_path: Path) -> None:
+    ds = make_instance(
+        Rows=3, Columns=3, BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=0
+    )
+    ds.PixelData = bytes((2, 1, 4, 3, 6, 5, 8, 7, 0, 9))
+    ds["PixelData"].VR = "OW"
+    source = write_instance(tmp_path / "a.dcm", ds, transfer_syntax_uid=ExplicitVRBigEndian)
+
+    after, _ = deidentified(source, tmp_path)
+
+    assert after.PixelData == dcmread(source).PixelData

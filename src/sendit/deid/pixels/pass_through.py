@@ -26,9 +26,15 @@ class Passed:
 
 
 def pass_through(
-    bulk: Bulk, shape: Shape | None, *, transfer_syntax_uid: str, little: bool
+    bulk: Bulk, shape: Shape | None, *, transfer_syntax_uid: str, little: bool, words: bool = False
 ) -> Passed:
-    """Return the pixels of one instance: cut to their length, freed of what is no picture."""
+    """Return the pixels of one instance: cut to their length, freed of what is no picture.
+
+    Parameters
+    ----------
+    words
+        Whether they are declared to be words (OW), of which the byte order tells the order.
+    """
     if bulk.fragments is not None:
         return Passed(tuple(_fragments(bulk, transfer_syntax_uid)))
     length, clean = bulk.length, None
@@ -36,6 +42,8 @@ def pass_through(
         clean = bit_cleaner(shape, little=little)
         if 0 < shape.length < bulk.length:
             length = shape.length
+    if words and not little and length & 1 and length < bulk.length:
+        length += 1  # The last pixel is the second byte of its word.
     pieces: list[Piece] = [Range(bulk.offset, length, clean)]
     if length & 1:
         pieces.append(b"\0")
