@@ -415,6 +415,19 @@ def test_age_in_a_code_string_goes(tmp_path: Path, code: bytes) -> None:
     assert after.ImageType == ["ORIGINAL", "PRIMARY", "REMOVED"]
 
 
+@pytest.mark.parametrize("code", [b"DOB 390407", b"390407", b"BORN_070439"])
+def test_day_of_birth_in_six_digits_goes_from_a_code_string(tmp_path: Path, code: bytes) -> None:
+    after = planted(tmp_path, (0x00200060, "CS", code))
+
+    assert after[0x00200060].value == "REMOVED"
+
+
+def test_other_six_digits_stay_in_a_code_string(tmp_path: Path) -> None:
+    after = planted(tmp_path, (0x00200060, "CS", b"SEQ 123456"))
+
+    assert after[0x00200060].value == "SEQ 123456"
+
+
 def test_option_that_keeps_the_device_keeps_none_of_its_days(tmp_path: Path) -> None:
     after = planted(
         tmp_path, (0x300C0127, "DT", b"20190314101500"), (0x0018700C, "DA", b"20190101")
