@@ -43,9 +43,10 @@ def prepare(configuration: Configuration) -> Keys:
         else:
             workspace.create()
         _make_audit_folder(configuration.settings.audit.folder)
-        if configuration.settings.mode != "celery":  # there the workers do it that reach them
-            for zone in Zone:
-                make_new_targets_ready(configuration, zone=zone)
+        # Where others reach the targets, these make them ready, too, and say it if they cannot.
+        level = logging.DEBUG if configuration.settings.mode == "celery" else logging.WARNING
+        for zone in Zone:
+            make_new_targets_ready(configuration, zone=zone, level=level)
         return load_keys(configuration, history=workspace.was_worked_in())
 
 
@@ -104,10 +105,13 @@ def _make_audit_folder(folder: Path) -> None:
         ) from None
 
 
-def make_new_targets_ready(configuration: Configuration, *, zone: Zone) -> None:
+def make_new_targets_ready(
+    configuration: Configuration, *, zone: Zone, level: int = logging.WARNING
+) -> None:
     """Let the targets that a zone reaches make their place, unless something was delivered there.
 
     A place that was used and is missing now is not mounted; making it anew would hide that.
+    ``level`` is how loudly the log says which could not.
     """
     received = (DeliveryState.SENT, DeliveryState.VERIFIED)
     used = set(
@@ -124,4 +128,4 @@ def make_new_targets_ready(configuration: Configuration, *, zone: Zone) -> None:
                 settings.reach()
                 target.make_ready()
             except TargetUnavailable as error:
-                logger.warning("target %s of project %s: %s", settings.name, project.name, error)
+                logger.log(level, "target %s of project %s: %s", settings.name, project.name, error)
