@@ -105,8 +105,8 @@ class Boxes(Topology):
             *(_mounted(volume, self._source(volume), box) for volume in service["volumes"]),
             *(_in_memory(place, box) for place in service["tmpfs"]),
             *(self._secret(secret["source"], box) for secret in service["secrets"]),
-            *(f"mkdir -p {box}/root/{p}; mount --bind {p} {box}/root{p}" for p in _below_tmp()),
-            f"exec chroot {box}/root {shlex.join([*user, 'sh', '-c', inside])}",
+            *(f"mkdir -p {box}/tree/{p}; mount --bind {p} {box}/tree{p}" for p in _below_tmp()),
+            f"exec chroot {box}/tree {shlex.join([*user, 'sh', '-c', inside])}",
         ]
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", "\n".join(script)]
 
@@ -119,34 +119,34 @@ class Boxes(Topology):
         return self.root / "volumes" / str(volume["source"]) / below.get("subpath", "")
 
     def _secret(self, name: str, box: Path) -> str:
-        return f"mount --bind {self.root}/secrets/{name} {box}/root/run/secrets/{name}"
+        return f"mount --bind {self.root}/secrets/{name} {box}/tree/run/secrets/{name}"
 
 
 def _root_of(box: Path) -> Iterator[str]:
     """Yield what makes a root that cannot be written, with the places for mounts in it."""
     places = ("srv/inbox", "srv/out", "srv/sendit/clean", "srv/sendit/previews", "etc/sendit")
     places += ("srv/sendit/audit", "srv/sendit/run", "run/secrets", "tmp", "proc", "dev")
-    yield f"mount -t tmpfs -o mode=755 tmpfs {box}; mkdir {box}/root {box}/image"
+    yield f"mount -t tmpfs -o mode=755 tmpfs {box}; mkdir {box}/tree {box}/image"
     yield f"cd {box}/image; mkdir -p {' '.join(places)}"
     yield f"chown {UID}:{UID} srv/sendit srv/sendit/clean srv/sendit/previews"
     yield f"printf %s {shlex.quote(OUR_USER)} > etc/passwd"
     secrets = ("database_url", "broker_url", "site_key", "field_key", "web_secret_key")
     yield f"touch {' '.join(f'run/secrets/{name}' for name in secrets)}"
     yield from (f"mkdir -p {box}/image{path}" for path in PROGRAM)
-    yield f"cd /; mount -t overlay -o ro,lowerdir={box}/image:/ overlay {box}/root"
-    yield f"mount -t proc proc {box}/root/proc; mount --rbind /dev {box}/root/dev"
-    yield from (f"mount --bind {path} {box}/root{path}" for path in PROGRAM)
+    yield f"cd /; mount -t overlay -o ro,lowerdir={box}/image:/ overlay {box}/tree"
+    yield f"mount -t proc proc {box}/tree/proc; mount --rbind /dev {box}/tree/dev"
+    yield from (f"mount --bind {path} {box}/tree{path}" for path in PROGRAM)
 
 
 def _mounted(volume: dict[str, object], source: Path, box: Path) -> str:
-    there = f"{box}/root{volume['target']}"
+    there = f"{box}/tree{volume['target']}"
     bound = f"mount --bind {source} {there}"
     return f"{bound}; mount -o remount,bind,ro {there}" if volume.get("read_only") else bound
 
 
 def _in_memory(place: str, box: Path) -> str:
     path, _, options = place.partition(":")
-    return f"mount -t tmpfs -o {options} tmpfs {box}/root{path}"
+    return f"mount -t tmpfs -o {options} tmpfs {box}/tree{path}"
 
 
 def _below_tmp() -> list[Path]:

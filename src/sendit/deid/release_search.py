@@ -11,19 +11,13 @@ a ``NUMBER_HIT`` for a person to decide.
 """
 
 import re
-import struct
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from sendit.deid.release_content import Key, tag_name, vr_of
 from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import Known
-from sendit.deid.release_patterns import (
-    is_very_old,
-    likely_pattern,
-    pattern_in_code,
-    sure_pattern,
-)
+from sendit.deid.release_patterns import is_very_old, likely_pattern, pattern_in_code, sure_pattern
 from sendit.deid.release_sources import (
     CODE_TEXTS,
     MAKERS,
@@ -39,6 +33,7 @@ from sendit.deid.release_text import (
     TEXT_VRS,
     TIME_VRS,
     letters_among,
+    numbers_in,
     readings,
     text_in,
 )
@@ -269,9 +264,7 @@ class Searcher:
         for word in words:
             if len(word) > 5 and not is_common(word) and self._glued(word):
                 return Hit("known-identifier")
-        if not self._words.keys().isdisjoint(spelt_in(text)):
-            return Hit("known-identifier")
-        if self._numbers and not self._numbers.keys().isdisjoint(digit_runs(text)):
+        if not self._words.keys().isdisjoint(spelt_in(text)) or self._has_number(text):
             return Hit("known-identifier")
         return None
 
@@ -361,13 +354,9 @@ class Searcher:
     def _in_binary_numbers(self, vr: str, value: bytes) -> Hit | None:
         if not self._values or len(value) > _MANY_NUMBERS:
             return None
-        code = INTEGER_CODES[vr]
-        count = len(value) // struct.calcsize(code)
-        numbers = struct.unpack_from(f"<{count}{code}", value)
         # A float compares equal to the whole number that it holds, NaN to nothing.
-        if self._values.isdisjoint(numbers):
-            return None
-        return Hit("known-identifier", in_number=True)
+        is_there = not self._values.isdisjoint(numbers_in(vr, value))
+        return Hit("known-identifier", in_number=True) if is_there else None
 
     def _in_bulk(self, value: bytes) -> Hit | None:
         """Search a large value, a table or a curve, for what is long enough not to be chance."""
@@ -375,9 +364,9 @@ class Searcher:
         wanted = [word for word in wanted if len(word) > _LEAST_LETTERS]
         for plain in (value, *unpacked(text_in(value))):
             lower = plain.lower()
-            for stretch in (lower, lower.replace(b"\0", b"")):
-                if any(word in stretch for word in wanted):
-                    return Hit("known-identifier")
+            narrow = lower.replace(b"\0", b"")
+            if any(word in lower or word in narrow for word in wanted):
+                return Hit("known-identifier")
         return None
 
     def _in_bytes(self, value: bytes) -> Hit | None:
@@ -388,8 +377,7 @@ class Searcher:
         text = text_in(value)
         if not text.strip():
             return None
-        hit = self._uid_in(text)
-        if hit is not None:
+        if (hit := self._uid_in(text)) is not None:
             return hit
         lines = set(text.split("\n")) - self._clean_lines
         if any(map(self._tells, lines)) or any(map(self._in_other_form, lines)):
@@ -405,6 +393,7 @@ class Searcher:
         if any(len(word) >= _LEAST_LETTERS and not is_clinical(word) for word in found):
             return True
         squeezed = fold(line).replace(" ", "")
-        if any(word in squeezed for word in self._long):
-            return True
-        return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(line))
+        return any(word in squeezed for word in self._long) or self._has_number(line)
+
+    def _has_number(self, text: str) -> bool:
+        return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(text))

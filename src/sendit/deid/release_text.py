@@ -5,6 +5,7 @@ makes sense of it: as declared, as UTF-8 if it is valid UTF-8, and as Latin-1.
 """
 
 import re
+import struct
 import warnings
 from functools import lru_cache
 from importlib import import_module
@@ -62,6 +63,12 @@ def readings(value: bytes, charset: bytes) -> tuple[str, ...]:
 def is_text(value: bytes) -> bool:
     """Return whether a value of unknown VR is one text, in whatever character set."""
     return _TEXT.fullmatch(value.rstrip(b" \0")) is not None
+
+
+def numbers_in(vr: str, value: bytes) -> tuple[float, ...]:
+    """Return the binary numbers that a value holds, little endian."""
+    code = INTEGER_CODES[vr]
+    return struct.unpack_from(f"<{len(value) // struct.calcsize(code)}{code}", value)
 
 
 def text_in(value: bytes) -> str:
