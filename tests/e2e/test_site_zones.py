@@ -32,17 +32,33 @@ def apart(site: Site, tmp_path: Path) -> Path:
     return place
 
 
-def test_folder_of_a_target_is_made_by_the_workers_that_reach_it(site: Site) -> None:
+@pytest.fixture
+def unreachable(site: Site) -> Path:
+    """Return a target folder that nobody can make, as where its volume is not mounted."""
     target = site.installation.out
     target.rmdir()
+    target.symlink_to(target.with_name("not mounted"))
+    return target
 
+
+def test_folder_of_a_target_is_made_by_the_watcher_where_it_can(site: Site) -> None:
+    site.installation.out.rmdir()
+
+    with running(site, phi=0, out=0):
+        site.wait_until(site.installation.out.is_dir, "it did not make it")
+
+
+def test_folder_of_a_target_is_made_by_the_workers_that_reach_it(
+    site: Site, unreachable: Path
+) -> None:
     with running(site, phi=0, out=0):
         site.wait_until(lambda: site.ask("SELECT 1 FROM records_beat"), "the watcher is not alive")
         watcher = site.said()
-        assert not target.exists()
+        assert not unreachable.exists()
         assert "target out" not in watcher
+        unreachable.unlink()
         site.start("worker-out", "worker", "--zone", "out", "--concurrency", "1")
-        site.wait_until(target.is_dir, "nobody made it")
+        site.wait_until(unreachable.is_dir, "nobody made it")
 
 
 @pytest.mark.timeout(300)
@@ -75,11 +91,10 @@ def test_where_results_alone_are_everything_that_is_told_holds_for_them(
     assert (targets_code, len(targets)) == (0, 1)
 
 
+@pytest.mark.usefixtures("unreachable")
 def test_target_that_cannot_be_tried_where_the_originals_are_says_where_it_can(
     site: Site,
 ) -> None:
-    site.installation.out.rmdir()
-
     with running(site, phi=0, out=0):
         done = site.run("check")
 
