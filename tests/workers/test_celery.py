@@ -2,11 +2,12 @@
 
 import logging
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from sendit.terms import Zone
-from sendit.workers.celery import CeleryNudger, nudger
+from sendit.workers.celery import CeleryNudger, _task, nudger
 from tests.support.installation import Installation
 from tests.support.site import SITE
 from tests.support.stores import Redis
@@ -49,3 +50,13 @@ def test_redis_that_was_started_anew_takes_messages_at_once(
 
     assert carrier.nudge(1, Zone.PHI)
     assert carrier.waiting(Zone.PHI) == 1
+
+
+def test_worker_without_a_parent_takes_one_message_at_most() -> None:
+    left: list[str] = []
+    orphan = SimpleNamespace(ended=lambda: True, stopping=False)
+    ending = SimpleNamespace(busy=False, told=lambda: left.append("left"))
+
+    _task(lambda *_, **__: None, orphan, ending).run(1)  # type: ignore[arg-type]
+
+    assert left == ["left"]

@@ -235,3 +235,76 @@ def test_workers_that_sleep_in_the_kernel_are_replaced_and_not_without_end(
         )
 
     assert said.splitlines() == ["1 1", "0 2", "0 2", "['D', 'D']", "True"]
+
+
+LINGERING = """
+import threading
+from sendit.workers.pool import Life
+
+def work(parent, signs):
+    Life(parent, signs)
+    threading.Event().wait(600)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_worker_whose_parent_died_before_it_began_ends(installation: Installation) -> None:
+    (installation.root / "lingering.py").write_text(LINGERING)
+
+    said = run_script(
+        installation,
+        """
+        import multiprocessing, os
+        from sendit.workers.entry import Signs, begin
+        context = multiprocessing.get_context("fork")
+        nobody = os.getpid() + 1
+        signs = context.RawValue(Signs)
+        orphan = context.Process(target=begin, args=("lingering", nobody, signs), daemon=True)
+        orphan.start()
+        orphan.join(20)
+        print(orphan.exitcode)
+        """,
+    )
+
+    assert said.splitlines() == ["0"]
+
+
+FAILING = """
+from django.db import OperationalError
+from sendit.errors import KeyProblem
+
+def work(parent, signs, kind):
+    raise {"bug": ValueError, "database": OperationalError, "ours": KeyProblem}[kind]("Doe^Jane")
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("bug", "a worker ended by an error in sendit itself"),
+        ("database", "the database did not answer (OperationalError)"),
+        ("ours", "Doe^Jane"),  # our own messages hold no such thing, and are shown
+    ],
+)
+def test_worker_that_cannot_begin_says_so_in_a_line_of_the_log(
+    installation: Installation, kind: str, told: str
+) -> None:
+    (installation.root / "failing.py").write_text(FAILING)
+
+    said = run_script(
+        installation,
+        f"""
+        pool = Pool(processes=1, what="failing", arguments=("{kind}",))
+        pool.start()
+        worker = pool._workers[0].process
+        worker.join(30)
+        print(worker.exitcode)
+        """,
+    )
+
+    complaints = (installation.root / "complaints").read_text()
+    assert said.splitlines() == ["1"]
+    assert told in complaints
+    assert "Traceback" not in complaints
+    assert ("Doe" in complaints) == (kind == "ours")

@@ -334,7 +334,7 @@ def _task(advance: Advance, life: Life, ending: _Ending) -> Task:
                 connection.close()
             finally:
                 ending.busy = False
-                if life.stopping:
+                if life.ended():  # also without a parent: it would take messages, and do nothing
                     ending.told()
 
     return AdvanceTask()

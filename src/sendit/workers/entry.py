@@ -7,8 +7,14 @@ This one can be imported before Django is ready; ``pool.py`` cannot.
 import ctypes
 import importlib
 import logging
+import sys
 
 import django
+from django.db import DatabaseError
+
+from sendit.errors import SenditError
+
+logger = logging.getLogger(__name__)
 
 
 class Signs(ctypes.Structure):
@@ -28,9 +34,22 @@ class Signs(ctypes.Structure):
 
 
 def begin(what: str, parent: int, signs: Signs, *arguments: str) -> None:
-    """Make Django ready, then let the module ``what`` work."""
+    """Make Django ready, then let the module ``what`` work.
+
+    What ends it is logged here: Python would print it in full, and its text may quote a value.
+    """
     # A new process has the filters of a new process; pydicom's warnings quote values.
     logging.captureWarnings(True)  # noqa: FBT003 - the library's own signature
     django.setup()
     # By name: importing it above would ask for the models before they are there.
-    importlib.import_module(what).work(parent, signs, *arguments)
+    try:
+        importlib.import_module(what).work(parent, signs, *arguments)
+    except SenditError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except DatabaseError as error:
+        logger.warning("a worker ended: the database did not answer (%s)", type(error).__name__)
+        sys.exit(1)
+    except Exception:
+        logger.critical("a worker ended by an error in sendit itself", exc_info=True)
+        sys.exit(1)

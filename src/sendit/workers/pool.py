@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -258,7 +259,7 @@ class Life:
         """Called when told to stop."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _die_with_parent()
+        _die_with_parent(parent)
 
     def began(self) -> None:
         """Tell the parent that this process is ready to work."""
@@ -286,7 +287,10 @@ class Life:
         self.on_stop()
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask Linux to end this process when its parent dies; elsewhere the loop notices."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # A parent that died before we could ask sends nothing any more.
+    if os.getppid() != parent:
+        sys.exit()
