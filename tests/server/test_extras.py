@@ -22,6 +22,7 @@ client_secret = "s"
 group = "g"
 role = "viewer"
 """
+BROKER = '[broker]\nurl = "redis://127.0.0.1/0"\n'
 
 
 def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -77,4 +78,24 @@ def test_a_provider_without_its_packages_names_the_extra(tmp_path: Path) -> None
 
     assert ended.returncode == 1
     assert 'pip install "sendit[oidc]"' in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("package", ["redis", "packaging"])
+def test_a_site_without_its_queue_names_the_extra(tmp_path: Path, package: str) -> None:
+    run(tmp_path, "--help")
+    text = (tmp_path / "sendit.toml").read_text()
+    (tmp_path / "sendit.toml").write_text(f'mode = "celery"\n{text}{BROKER}')
+
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PSYCOPG.replace("psycopg", package), "doctor"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert f"needs the package {package}" in ended.stderr
     assert "Traceback" not in ended.stderr

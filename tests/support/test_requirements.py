@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,12 @@ import pytest
 
 def test_that_needs_something():
     pytest.skip("no server here")
+"""
+ALL_OF_A_SITE = """
+import sys
+sys.path.append(sys.argv[1])
+import authlib.jose, celery, gunicorn.app.wsgiapp, psycopg, requests
+celery.Celery(broker="redis://127.0.0.1/0").connection_for_write().transport
 """
 
 
@@ -57,10 +65,34 @@ def test_site_list_holds_the_run_list_with_the_same_pins() -> None:
     assert dict(PIN.findall(requirement_lists()[0])).items() <= dict(PIN.findall(site)).items()
 
 
+def test_site_list_holds_all_that_a_site_imports(tmp_path: Path) -> None:
+    site = (ROOT / "requirements" / "site.txt").read_text()
+    for name, _ in PIN.findall(site):
+        with suppress(PackageNotFoundError):  # of another platform
+            link_files(distribution(name), tmp_path)
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", ALL_OF_A_SITE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_requirement_lists_name_no_address_and_no_folder() -> None:
     for file in (ROOT / "requirements").iterdir():
         text = file.read_text()
         assert not re.search(r"https?:|file:|index-url|find-links|(^|\s)/", text)
+
+
+def link_files(package: Distribution, folder: Path) -> None:
+    """Let a folder hold what a package put into ``site-packages``, and no other package."""
+    for top in {file.parts[0] for file in package.files or () if file.parts[0] != ".."}:
+        place = folder / top
+        if not place.is_symlink():
+            place.symlink_to(Path(str(package.locate_file(top))))
 
 
 def requirement_lists() -> tuple[str, str]:

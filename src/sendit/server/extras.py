@@ -21,7 +21,8 @@ def require_packages(settings: Settings) -> None:
     if settings.mode == "celery":
         problems += [
             _problem('mode: "celery"', name, "celery")
-            for name in ("celery", "redis")
+            # The last is what Celery's way to Redis imports, and Celery alone does not bring.
+            for name in ("celery", "redis", "packaging")
             if find_spec(name) is None
         ]
     if settings.oidc.issuer is not None:
