@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 
 from sendit.config import Configuration
@@ -13,7 +14,7 @@ from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON
 from sendit.pipeline.preparation import prepare
 from sendit.records.encrypted import keyed_digest
-from sendit.records.models import Batch, Finding
+from sendit.records.models import Batch, Finding, Profile
 from sendit.terms import Reason, Stage, Status
 from tests.support.batches import NOW, add_unreadable, make_batch
 from tests.support.installation import Installation
@@ -181,6 +182,19 @@ def test_retry_gives_a_stopped_batch_its_stage_again() -> None:
 
     assert f"Batch {stopped.pk} is tried again at identify." in say("retry", "ACC1")
     assert Batch.objects.get(pk=stopped.pk).status == Status.PROCESSING
+
+
+def test_retry_says_that_a_batch_keeps_the_project_file_it_came_with() -> None:
+    (project,) = settings.SENDIT.projects.values()
+    at_send = {"project": project.name, "status": Status.ERROR, "stage": Stage.SEND}
+    stopped = batch("ACC1", **at_send)
+    as_now = {"digest": project.digest, "project": project.name, "content": project.snapshot()}
+
+    assert f"resolve {stopped.pk} --reject" in say("retry", "ACC1")
+
+    same = batch("ACC2", **at_send)
+    Batch.objects.filter(pk=same.pk).update(profile=Profile.objects.create(**as_now))
+    assert "keeps the project file" not in say("retry", "ACC2")
 
 
 def test_retry_refuses_when_there_is_nothing_to_retry() -> None:

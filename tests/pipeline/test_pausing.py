@@ -66,7 +66,7 @@ def test_batch_for_a_paused_target_waits_before_it_is_sent(line: Line) -> None:
     batch = line.run("ACC1")
 
     assert (batch.stage, batch.status) == (Stage.SEND, Status.DONEPROCESSING)
-    assert "Target out is paused" in held(batch.pk)
+    assert held(batch.pk) == 'Target out is paused; "sendit resume --target out" lets it go on.'
     assert "Target out is paused" in stands(batch.pk)
     assert line.installation.delivered() == []
     line.work(later=timedelta(hours=1))

@@ -166,6 +166,15 @@ def test_a_link_in_the_way_is_a_conflict_and_not_followed(
     assert points_to == "nothing" or elsewhere.read_bytes() == content
 
 
+def test_a_file_in_the_place_of_the_folder_is_called_a_file(out: Path) -> None:
+    target = make_folder(out, "tree")
+    out.rmdir()
+    out.touch()
+
+    with pytest.raises(TargetUnavailable, match="is a file"):
+        target.probe()
+
+
 @LAYOUTS
 def test_a_folder_that_is_missing_is_not_made(out: Path, package: Package, layout: str) -> None:
     target = make_folder(out, layout)

@@ -100,12 +100,18 @@ def why_waiting(
     if pauses.node:
         return 'The node is paused; "sendit resume" lets it go on.'
     if batch.project in pauses.projects:
-        return f'Project {batch.project} is paused; "sendit resume --project" lets it go on.'
+        return (
+            f"Project {batch.project} is paused; "
+            f'"sendit resume --project {batch.project}" lets it go on.'
+        )
     if batch.stage in OUTWARD and batch.due_at is not None and batch.due_at > now:
         if stopped := sorted(pauses.targets & targets):
             what = "Target" if len(stopped) == 1 else "Targets"
             verb = "is" if len(stopped) == 1 else "are"
-            return f'{what} {", ".join(stopped)} {verb} paused; "sendit resume --target" goes on.'
+            return (
+                f'{what} {", ".join(stopped)} {verb} paused; "sendit resume --target '
+                f'{stopped[0]}" lets it go on.'
+            )
         local = batch.due_at.astimezone()
         return (
             f"Waits to be sent (send_window, hold_releases, or a target's next try); goes on at "

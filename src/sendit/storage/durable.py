@@ -183,6 +183,10 @@ def target_errors(root: Path, *, doing: str) -> Iterator[None]:
 
 def require_folder(root: Path) -> None:
     """Raise ``TargetUnavailable`` unless the root of a target is there."""
+    if root.exists() and not root.is_dir():
+        raise TargetUnavailable(
+            f"The target folder {root} is a file; remove it, or name another folder."
+        )
     if not root.is_dir():
         raise TargetUnavailable(
             f"The target folder {root} does not exist; mount its volume, or make it once."

@@ -32,5 +32,12 @@ class Command(SenditCommand):
         machine.retry(batch.pk, target=options.target, now=datetime.now(UTC))
         batch.refresh_from_db()
         self.say(f"Batch {batch.pk} is tried again at {batch.stage}.")
+        project = configuration.projects.get(batch.project)
+        if project is not None and project.digest != batch.profile_id:
+            self.say(
+                "It keeps the project file as it was when its folder came; what was changed there "
+                "since holds for folders that come in. If it needs that: "
+                f'"sendit resolve {batch.pk} --reject", then drop the .err extension.'
+            )
         self.say(*who_goes_on(configuration))
         return 0
