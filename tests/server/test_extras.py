@@ -48,7 +48,7 @@ def test_postgresql_without_its_driver_names_the_extra(tmp_path: Path, words: li
     ended = run(tmp_path, *words)
 
     assert ended.returncode == 1
-    assert 'pip install "sendit[postgres]"' in ended.stderr
+    assert 'pip install ".[postgres]"' in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -77,7 +77,7 @@ def test_a_provider_without_its_packages_names_the_extra(tmp_path: Path) -> None
     )
 
     assert ended.returncode == 1
-    assert 'pip install "sendit[oidc]"' in ended.stderr
+    assert 'pip install ".[oidc]"' in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

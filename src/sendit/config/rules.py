@@ -151,7 +151,10 @@ def _database_problems(settings: Settings, file: str, mounts: Path) -> Iterator[
 def _broker_problems(settings: Settings, file: str) -> Iterator[Problem]:
     if settings.mode == "celery" and find_spec("celery") is None:
         yield Problem(
-            file, "mode", '"celery" needs more packages; install sendit[site], or use "pool"'
+            file,
+            "mode",
+            '"celery" needs more packages: pip install ".[site]" in the copy of the source; or use '
+            '"pool"',
         )
     if settings.mode == "celery" and settings.broker.url is None:
         yield Problem(file, "broker.url", 'is missing; mode = "celery" needs redis://HOST/0')

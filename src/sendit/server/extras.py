@@ -47,5 +47,5 @@ def _has_psycopg() -> bool:
 def _problem(what: str, package: str, extra: str) -> str:
     return (
         f"{what} needs the package {package}, which is not installed or cannot be loaded; "
-        f'install it with: pip install "sendit[{extra}]"'
+        f'install it, in the copy of the source, with: pip install ".[{extra}]"'
     )
