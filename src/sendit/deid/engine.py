@@ -10,7 +10,7 @@
                                                                       actions.py
     pixels    cut to their length, freed of what is no picture        pixels/
     stamp     what was done                                           stamp.py
-    write     beside its place, checked, renamed into it              files.py, release.py
+    write     beside its place, checked, renamed into it              result_writer.py, release.py
 
 An engine serves one process and one batch: it remembers decisions and answers, never from
 one patient's Study to another's, and what it makes of a file depends on nothing but the
