@@ -164,7 +164,9 @@ def test_an_engine_that_spoils_a_fragment_lets_nothing_out(
     def spoilt(*args: object, **named: object) -> object:
         passed = pass_through(*args, **named)  # type: ignore[arg-type]
         pieces = [
-            replace(piece, change=spoil(piece.change)) if getattr(piece, "whole", False) else piece
+            replace(piece, change_whole=spoil(piece.change_whole))
+            if getattr(piece, "change_whole", None)
+            else piece
             for piece in passed.pieces
         ]
         return passed.__class__(tuple(pieces), passed.length, passed.repairs)

@@ -136,10 +136,10 @@ class Range:
 
     offset: int
     length: int
-    change: Callable[[bytes], bytes] | None = None
-    """What is done to each block on the way; keeps its length."""
-    whole: bool = False
-    """Whether ``change`` must see all of it at once."""
+    change: Callable[[memoryview], bytes | memoryview] | None = None
+    """What is done to each block on the way; returns the block itself if it may stay."""
+    change_whole: Callable[[bytes], bytes] | None = None
+    """What is done to all of it at once.  Both keep its length."""
 
 
 Piece: TypeAlias = bytes | Range
@@ -155,7 +155,9 @@ def content_of(body: Piece, source: Source) -> bytes:
     if not isinstance(body, Range):
         return body
     content = source.read(body.offset, body.length)
-    return content if body.change is None else body.change(content)
+    if body.change_whole is not None:
+        return body.change_whole(content)
+    return content if body.change is None else bytes(body.change(memoryview(content)))
 
 
 @contextmanager

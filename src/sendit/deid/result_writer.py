@@ -18,9 +18,10 @@ from sendit.deid.files import Piece, Range, Source, shorter
 from sendit.errors import Rejected
 from sendit.terms import Reason
 
-BLOCK: Final = 1 << 20
-CHANGED: Final = 1 << 18
-"""Bytes that are changed at once."""
+BLOCK: Final = 1 << 19
+"""Bytes that are written at once; where memory is short of large stretches more is slower."""
+CELL: Final = 4
+"""Bytes of the largest pixel cell; no cell is read by halves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ class Writing:
 
 
 class ResultWriter:
-    """Writes results one after the other in a thread of its own, through one buffer.
+    """Writes results one after the other in a thread of its own.
 
     A new buffer for each image would cost more than the copy: the kernel has to find and clear
     its pages every time.
     """
 
     def __init__(self) -> None:
-        self._buffer = memoryview(bytearray(BLOCK))
+        self._buffer = memoryview(bytearray(BLOCK + CELL))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sendit-write")
         self.unfinished: set[Path] = set()
         """What is neither kept nor removed yet."""
@@ -110,45 +111,53 @@ class ResultWriter:
             os.close(descriptor)
 
     def _blocks(self, pieces: Iterable[Piece], source: Source) -> Iterator[bytes | memoryview]:
-        """Yield all that is written, each block to be used up before the next.
+        """Yield all that is written; each block to be used up before the next.
 
         They are few and long: after each call to the system this thread waits for the one that
         decides.
         """
         buffer, used = self._buffer, 0
-        for part in self._parts(pieces, source):
-            if isinstance(part, Range):
-                offset, end = part.offset, part.offset + part.length
-                while offset < end:
-                    if used == BLOCK:
-                        yield buffer
-                        used = 0
-                    count = source.read_into(buffer[used : used + end - offset], offset)
-                    if not count:
-                        raise shorter()
-                    offset += count
-                    used += count
+        for part in _in_memory(pieces, source):
+            if not isinstance(part, Range):
+                if used + len(part) > BLOCK:
+                    yield buffer[:used]
+                    used = 0
+                if len(part) > BLOCK:
+                    yield part
+                else:
+                    buffer[used : used + len(part)] = part
+                    used += len(part)
                 continue
-            if used + len(part) > BLOCK:
-                yield buffer[:used]
-                used = 0
-            if len(part) > BLOCK:
-                yield part
-            else:
-                buffer[used : used + len(part)] = part
-                used += len(part)
+            offset, end = part.offset, part.offset + part.length
+            while offset < end:
+                room = BLOCK - used + CELL - 1 & -CELL
+                block = buffer[used : used + min(room, end - offset)]
+                _fill(block, offset, part, source)
+                offset += len(block)
+                used += len(block)
+                if used >= BLOCK:
+                    yield buffer[:BLOCK]
+                    used -= BLOCK
+                    buffer[:used] = buffer[BLOCK : BLOCK + used]
         yield buffer[:used]
 
-    def _parts(self, pieces: Iterable[Piece], source: Source) -> Iterator[Piece]:
-        """Yield the pieces; those that are to be changed are changed."""
-        for piece in pieces:
-            if not isinstance(piece, Range) or piece.change is None:
-                yield piece
-                continue
-            step = piece.length if piece.whole else CHANGED
-            end = piece.offset + piece.length
-            for offset in range(piece.offset, end, step):
-                block = source.read(offset, min(step, end - offset))
-                if len(block) < min(step, end - offset):
-                    raise shorter()
-                yield piece.change(block)
+
+def _in_memory(pieces: Iterable[Piece], source: Source) -> Iterator[Piece]:
+    """Yield the pieces, read and changed if all of one has to be seen at once."""
+    for piece in pieces:
+        if not isinstance(piece, Range) or piece.change_whole is None:
+            yield piece
+            continue
+        content = source.read(piece.offset, piece.length)
+        if len(content) < piece.length:
+            raise shorter()
+        yield piece.change_whole(content)
+
+
+def _fill(block: memoryview, offset: int, part: Range, source: Source) -> None:
+    if source.read_into(block, offset) < len(block):
+        raise shorter()
+    if part.change is not None:
+        changed = part.change(block)
+        if changed is not block:
+            block[:] = changed

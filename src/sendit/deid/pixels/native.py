@@ -49,7 +49,7 @@ class Shape:
         return ((1 << self.bits_stored) - 1) << low
 
 
-def bit_cleaner(shape: Shape, *, little: bool) -> Callable[[bytes], bytes] | None:
+def bit_cleaner(shape: Shape, *, little: bool) -> Callable[[memoryview], bytes | memoryview] | None:
     """Return what clears the bits of a block that are not picture, None if there are none.
 
     Above a signed value stand copies of its sign, as most devices write them; those are as
@@ -68,7 +68,7 @@ def bit_cleaner(shape: Shape, *, little: bool) -> Callable[[bytes], bytes] | Non
     signed = shape.is_signed and shape.high_bit == shape.bits_stored - 1
     sign = dtype.type(1 << (shape.bits_stored - 1)) if signed else dtype.type(0)
 
-    def clean(block: bytes) -> bytes:
+    def clean(block: memoryview) -> bytes | memoryview:
         cells = numpy.frombuffer(block, dtype, count=len(block) // dtype.itemsize)
         rest = block[cells.nbytes :]
         if not numpy.bitwise_or.reduce(cells) & unused:

@@ -60,7 +60,7 @@ def _fragments(bulk: Bulk, transfer_syntax_uid: str) -> Sequence[Piece]:
     pieces: list[Piece] = []
     done = bulk.offset
     for offset, length in bulk.fragments[1:]:
-        pieces += [Range(done, offset - done), Range(offset, length, clean, whole=True)]
+        pieces += [Range(done, offset - done), Range(offset, length, change_whole=clean)]
         done = offset + length
     pieces.append(Range(done, bulk.offset + bulk.length - done))
     return pieces
