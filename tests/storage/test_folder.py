@@ -5,6 +5,9 @@ import os
 import random
 import resource
 import signal
+import stat
+import struct
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +70,14 @@ class TestTree(FolderContract):
 
 class TestArchive(FolderContract):
     layout = "archive"
+
+
+class TestTreeOfFilesGivenAway(FolderContract):
+    layout = "tree"
+
+    @pytest.fixture
+    def package(self, tmp_path: Path) -> Package:
+        return replace(make_package(tmp_path / "clean"), given_away=True)
 
 
 class SmallDiskContract(TargetContract):
@@ -348,10 +359,104 @@ def test_a_kernel_that_cannot_copy_is_no_problem(
     target.verify(package, target.send(package))
 
 
-def test_across_file_systems_the_copy_is_whole(small_disk: Path, package: Package) -> None:
+@pytest.mark.parametrize("given_away", [False, True])
+def test_across_file_systems_the_copy_is_whole(
+    small_disk: Path, package: Package, *, given_away: bool
+) -> None:
     target = make_folder(small_disk)
+    package = replace(package, given_away=given_away)
 
     target.verify(package, target.send(package))
+
+
+def are_the_files_themselves(out: Path, package: Package) -> bool:
+    held = {(out / one.file).samefile(package.root / one.file) for one in package.instances}
+    assert len(held) == 1  # all or none
+    return held.pop()
+
+
+def test_files_given_away_are_not_written_again(out: Path, package: Package) -> None:
+    target = make_folder(out)
+    given = replace(package, given_away=True)
+
+    receipt = target.send(given)
+
+    assert are_the_files_themselves(out, given)
+    assert not list(out.rglob("*.part"))
+    kept = files_in(package.root)
+    for one in package.instances:
+        (package.root / one.file).unlink()
+    target.verify(given, receipt)
+    assert files_in(out) == kept
+
+
+def test_files_that_others_need_too_are_copied(out: Path, package: Package) -> None:
+    make_folder(out).send(package)
+
+    assert not are_the_files_themselves(out, package)
+
+
+def set_group_of_new_files(folder: Path) -> None:
+    """Let what is made there belong to the folder's group, which is not ours."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a folder to a group that it is not in")
+    os.chown(folder, -1, 4321)
+    folder.chmod(folder.stat().st_mode | stat.S_ISGID)
+
+
+def set_rights_of_new_files(folder: Path) -> None:
+    """Let what is made there be read by one more user: version 2, four entries (acl(5))."""
+    entries = [(0x01, 7, 0xFFFFFFFF), (0x02, 4, 4321), (0x04, 5, 0xFFFFFFFF), (0x10, 5, 0xFFFFFFFF)]
+    entries.append((0x20, 0, 0xFFFFFFFF))
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(folder, "system.posix_acl_default", struct.pack("<I", 2) + packed)
+
+
+@pytest.mark.parametrize("prepare", [set_group_of_new_files, set_rights_of_new_files])
+def test_where_a_new_file_would_have_other_rights_it_is_copied(
+    out: Path, package: Package, prepare: Callable[[Path], None]
+) -> None:
+    out.mkdir()
+    prepare(out)
+
+    make_folder(out).send(replace(package, given_away=True))
+
+    assert not are_the_files_themselves(out, package)
+    assert all((out / one.file).stat().st_gid == out.stat().st_gid for one in package.instances)
+
+
+def test_a_file_is_given_away_once(out: Path, package: Package, tmp_path: Path) -> None:
+    given = replace(package, given_away=True)
+    make_folder(out).send(given)
+    second = tmp_path / "second"
+
+    make_folder(second).send(given)
+
+    assert are_the_files_themselves(out, given)
+    assert not are_the_files_themselves(second, given)
+
+
+def test_somebody_elses_file_is_copied(
+    out: Path, package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+
+    make_folder(out).send(replace(package, given_away=True))
+
+    assert not are_the_files_themselves(out, package)
+
+
+def test_nothing_is_given_away_to_a_name_that_is_taken(
+    out: Path, package: Package, tmp_path: Path
+) -> None:
+    target = make_folder(out)
+    target.send(package)
+    before = files_in(out)
+
+    with pytest.raises(TargetConflict):
+        target.send(replace(make_package(tmp_path / "other", salt="x"), given_away=True))
+
+    assert files_in(out) == before
 
 
 @LAYOUTS

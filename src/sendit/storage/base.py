@@ -121,6 +121,11 @@ class Package:
     studies: tuple[PackagedStudy, ...]
     proven: frozenset[str] = frozenset()
     """New SOP Instance UIDs of the package that this target has proven; not to be sent again."""
+    given_away: bool = False
+    """Whether its files go to no other target and are removed once this one has proven them.
+
+    It may then keep the files themselves instead of copies.
+    """
 
     @property
     def instances(self) -> tuple[PackagedInstance, ...]:

@@ -67,7 +67,7 @@ class Folder:
         """Store the package; what is there already with the same content is left alone."""
         if self._layout == "tree":
             documents = plan_tree_documents(package)
-            receipt = self._send_files(plan_tree(package), progress)
+            receipt = self._send_files(plan_tree(package), progress, given_away=package.given_away)
         else:
             documents = plan_documents(package)
             receipt = self._send_archives(plan_archives(package), progress)
@@ -165,8 +165,10 @@ class Folder:
                 "check its file system."
             )
 
-    def _send_files(self, entries: Sequence[Entry], progress: Progress) -> Receipt:
-        store_files(self._root, entries, progress=progress)
+    def _send_files(
+        self, entries: Sequence[Entry], progress: Progress, *, given_away: bool = False
+    ) -> Receipt:
+        store_files(self._root, entries, given_away=given_away, progress=progress)
         return self._receipt(entries, {entry.key: entry.name for entry in entries})
 
     def _verify_files(self, entries: Sequence[Entry], receipt: Receipt, progress: Progress) -> None:

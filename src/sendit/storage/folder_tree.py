@@ -1,9 +1,12 @@
 """Keep the files of a package in a folder, each under a path of its own.
 
-A few at a time: written, synced together, then given their names; see ``durable``.
+A few at a time: written, synced together, then given their names; see ``durable``.  Files that
+are given away need not be written again on the volume they lie on: they get a second name, and
+the first goes when the workspace is cleaned up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -27,6 +30,7 @@ from sendit.storage.durable import (
     sync_file,
     sync_folders,
     sync_volume,
+    take_over,
     target_errors,
     write_part,
 )
@@ -34,10 +38,20 @@ from sendit.storage.outgoing import require_all_there
 
 _CHUNK, _CHUNK_BYTES = 128, 256 * 1024 * 1024
 """So much is written before it is synced: a sync costs more than writing a few files."""
+_READERS = 4
+"""Files that are read back at once: digests need processors, network mounts let one wait."""
 
 
-def store_files(root: Path, entries: Sequence[Entry], *, progress: Progress) -> None:
+def store_files(
+    root: Path, entries: Sequence[Entry], *, given_away: bool = False, progress: Progress
+) -> None:
     """Store every file that is not there yet.
+
+    Parameters
+    ----------
+    given_away
+        Whether the files themselves may be kept: they are durable, nobody else gets them, and
+        their own names will go.
 
     Raises
     ------
@@ -50,7 +64,7 @@ def store_files(root: Path, entries: Sequence[Entry], *, progress: Progress) -> 
         start = 0
         while start < len(entries):
             end = start + _fitting(entries[start : start + _CHUNK])
-            _store(root, entries[start:end], finals[start:end], progress)
+            _store(root, entries[start:end], finals[start:end], progress, given_away=given_away)
             start = end
         sync_folders({final.parent for final in finals})
         remove_stale_parts(finals)
@@ -69,11 +83,16 @@ def verify_files(root: Path, entries: Sequence[Entry], *, progress: Progress) ->
     require_folder(root)
     missing: dict[str, str] = {}
     other: dict[str, str] = {}
-    for entry in entries:
-        final = inside(root, entry.name)
-        with target_errors(root, doing="Reading back"):
-            found = sha256_of(final, progress=progress) if is_file(final) else None
+
+    def read_back(final: Path) -> str | None:
+        found = sha256_of(final, progress=progress) if is_file(final) else None
         progress()
+        return found
+
+    finals = [inside(root, entry.name) for entry in entries]
+    with target_errors(root, doing="Reading back"), ThreadPoolExecutor(_READERS) as readers:
+        contents = list(readers.map(read_back, finals))
+    for entry, found in zip(entries, contents, strict=True):
         if found is None:
             missing[entry.key] = f"{entry.title} is not in the target folder {root} any more."
         elif found != entry.sha256:
@@ -112,7 +131,12 @@ def remove_stored(
 
 
 def _store(
-    root: Path, entries: Sequence[Entry], finals: Sequence[Path], progress: Progress
+    root: Path,
+    entries: Sequence[Entry],
+    finals: Sequence[Path],
+    progress: Progress,
+    *,
+    given_away: bool,
 ) -> None:
     """Store a few files: write all, sync all, then let all be seen under their names."""
     parts: list[tuple[Path, Path, Entry]] = []
@@ -120,7 +144,8 @@ def _store(
         for entry, final in zip(entries, finals, strict=True):
             if not _is_there(final, entry, progress):
                 make_folders(final.parent, root=root)
-                parts.append((write_part(final, _copier(entry, progress)), final, entry))
+                if not (given_away and take_over(entry.source, final, size=entry.size)):
+                    parts.append((write_part(final, _copier(entry, progress)), final, entry))
             progress()
         if parts:
             sync_volume(root)

@@ -130,7 +130,13 @@ def package_of(work: Work, delivery: Delivery) -> Package:
         for part in parts
         if part.pk in instances
     )
-    return Package(root, work.batch_id, studies, proven=_proven(delivery, studies))
+    return Package(
+        root,
+        work.batch_id,
+        studies,
+        proven=_proven(delivery, studies),
+        given_away=len(work.project.targets) == 1 and work.project.retention.results == "remove",
+    )
 
 
 def _proven(delivery: Delivery, studies: tuple[PackagedStudy, ...]) -> frozenset[str]:
