@@ -32,6 +32,10 @@ HELP_WORDS = ("--help", "-h", "help")
 # of a short command.
 atexit.register(gc.freeze)
 
+# numpy would start a thread of linear algebra for every further processor, which spins for a
+# while and then has nothing to do here.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
