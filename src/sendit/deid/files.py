@@ -13,6 +13,8 @@ from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 BLOCK: Final = 1 << 18
+HEAD: Final = 17 << 12
+"""Bytes at a file's begin that are read at once and kept: most headers are no longer."""
 IGNORED_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
@@ -73,6 +75,7 @@ class FileSource:
             raise Unreadable(Reason.NO_PERMISSION, "may not be opened") from None
         except OSError:
             raise Unreadable(Reason.NOT_DICOM, "cannot be opened as a file") from None
+        self._head: bytes | None = None
         status = os.fstat(self.descriptor)
         self.size = status.st_size
         if not stat.S_ISREG(status.st_mode):
@@ -82,7 +85,11 @@ class FileSource:
     def read(self, offset: int, length: int, /) -> bytes:
         """Return ``length`` bytes from ``offset``, fewer only at the end."""
         with _all_of_it():
-            return self._read(offset, length)
+            if offset + length > HEAD:
+                return self._read(offset, length)
+            if self._head is None:
+                self._head = self._read(0, HEAD)
+            return self._head[offset : offset + length]
 
     def read_into(self, buffer: memoryview, offset: int, /) -> int:
         """Fill the buffer with what stands from ``offset`` on; return how much that was."""

@@ -311,8 +311,8 @@ class Walk:
         if place > len(self.data):
             if self._size - place > MAX_TAIL:
                 raise Malformed("too much stands behind the pixels")
-            self.data = os.pread(self._descriptor, self._size - place, place)
             self._size -= place
+            self.data = os.pread(self._descriptor, self._size, place) if self._size else b""
             self._descriptor = -1
             place = 0
         self.position = place

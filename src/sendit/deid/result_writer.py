@@ -18,7 +18,7 @@ from sendit.deid.files import Piece, Range, Source, shorter
 from sendit.errors import Rejected
 from sendit.terms import Reason
 
-BLOCK: Final = 1 << 19
+BLOCK: Final = 3 << 18
 """Bytes that are written at once; where memory is short of large stretches more is slower."""
 CELL: Final = 4
 """Bytes of the largest pixel cell; no cell is read by halves."""
