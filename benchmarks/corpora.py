@@ -21,9 +21,13 @@ class Corpus:
 CORPORA: Mapping[str, Corpus] = {
     "slices": Corpus("CT and MR slices of 0.5 MB", 2000, 200, 550_000),
     "multiframe": Corpus(
-        "enhanced multi-frame objects of 300 MB", 3, 1, 320_000_000, ("cp", "engine")
+        "enhanced multi-frame objects of 300 MB", 3, 1, 320_000_000, ("cp", "digest", "engine")
     ),
     "headers": Corpus(
-        "private-heavy and nested headers, few pixels", 1000, 200, 50_000, ("cp", "engine")
+        "private-heavy and nested headers, few pixels",
+        1000,
+        200,
+        50_000,
+        ("cp", "digest", "engine"),
     ),
 }

@@ -68,6 +68,11 @@ def copy_files(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
     return ("cp", "-r", str(corpus), str(folder / "out"))
 
 
+def copy_and_digest(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
+    """Copy, and SHA-256 of what is written: what no engine that proves its results can save."""
+    return (sys.executable, "-m", "benchmarks.copy_digest", str(corpus), str(folder / "out"))
+
+
 def engine_alone(corpus: Path, folder: Path, processes: int) -> Sequence[str]:
     """``sendit deid``: headers, release check and digest, without a database."""
     project = _write(folder / "bench.toml", PROJECT)
@@ -146,6 +151,7 @@ def _write(path: Path, text: str) -> Path:
 
 WAYS: Mapping[str, Way] = {
     "cp": Way("cp -r", copy_files, files_in_out),
+    "digest": Way("copy and SHA-256", copy_and_digest, files_in_out, starts=True),
     "engine": Way("engine alone", engine_alone, files_in_out, starts=True),
     "engine-2": Way("engine, 2 processes", engine_on_two, files_in_out, starts=True),
     "pipeline": Way("whole pipeline", whole_pipeline, images_done, starts=True),

@@ -38,6 +38,7 @@ def test_benchmark_measures_what_arrived(tmp_path: Path) -> None:
             "1",
             "--ways",
             "cp",
+            "digest",
             "engine",
             "--folder",
             str(tmp_path),
@@ -53,8 +54,10 @@ def test_benchmark_measures_what_arrived(tmp_path: Path) -> None:
     rows = json.loads(done.stdout)
     assert [(row["corpus"], row["way"], row["images"]) for row in rows] == [
         ("slices", "cp -r", 4),
+        ("slices", "copy and SHA-256", 4),
         ("slices", "engine alone", 4),
         ("headers", "cp -r", 4),
+        ("headers", "copy and SHA-256", 4),
         ("headers", "engine alone", 4),
     ]
     assert not list(tmp_path.iterdir())
