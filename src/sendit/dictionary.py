@@ -7,6 +7,7 @@ commands need none of it; so the data are read here without the package around t
 DICOM: PS3.6 (attributes and UIDs).
 """
 
+import sys
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
@@ -23,12 +24,17 @@ UidEntry: TypeAlias = tuple[str, str, str, str, str]
 
 
 def _data(name: str) -> ModuleType:
+    name = f"pydicom.{name}"
+    if name in sys.modules:
+        return sys.modules[name]
     package = find_spec("pydicom")
     if package is None or package.origin is None:
         raise ImportError("pydicom is not installed")
-    loader = SourceFileLoader(name, str(Path(package.origin).with_name(f"{name}.py")))
+    loader = SourceFileLoader(name, str(Path(package.origin).with_name(f"{name[8:]}.py")))
     module = module_from_spec(ModuleSpec(name, loader, origin=loader.path))
     loader.exec_module(module)
+    # Where pydicom is imported after all, it finds them here and reads them no second time.
+    sys.modules[name] = module
     return module
 
 
