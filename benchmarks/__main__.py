@@ -168,12 +168,12 @@ def _rows(
 def print_table(rows: Sequence[Row]) -> None:
     """Print the rows aligned, readable without colour."""
     print(
-        f"{'way':<20}{'images':>7}{'images/s':>10}{'ms/image':>10}{'CPU ms/image':>14}"
+        f"{'way':<27}{'images':>7}{'images/s':>10}{'ms/image':>10}{'CPU ms/image':>14}"
         f"{'after start':>13}{'peak MB/process':>17}{'× ' + rows[0].way:>10}"
     )
     for row in rows:
         print(
-            f"{row.way:<20}{row.images:>7}{row.images_per_s:>10}{row.wall_ms_per_image:>10}"
+            f"{row.way:<27}{row.images:>7}{row.images_per_s:>10}{row.wall_ms_per_image:>10}"
             f"{row.cpu_ms_per_image:>14}{row.then_cpu_ms:>13}{row.peak_mb:>17}{row.times_first:>10}"
         )
 
