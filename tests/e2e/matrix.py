@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, product
 from pathlib import Path
 
@@ -65,7 +65,10 @@ polling = "always"
 path = "inbox"
 project = "demo"
 """
-QUICK = PROJECT.replace('originals = "remove"', 'previews = "remove"\nexcluded = "remove"')
+QUICK = PROJECT.replace('originals = "remove"', 'previews = "remove"\nexcluded = "remove"').replace(
+    '"../out"', '"../work/out"'
+)
+"""The target lies on the volume of the working folder, so that it takes results over."""
 AT_STAGE = (
     "SELECT worker FROM records_stagerun WHERE ended IS NULL AND stage = '{stage}' ORDER BY id"
 )
@@ -408,7 +411,7 @@ class Site:
 def installation_in(root: Path, *, mode: str) -> Installation:
     places = make_installation(root, config=CONFIG.format(mode=mode), project=QUICK)
     places.work_dir.mkdir()
-    return places
+    return replace(places, out=places.work_dir / "out")
 
 
 def hand_in(installation: Installation, number: int) -> None:
