@@ -28,6 +28,7 @@ from tests.contracts.targets import TargetContract, make_package
 from tests.storage.folder_receiver import FolderReceiver, SmallDiskReceiver
 from tests.support.small_disk import Remount
 
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a group that it is not in")
 LAYOUTS = pytest.mark.parametrize("layout", ["tree", "archive"])
 
 
@@ -396,15 +397,13 @@ def test_files_that_others_need_too_are_copied(out: Path, package: Package) -> N
     assert not are_the_files_themselves(out, package)
 
 
-def set_group_of_new_files(folder: Path) -> None:
+def set_group_of_new_files(folder: Path, _: Package) -> None:
     """Let what is made there belong to the folder's group, which is not ours."""
-    if os.geteuid() != 0:
-        pytest.skip("only root gives a folder to a group that it is not in")
     os.chown(folder, -1, 4321)
     folder.chmod(folder.stat().st_mode | stat.S_ISGID)
 
 
-def set_rights_of_new_files(folder: Path) -> None:
+def set_rights_of_new_files(folder: Path, _: Package) -> None:
     """Let what is made there be read by one more user: version 2, four entries (acl(5))."""
     entries = [(0x01, 7, 0xFFFFFFFF), (0x02, 4, 4321), (0x04, 5, 0xFFFFFFFF), (0x10, 5, 0xFFFFFFFF)]
     entries.append((0x20, 0, 0xFFFFFFFF))
@@ -412,17 +411,67 @@ def set_rights_of_new_files(folder: Path) -> None:
     os.setxattr(folder, "system.posix_acl_default", struct.pack("<I", 2) + packed)
 
 
-@pytest.mark.parametrize("prepare", [set_group_of_new_files, set_rights_of_new_files])
+def set_group_of_results(_: Path, package: Package) -> None:
+    for one in package.instances:
+        os.chown(package.root / one.file, -1, 4321)
+
+
+def set_mode_of_results(_: Path, package: Package) -> None:
+    """Let others read the results more, or less, than the umask says."""
+    for one in package.instances:
+        (package.root / one.file).chmod(0o604)
+
+
+def set_group_of_the_folder_alone(folder: Path, package: Package) -> None:
+    """Whether its new files get that group hangs on how its volume is mounted."""
+    for one in package.instances:
+        place = (folder / one.file).parent
+        place.mkdir(parents=True, exist_ok=True)
+        os.chown(place, -1, 4321)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(set_group_of_new_files, marks=ROOT),
+        set_rights_of_new_files,
+        pytest.param(set_group_of_results, marks=ROOT),
+        set_mode_of_results,
+        pytest.param(set_group_of_the_folder_alone, marks=ROOT),
+    ],
+)
 def test_where_a_new_file_would_have_other_rights_it_is_copied(
-    out: Path, package: Package, prepare: Callable[[Path], None]
+    out: Path, package: Package, prepare: Callable[[Path, Package], None]
 ) -> None:
     out.mkdir()
-    prepare(out)
+    prepare(out, package)
 
     make_folder(out).send(replace(package, given_away=True))
 
     assert not are_the_files_themselves(out, package)
-    assert all((out / one.file).stat().st_gid == out.stat().st_gid for one in package.instances)
+    for one in package.instances:
+        own = (out / one.file).with_name("own")
+        own.touch()
+        found, right = (out / one.file).stat(), own.stat()
+        assert (found.st_gid, found.st_mode) == (right.st_gid, right.st_mode)
+
+
+def test_folders_that_a_killed_sender_made_are_made_durable(
+    out: Path, package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = make_folder(out)
+    for one in package.instances:
+        (out / one.file).parent.mkdir(parents=True, exist_ok=True)  # and was killed then
+    synced, fsync = set(), os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    target.send(replace(package, given_away=True))
+
+    assert synced >= {out, *(path for path in out.rglob("*") if path.is_dir())}
 
 
 def test_a_file_is_given_away_once(out: Path, package: Package, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -66,20 +67,19 @@ def publish(part: Path, final: Path) -> bool:
     return True
 
 
-def take_over(source: Path, final: Path, *, size: int) -> bool:
+def take_over(source: Path, final: Path, *, size: int, mode: int | None) -> bool:
     """Give a durable file of so many bytes a second name instead of copying it.
 
     Returns False, and does nothing, where that cannot be done or would not be the same as a
-    copy: on another volume, where a new file would get another owner, group or access list, and
-    when the file has a second name already.  That the name is taken is for the copy to find.
+    copy: on another volume, where a new file would get another owner, group, mode (``mode``, as
+    ``mode_of_new_files`` has it) or access list, and when the file has a second name already.
+    That the name is taken is for the copy to find.
     """
     try:
         file, folder = source.lstat(), final.parent.stat()
-        if not stat.S_ISREG(file.st_mode) or (file.st_size, file.st_nlink) != (size, 1):
+        if (file.st_size, file.st_nlink) != (size, 1):
             return False
-        if file.st_uid != os.geteuid() or (
-            folder.st_mode & stat.S_ISGID and folder.st_gid != file.st_gid
-        ):
+        if (file.st_uid, file.st_gid, file.st_mode) != (os.geteuid(), _group_in(folder), mode):
             return False
         if _has_own_rights(source) or _has_own_rights(final.parent):
             return False
@@ -87,6 +87,24 @@ def take_over(source: Path, final: Path, *, size: int) -> bool:
     except OSError:
         return False  # the copy says what is wrong
     return True
+
+
+def mode_of_new_files() -> int | None:
+    """Return the mode that this process's umask leaves a new file; None when nobody says it."""
+    try:
+        # Asking with ``os.umask`` would set it, for every thread.
+        told = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^Umask:\s*([0-7]+)$", told, re.MULTILINE)
+    return stat.S_IFREG | 0o666 & ~int(found[1], 8) if found else None
+
+
+def _group_in(folder: os.stat_result) -> int | None:
+    """Return the group that a new file in a folder gets; None when that hangs on its mount."""
+    if folder.st_mode & stat.S_ISGID or folder.st_gid == os.getegid():
+        return folder.st_gid
+    return None
 
 
 def _has_own_rights(path: Path) -> bool:

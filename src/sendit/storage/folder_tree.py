@@ -22,6 +22,7 @@ from sendit.storage.durable import (
     is_file,
     is_taken,
     make_folders,
+    mode_of_new_files,
     publish,
     remove_files,
     remove_stale_parts,
@@ -66,7 +67,7 @@ def store_files(
             end = start + _fitting(entries[start : start + _CHUNK])
             _store(root, entries[start:end], finals[start:end], progress, given_away=given_away)
             start = end
-        sync_folders({final.parent for final in finals})
+        sync_folders(_folders_of(finals, root=root))
         remove_stale_parts(finals)
 
 
@@ -140,11 +141,12 @@ def _store(
 ) -> None:
     """Store a few files: write all, sync all, then let all be seen under their names."""
     parts: list[tuple[Path, Path, Entry]] = []
+    mode = mode_of_new_files() if given_away else None
     try:
         for entry, final in zip(entries, finals, strict=True):
             if not _is_there(final, entry, progress):
                 make_folders(final.parent, root=root)
-                if not (given_away and take_over(entry.source, final, size=entry.size)):
+                if not (given_away and take_over(entry.source, final, size=entry.size, mode=mode)):
                     parts.append((write_part(final, _copier(entry, progress)), final, entry))
             progress()
         if parts:
@@ -159,6 +161,17 @@ def _store(
         for part, _, _ in parts:
             part.unlink(missing_ok=True)
         raise
+
+
+def _folders_of(finals: Sequence[Path], *, root: Path) -> set[Path]:
+    """Return the folders of some files, up to the root: whoever made them may have been killed."""
+    folders = {root}
+    for final in finals:
+        folder = final.parent
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.parent
+    return folders
 
 
 def _fitting(entries: Sequence[Entry]) -> int:

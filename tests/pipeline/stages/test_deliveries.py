@@ -64,3 +64,9 @@ def test_results_for_two_targets_are_copied(line: Line) -> None:
     line.set_project(f'{PROJECT}[[targets]]\nname = "second"\nkind = "folder"\npath = "../out2"\n')
 
     assert share_of_the_files_themselves(line) == [False] * 4
+
+
+def test_results_for_an_optional_target_are_copied(line: Line) -> None:
+    line.set_project(PROJECT.replace('name = "out"', 'name = "out"\nrequired = false'))
+
+    assert share_of_the_files_themselves(line) == [False, False]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from django.db.models import QuerySet
 
+from sendit.config import Project
 from sendit.deid import read_header
 from sendit.errors import BatchStopped
 from sendit.pipeline.stages import manifests
@@ -135,8 +136,18 @@ def package_of(work: Work, delivery: Delivery) -> Package:
         work.batch_id,
         studies,
         proven=_proven(delivery, studies),
-        given_away=len(work.project.targets) == 1 and work.project.retention.results == "remove",
+        given_away=_are_given_away(work.project),
     )
+
+
+def _are_given_away(project: Project) -> bool:
+    """Say whether results may become their target's own files: nobody else needs them.
+
+    An optional target is excepted: originals do not wait for it, so that what is damaged there
+    could not be made again.
+    """
+    alone = len(project.targets) == 1 and project.targets[0].required
+    return alone and project.retention.results == "remove"
 
 
 def _proven(delivery: Delivery, studies: tuple[PackagedStudy, ...]) -> frozenset[str]:
