@@ -169,7 +169,13 @@ class Runner:
             if outcome.event is None:
                 machine.put_off(claim, outcome.again_at, now=self._now(), waits=outcome.waits)
             else:
-                machine.move(claim, outcome.event, now=self._now(), findings=outcome.findings)
+                machine.move(
+                    claim,
+                    outcome.event,
+                    now=self._now(),
+                    findings=outcome.findings,
+                    again=outcome.again,
+                )
         if boundary.ending == "done" and outcome.event in BRINGS:
             let_whole_series_go_on(batch, now=self._now())
         level = logging.WARNING if boundary.ending.startswith(STOPPED) else logging.INFO

@@ -101,3 +101,5 @@ class Outcome:
     again_at: datetime | None = None
     waits: bool = False
     """Nothing failed: the time has not come."""
+    again: tuple[int, ...] = ()
+    """Images that are to be processed again."""

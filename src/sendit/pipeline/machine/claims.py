@@ -4,7 +4,7 @@ A try is counted at the claim, so a batch that kills its worker also runs out of
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -91,8 +91,17 @@ def renew(claim: Claim, *, now: datetime) -> None:
             raise LeaseLost(lost(claim))
 
 
-def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFinding] = ()) -> None:
+def move(
+    claim: Claim,
+    event: Event,
+    *,
+    now: datetime,
+    findings: Sequence[NewFinding] = (),
+    again: Collection[int] = (),
+) -> None:
     """End an exclusive stage: take the batch to where the event leads.
+
+    ``again`` are images that are to be processed again.
 
     Whether a proven batch is done or waits for a person is decided here and not in the stage,
     since somebody may resolve it in the meantime.
@@ -108,6 +117,8 @@ def move(claim: Claim, event: Event, *, now: datetime, findings: Sequence[NewFin
             forget(claim)
             return
         note(claim.batch_id, findings, now=now)
+        if again:
+            Image.objects.filter(pk__in=again).update(status=Status.NEW, attempts=0, modified=now)
         if event is Event.PROVEN and is_open(claim.batch_id):
             event = Event.PROVEN_IN_PART
         make_move(claim.batch_id, claim.stage, event, now=now, token=claim.token)

@@ -32,6 +32,7 @@ class Event(StrEnum):
     RELEASED = "upload_finished"
     FREED = "a person releases held images"
     RERUN = "one image is to be processed again, before any delivery"
+    SPOILED = "results were changed where they lie: their images are processed again"
     RETRIED = "a person retries it"
     GIVEN_UP = "an error that does not pass, or the last try"
 
@@ -82,6 +83,7 @@ MOVES: tuple[Move, ...] = (
         for stage in (Stage.DEIDENTIFY, Stage.SEND, Stage.VERIFY, Stage.CLEAN_UP)
     ),
     Move(Stage.SEND, Event.RERUN, Stage.DEIDENTIFY, Status.PROCESSING),
+    Move(Stage.SEND, Event.SPOILED, Stage.DEIDENTIFY, Status.PROCESSING),
     *(Move(stage, Event.GIVEN_UP, stage, Status.ERROR) for stage in Stage),
     Move(Stage.IMPORT, Event.RETRIED, Stage.IMPORT, Status.NEW),
     Move(Stage.IDENTIFY, Event.RETRIED, Stage.IDENTIFY, Status.PROCESSING),

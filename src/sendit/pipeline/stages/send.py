@@ -13,6 +13,7 @@ from sendit.pipeline.stages import ledger, manifests, packages, preparing, setti
 from sendit.pipeline.stages.attempts import serve, standing
 from sendit.pipeline.stages.holding import held_until
 from sendit.pipeline.stages.side_by_side import Talk
+from sendit.pipeline.stages.spoiled import spoiled_images
 from sendit.pipeline.work import Outcome, Work
 from sendit.records.models import Delivery, Finding, Image
 from sendit.storage import Target
@@ -47,6 +48,8 @@ def run(work: Work) -> Outcome:
         ],
         ignore_conflicts=True,
     )
+    if work.project.anonymize and (spoiled := spoiled_images(work)):
+        return Outcome(Event.SPOILED, again=spoiled)
     deliver(work)
     outcome = standing(work, _TAKEN)
     if outcome is None:

@@ -1,0 +1,128 @@
+"""A target holds the very files of its batch until it has proven them, and somebody edits one."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sendit.pipeline import machine
+from sendit.pipeline.runner import Step
+from sendit.records.models import Image
+from sendit.terms import Stage, Status
+from tests.pipeline.line import Line
+
+
+def one_bit(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.seek(200)
+        byte = stream.read(1)[0]
+        stream.seek(200)
+        stream.write(bytes([byte ^ 1]))
+
+
+def cut_off(file: Path) -> None:
+    os.truncate(file, 100)
+
+
+def emptied(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def longer(file: Path) -> None:
+    with file.open("ab") as stream:
+        stream.write(b"\0\0")
+
+
+DAMAGE = pytest.mark.parametrize("damage", [one_bit, cut_off, emptied, longer])
+
+
+def at_verify(line: Line) -> int:
+    line.installation.add_study("ACC1", n_series=1, n_images=3)
+    batch_id = line.hand_in("ACC1")
+    runner = line.runner()
+    while line.batch(batch_id).stage != Stage.VERIFY:
+        assert runner.advance(batch_id) is not Step.IDLE
+    return batch_id
+
+
+def content(line: Line) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in line.installation.delivered()}
+
+
+def is_delivered(line: Line, batch_id: int, right: dict[str, bytes]) -> bool:
+    images = Image.objects.filter(batch=batch_id).values_list("status", flat=True)
+    done = {line.batch(batch_id).status, *images} == {Status.DONE}
+    return done and content(line) == right and not line.workspace.clean(batch_id).exists()
+
+
+@DAMAGE
+def test_a_result_that_is_edited_at_its_target_is_made_again(
+    line: Line, damage: Callable[[Path], None]
+) -> None:
+    batch_id = at_verify(line)
+    right = content(line)
+    edited = line.installation.delivered()[1]
+    damage(edited)
+    line.work()
+    assert line.codes(batch_id) == ["VERIFICATION_FAILED"]
+
+    edited.rename(line.installation.root / "edited")  # as the message says
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert is_delivered(line, batch_id, right)
+
+
+def test_one_that_is_not_moved_away_is_never_overwritten(line: Line) -> None:
+    batch_id = at_verify(line)
+    right = content(line)
+    edited = line.installation.delivered()[1]
+    one_bit(edited)
+    line.work()
+    kept = edited.read_bytes()
+
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert line.codes(batch_id)[1:] == ["TARGET_CONFLICT"]
+    assert edited.read_bytes() == kept
+    edited.unlink()
+    machine.retry(batch_id, target="out", now=line.clock)
+    line.work(later=timedelta(minutes=1))
+    assert is_delivered(line, batch_id, right)
+
+
+def test_a_result_that_is_gone_is_made_again(line: Line) -> None:
+    batch_id = at_verify(line)
+    right = content(line)
+    for file in line.installation.delivered()[:2]:
+        one_bit(file)
+        next(line.workspace.clean(batch_id).rglob(file.name)).unlink()
+    line.work()
+
+    for file in line.installation.delivered()[:2]:
+        file.unlink()
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert is_delivered(line, batch_id, right)
+
+
+def test_whole_results_are_not_made_again(line: Line) -> None:
+    batch_id = at_verify(line)
+    right = content(line)
+    file = line.installation.delivered()[1]
+    other = file.with_name("other")
+    other.write_bytes(b"not the result")
+    other.replace(file)
+    line.work()
+
+    file.unlink()
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert is_delivered(line, batch_id, right)
+    runs = line.batch(batch_id).runs.filter(stage=Stage.DEIDENTIFY)
+    assert [run.images for run in runs] == [3]
