@@ -132,10 +132,10 @@ class Runner:
             if not found or not found[0].stage or not self._is_ours(found[0]):
                 return Step.IDLE
             batch = found[0]
+        stage = Stage(batch.stage)
         try:
-            if batch.stage == SHARED:
-                return self._chunk(batch)
-            return self._stage(batch, Stage(batch.stage))
+            with working_on(batch=batch_id, stage=stage):
+                return self._chunk(batch) if stage is SHARED else self._stage(batch, stage)
         finally:
             self._watch(None, batch_id)
 
@@ -163,7 +163,7 @@ class Runner:
         )
         if claim is None:
             return Step.IDLE
-        with working_on(batch=batch.pk, stage=stage), _Boundary(self, claim) as boundary:
+        with _Boundary(self, claim) as boundary:
             [batch] = self._read(batch.pk)
             outcome = STAGES[stage](self._work(batch, claim, longest=LONGEST[stage]))
             if outcome.event is None:
@@ -196,7 +196,7 @@ class Runner:
         if claim is None:
             return Step.MOVED if self._settle(batch.pk) else Step.IDLE
         settled = False
-        with working_on(batch=batch.pk, stage=SHARED), _Boundary(self, claim) as boundary:
+        with _Boundary(self, claim) as boundary:
             claim = self._lengthened(claim)
             work = self._work(batch, claim, longest=self._settings.limits.instance_timeout)
             chunk = deidentify.run_chunk(work, self._engines_of(work))
