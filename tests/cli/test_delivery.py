@@ -49,6 +49,21 @@ def test_a_required_target_that_is_down_is_exit_1(delivered: Installation) -> No
     assert "mount its volume" in table.stdout
 
 
+def test_a_paused_target_is_marked_with_what_lets_it_go_on(delivered: Installation) -> None:
+    assert delivered.run("pause", "--target", "out").returncode == 0
+
+    table = delivered.run("targets")
+
+    [told] = json.loads(delivered.run("targets", "--json").stdout)
+    assert (told["health"], told["paused"]) == ("ok", True)
+    assert "ok, paused" in table.stdout
+    assert "resume --target out" in table.stdout
+    assert delivered.run("resume", "--target", "out").returncode == 0
+    [told] = json.loads(delivered.run("targets", "--json").stdout)
+    assert told["paused"] is False
+    assert "paused" not in delivered.run("targets").stdout
+
+
 def test_an_optional_target_that_is_down_is_only_told(installation: Installation) -> None:
     installation.write_project(PROJECT + SECOND)
     (installation.root / "second").write_text("in the way")

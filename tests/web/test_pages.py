@@ -11,10 +11,11 @@ from pytest_django.fixtures import Settings
 
 from sendit.config import Configuration
 from sendit.metrics.standing import standing
+from sendit.metrics.target_health import health_of
 from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
-from sendit.records.models import Finding, TargetHealth
-from sendit.terms import Stage, Status
+from sendit.records.models import Batch, Delivery, Finding, TargetHealth
+from sendit.terms import DeliveryState, Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
 from tests.support.batches import NOW, add_recall, add_unreadable, make_batch, make_profile
 from tests.support.installation import Installation
@@ -281,6 +282,26 @@ def test_a_target_that_is_away_is_shown_as_such(signed_in: Client) -> None:
     assert "Everything that was sent is proven." in receipt
     assert "2 instances in /data/out" in receipt
     assert "Does not answer; asked again at" in away
+
+
+def test_what_a_rejected_batch_did_not_deliver_is_no_failure_of_its_target(
+    signed_in: Client, configuration: Configuration
+) -> None:
+    batch = make_batch("a", status=Status.ERROR, stage=Stage.SEND, project="demo")
+    failed = Delivery.objects.create(batch=batch, target="out", state=DeliveryState.FAILED)
+    project = configuration.projects["demo"]
+
+    def failures() -> tuple[int, int, bool]:
+        told = health_of(project, project.targets[0], now=NOW)
+        page = signed_in.get("/targets/").content.decode()
+        return told.failed, told.waiting, "1 delivery failed." in page
+
+    before = failures()
+    Batch.objects.filter(pk=batch.pk).update(turned_down=True, stage=Stage.CLEAN_UP)
+    after = failures()
+    Delivery.objects.filter(pk=failed.pk).update(state=DeliveryState.PENDING)
+
+    assert (before, after, failures()) == ((1, 0, True), (0, 0, False), (0, 0, False))
 
 
 @pytest.mark.parametrize(

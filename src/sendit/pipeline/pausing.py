@@ -32,6 +32,14 @@ class Pauses:
     def __bool__(self) -> bool:
         return bool(self.node or self.projects or self.targets)
 
+    def resume_of(self, project: str, target: str) -> str:
+        """Return the words that let a project's target go on; empty when it is not paused."""
+        if self.node:
+            return "resume"
+        if project in self.projects:
+            return f"resume --project {project}"
+        return f"resume --target {target}" if target in self.targets else ""
+
 
 def paused() -> Pauses:
     """Return what is paused now."""

@@ -13,8 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from sendit.metrics.target_health import STILL_MEANT
 from sendit.metrics.wording import count_text, moment_text
-from sendit.pipeline.pausing import Pauses, paused
+from sendit.pipeline.pausing import paused
 from sendit.records.access import Access
 from sendit.records.models import Delivery, TargetHealth
 from sendit.terms import DeliveryState
@@ -62,7 +63,7 @@ def targets(request: HttpRequest) -> HttpResponse:
             counts,
             required=target.required,
             away=away.get((project.name, target.name)),
-            resume=_resume(stopped, project.name, target.name),
+            resume=stopped.resume_of(project.name, target.name),
         )
         for name, project in sorted(settings.SENDIT.projects.items())
         if allowed is None or name in allowed
@@ -76,7 +77,7 @@ Counts = dict[tuple[str, str, str], tuple[int, int]]
 
 
 def _counts(access: Access) -> Counts:
-    deliveries = Delivery.objects.order_by()
+    deliveries = Delivery.objects.filter(STILL_MEANT).order_by()
     allowed = access.projects()
     if allowed is not None:
         deliveries = deliveries.filter(batch__project__in=allowed)
@@ -140,14 +141,6 @@ def _shown(
         batch=proven.batch_id if proven else None,
         error=(failed.error or {}).get("message", "") if failed else "",
     )
-
-
-def _resume(stopped: Pauses, project: str, target: str) -> str:
-    if stopped.node:
-        return "sendit resume"
-    if project in stopped.projects:
-        return f"sendit resume --project {project}"
-    return f"sendit resume --target {target}" if target in stopped.targets else ""
 
 
 def _newest(found: tuple[int, int] | None) -> Delivery | None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from django.core.management.base import CommandParser
 
 from sendit.cli.command import SenditCommand
+from sendit.cli.hints import words_for
 from sendit.cli.table import table
 from sendit.config import Configuration, make_default_folders
 from sendit.metrics.target_health import Health, health_of
+from sendit.metrics.wording import count_text
 from sendit.pipeline.preparation import prepare_here
 
 
@@ -44,7 +46,13 @@ class Command(SenditCommand):
                     f"{one.target} of {one.project}: {one.problem['message']}"
                     for one in found
                     if one.problem
-                )
+                ),
+                *(
+                    f"{one.target} of {one.project} is paused: nothing is sent to it until "
+                    f'"{words_for(one.resume, configuration)}".'
+                    for one in found
+                    if one.resume
+                ),
             )
         return int(any(one.required and one.problem for one in found))
 
@@ -56,8 +64,7 @@ def _row(one: Health) -> tuple[object, ...]:
     last = one.last
     told = "none yet"
     if last:
-        n = last["n_instances"]
-        told = f"batch {last['batch']}, {n} instance{'' if n == 1 else 's'}"
-    health = "down" if one.problem else "ok"
+        told = f"batch {last['batch']}, {count_text(last['n_instances'], 'instance')}"
+    health = ("down" if one.problem else "ok") + (", paused" if one.resume else "")
     required = "yes" if one.required else "no"
     return one.project, one.target, one.kind, required, health, one.waiting, one.failed, told
