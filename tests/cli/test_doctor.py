@@ -7,11 +7,18 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from sendit.cli.machine_check import core_dumps, swap
+from sendit.cli.work_check import stuck_batches
+from sendit.config import Configuration
+from sendit.records.models import Batch
+from sendit.terms import Stage, Status
+from tests.support.batches import NOW, make_batch
 from tests.support.hanging_mount import mounted
 from tests.support.installation import Installation
 
@@ -158,6 +165,71 @@ def test_folder_or_key_that_hangs_is_named_and_the_rest_is_looked_at(
         assert f"The {what}" in said
         assert "does not answer" in said
         assert {"database", "inboxes", "core dumps", "swap"} <= set(found)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mode", ["pool", "celery"])
+def test_batch_that_is_due_and_taken_up_by_nobody_is_named(
+    in_this_process: Configuration, mode: str
+) -> None:
+    settings = in_this_process.settings.model_copy(update={"mode": mode})
+    configuration = replace(in_this_process, settings=settings)
+    due = make_batch("a", status=Status.DONEPROCESSING, stage=Stage.SEND)
+    other = make_batch("b", status=Status.PROCESSING, stage=Stage.IDENTIFY)
+    rest = make_batch("c", status=Status.DONE)
+    since(due, NOW - timedelta(minutes=30))
+    since(other, NOW - timedelta(minutes=11))
+
+    told = stuck_batches(configuration, now=NOW) or ""
+
+    assert told.startswith(
+        f"Batches {due.pk}, {other.pk} could go on since 2026-05-04 09:45:00 UTC"
+    )
+    assert "them up" in told
+    assert str(rest.pk) not in told.partition(" could")[0].replace(",", "").split()
+    who = '"sendit worker --zone out"' if mode == "celery" else '"sendit run"'
+    assert who in told
+    since(due, NOW)
+    assert (stuck_batches(configuration, now=NOW) or "").startswith(f"Batch {other.pk} could go on")
+    since(other, NOW)
+    assert stuck_batches(configuration, now=NOW) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("put_off", ["retry_at", "due_at"])
+def test_batch_that_was_put_off_counts_from_then(
+    in_this_process: Configuration, put_off: str
+) -> None:
+    batch = make_batch("a", status=Status.DONEPROCESSING, stage=Stage.SEND)
+
+    def told(minutes_ago: int) -> str | None:
+        since(batch, NOW - timedelta(hours=5))
+        moment = NOW - timedelta(minutes=minutes_ago)
+        Batch.objects.filter(pk=batch.pk).update(**{put_off: moment})
+        return stuck_batches(in_this_process, now=NOW)
+
+    assert told(1) is None
+    assert "since 2026-05-04 10:04:00 UTC" in (told(11) or "")
+
+
+@pytest.mark.django_db
+def test_batch_that_waits_while_others_are_worked_on_may_wait_longer(
+    in_this_process: Configuration,
+) -> None:
+    waiting = make_batch("a", status=Status.DONEPROCESSING, stage=Stage.SEND)
+    busy = make_batch("b", status=Status.PROCESSING, stage=Stage.IDENTIFY)
+    claim = {"lease_token": "t", "lease_until": datetime.now(UTC) + timedelta(hours=1)}
+    Batch.objects.filter(pk=busy.pk).update(**claim)
+
+    since(waiting, NOW - timedelta(minutes=59))
+    assert stuck_batches(in_this_process, now=NOW) is None
+    since(waiting, NOW - timedelta(minutes=61))
+    assert f"Batch {waiting.pk} could go on" in (stuck_batches(in_this_process, now=NOW) or "")
+
+
+def since(batch: Batch, moment: datetime) -> None:
+    """Say when the batch was last written."""
+    Batch.objects.filter(pk=batch.pk).update(modified=moment)
 
 
 def test_core_dumps_that_are_on_are_wrong() -> None:

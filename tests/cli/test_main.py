@@ -228,7 +228,17 @@ def test_database_that_cannot_be_opened_is_a_message(installation: Installation)
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "database" in done.stderr
+    assert "may open and write its file" in done.stderr
+
+
+def test_server_of_the_database_that_is_away_is_told_with_what_to_do(
+    installation: Installation,
+) -> None:
+    done = installation.run("status", SENDIT_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert "start it, or mend database.url" in done.stderr
 
 
 def test_crash_is_told_without_what_it_quotes(installation: Installation) -> None:

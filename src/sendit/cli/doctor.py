@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 
 from sendit.cli.clock_check import clock_of_database, clock_of_volume
+from sendit.cli.hints import for_database
 from sendit.cli.machine_check import core_dumps, swap
 from sendit.cli.rights_check import rights
 from sendit.cli.work_check import (
@@ -82,7 +83,7 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
     yield from _at_work(configuration, database_answers=answers, hung=bool(hung), now=now)
     if answers:
         yield _look("pauses", pauses)
-        yield _look("batches", lambda: stuck_batches(now=now))
+        yield _look("batches", lambda: stuck_batches(configuration, now=now))
         yield _look("numbers of batches", counts)
     if answers and mounted and here is Zone.PHI:
         yield _look("originals", lambda: lost_originals(configuration))
@@ -134,9 +135,8 @@ def _look(what: str, do: Callable[[], object]) -> Finding:
         # What others say may quote a value.
         words = error if isinstance(error, OperationalError) else type(error).__name__
         said = (
-            f"The database does not answer as it should ({str(words).strip()}): start it, or mend "
-            "database.url, its password, how many it lets in (max_connections) and the network "
-            "between."
+            f"The database does not answer as it should ({str(words).strip()}): "
+            f"{for_database(connection.vendor)}"
         )
     except OSError as error:
         said = (

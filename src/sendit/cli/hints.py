@@ -16,6 +16,19 @@ def who_goes_on(configuration: Configuration) -> list[str]:
     return [f'Nobody is at work now: run "{once}" or "{always}".']
 
 
+def for_database(vendor: str) -> str:
+    """Return what is done about a database that does not answer as it should."""
+    if vendor == "sqlite":
+        return (
+            "see that this user may open and write its file and folder, that its disk has room, "
+            "and that nobody else keeps it locked."
+        )
+    return (
+        "start it, or mend database.url, its password, how many it lets in (max_connections) and "
+        "the network between."
+    )
+
+
 def words_for(command: str, configuration: Configuration) -> str:
     """Return a command as it has to be typed here to mean this installation."""
     source = configuration.source

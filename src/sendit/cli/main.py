@@ -152,7 +152,10 @@ def _run_with_django(request: _Request) -> int:
     try:
         command.run_from_argv(["sendit", request.command, *request.words])
     except database.OperationalError as error:
-        return _say(f"The database cannot be used: {error}", code=REFUSED)
+        # As above.
+        hints = importlib.import_module("sendit.cli.hints")
+        remedy = hints.for_database(database.connection.vendor)
+        return _say(f"The database cannot be used ({str(error).strip()}): {remedy}", code=REFUSED)
     except database.DatabaseError as error:
         if type(error) is not database.DatabaseError:  # ours, and its text may quote a value
             raise

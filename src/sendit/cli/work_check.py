@@ -4,18 +4,21 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.db.models.functions import Coalesce, Greatest
+
 from sendit.config import Configuration
 from sendit.ingest.loop_lock import loop_is_alive
+from sendit.metrics.wording import count_text, moment_text
 from sendit.pipeline.pausing import paused
 from sendit.pipeline.workspace import Workspace
 from sendit.records.beats import WATCHER, last_beat, workers_alive
 from sendit.records.counting import COUNTS
 from sendit.records.hours import HOURS
 from sendit.records.models import Batch
-from sendit.terms import Zone
+from sendit.terms import Stage, Zone
 from sendit.workers.nudge import nudger
 
-STUCK = timedelta(minutes=10)
+STUCK, STUCK_BESIDE_OTHERS = timedelta(minutes=10), timedelta(hours=1)
 TAKEN_WITHIN_SECONDS = 3.0
 """A worker with nothing to do takes a message within less."""
 _NAMED = 5
@@ -51,9 +54,9 @@ def queue(configuration: Configuration, zone: Zone) -> str | None:
     while (waiting := carrier.waiting(zone) or 0) and not _anybody_at_work():
         if time.monotonic() > until:
             return (
-                f"{waiting} messages wait for zone {zone} and nobody takes them, nor is anybody "
-                f'at work. Is "sendit worker --zone {zone}" alive, and does its broker.url name '
-                "this Redis?"
+                f"{count_text(waiting, 'message')} for zone {zone}: nobody takes any, nor is "
+                f'anybody at work. Is "sendit worker --zone {zone}" alive, and does its broker.url '
+                "name this Redis?"
             )
         time.sleep(0.1)
     return None
@@ -74,14 +77,29 @@ def pauses() -> str | None:
     return f'Paused: {", ".join(names)}. Run "sendit resume" with its name.' if names else None
 
 
-def stuck_batches(*, now: datetime) -> str | None:
-    """Return how many batches nobody takes up."""
-    left = Batch.objects.untouched(now).filter(modified__lt=now - STUCK).count()
-    if not left:
+def stuck_batches(configuration: Configuration, *, now: datetime) -> str | None:
+    """Return which batches are due and nobody takes up; when others are busy, they may wait long.
+
+    The moment that a batch was put off to counts, not when that was written down.
+    """
+    patience = STUCK_BESIDE_OTHERS if _anybody_at_work() else STUCK
+    since = Greatest("modified", Coalesce("retry_at", "modified"), Coalesce("due_at", "modified"))
+    left = Batch.objects.untouched(now).annotate(since=since).filter(since__lt=now - patience)
+    found = list(left.order_by("since", "pk").values_list("pk", "stage", "since"))
+    if not found:
         return None
+    zones = sorted({Stage(stage).zone for _, stage, _ in found})
+    who = (
+        'whether "sendit run" is alive, and start it anew'
+        if configuration.settings.mode != "celery"
+        else "whether the broker answers and "
+        + " and ".join(f'"sendit worker --zone {zone}"' for zone in zones)
+        + " is alive, and start what is not"
+    )
+    numbers = _listed([number for number, _, _ in found])
     return (
-        f"{left} batches could go on for more than {STUCK.total_seconds() / 60:.0f} minutes and "
-        "nobody has taken them up: are there workers of their zone, and does the broker answer?"
+        f"{numbers[0].upper()}{numbers[1:]} could go on since {moment_text(found[0][2])} UTC, and "
+        f"nobody takes {'it' if len(found) == 1 else 'them'} up: see {who}."
     )
 
 
