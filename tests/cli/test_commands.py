@@ -236,7 +236,7 @@ def test_show_times_tells_each_done_batch_and_counts_the_rest() -> None:
 
     assert say("show_times").splitlines() == [
         "ACC1 5.0 MB 2.00 minutes",
-        "1 batches are not yet DONE, EMPTY or ERROR.",
+        "1 batch is not yet DONE, EMPTY or ERROR.",
     ]
 
 

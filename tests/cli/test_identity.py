@@ -219,7 +219,7 @@ def test_a_map_that_everybody_can_read_is_not_imported(sendit: Sendit, tmp_path:
 
     assert not LedgerPatient.objects.exists()
     file.chmod(0o640)
-    assert "1 new patients" in sendit("identity", "import", str(file))
+    assert "1 new patient and" in sendit("identity", "import", str(file))
 
 
 def test_a_namespace_that_is_none_is_not_exported(sendit: Sendit, tmp_path: Path) -> None:

@@ -60,7 +60,10 @@ def test_two_columns_are_enough(file: Path, service: IdentityService) -> None:
 
 def test_lines_that_the_broker_adds_count_at_once(file: Path, service: IdentityService) -> None:
     request = ask(("C-3", "1.2.1", "ACC1"))
-    with pytest.raises(IdentityError, match=r"1 of 1 patients .* Add them, then retry") as refusal:
+    with pytest.raises(
+        IdentityError,
+        match=r"^1 of the batch's patients is not in .* Add what is missing, then retry",
+    ) as refusal:
         service.identify(request)
 
     file.write_text(HEADER + LINES + "C-3,SUBJ-003,,,\n")

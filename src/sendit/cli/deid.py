@@ -54,7 +54,8 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         place = error.filename or words.destination
         return _refuse(
-            f"{error.strerror}: {place}. Stopped after {totals.files} files. Mend that, then run "
+            f"{error.strerror}: {place}. Stopped after {totals.files} "
+            f"file{'' if totals.files == 1 else 's'}. Mend that, then run "
             "the same command again; results that are there already become the same again."
         )
     if words.report is not None:

@@ -15,6 +15,7 @@ from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.errors import UsageError
 from sendit.identity.allocation import Asked
+from sendit.metrics.wording import count_text
 from sendit.records import credentials, tokens
 from sendit.records.ledger_csv import export_text, import_file
 from sendit.records.merging import merge
@@ -122,8 +123,9 @@ def import_ledger(call: Call) -> Sequence[str]:
         "ledger import", subject=place.namespace, patients=done.patients, studies=done.studies
     )
     return (
-        f"{done.patients} new patients and {done.studies} new studies in namespace "
-        f"{place.namespace}; {done.known} patients were there already.",
+        f"{count_text(done.patients, 'new patient')} and "
+        f"{count_text(done.studies, 'new study', 'new studies')} in namespace {place.namespace}; "
+        f"there already: {count_text(done.known, 'patient')}.",
     )
 
 
@@ -140,7 +142,8 @@ def export_ledger(call: Call) -> Sequence[str]:
     text, patients = export_text(place)
     credentials.write_private(call.options.file, text)
     return (
-        f"{patients} patients of namespace {place.namespace} are in {call.options.file}. "
+        f"In {call.options.file} {'is' if patients == 1 else 'are'} now "
+        f"{count_text(patients, 'patient')} of namespace {place.namespace}. "
         "The file names all of them: keep it as you would the list of patients.",
     )
 

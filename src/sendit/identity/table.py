@@ -58,8 +58,8 @@ class Table:
         strangers = sum(form not in entries for form in forms)
         if strangers:
             raise IdentityError(
-                f"{strangers} of {len(request.patients)} patients of the batch are not in "
-                f"{self._path}. Add them, then retry the batch."
+                f"{strangers} of the batch's patients {'is' if strangers == 1 else 'are'} not in "
+                f"{self._path}. Add what is missing, then retry the batch."
             )
         rows = (
             (patient, study, self._identity(entries[form], form, study))

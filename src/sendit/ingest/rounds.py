@@ -228,7 +228,7 @@ class _Room:
         """Log, when there are more than before, that folders cannot be looked at."""
         if self.view.unusable > self._unusable:
             logger.warning(
-                "inbox %s: %d folders cannot be looked at and are not taken in; "
+                "inbox %s: folders that cannot be looked at, and are not taken in: %d; "
                 "check its file system",
                 self.inbox.path,
                 self.view.unusable,

@@ -142,7 +142,7 @@ class Gcs:
             places = [place_of(key, self._schema, self._bucket) for key in sorted(keys)]
             with self._table.connected():
                 if left := self._table.remove(places, progress=progress):
-                    reason = f"{left} rows are still in BigQuery after they were removed."
+                    reason = f"Still in BigQuery after they were removed: {left} of its rows."
                     return Removal((), dict.fromkeys(receipt.digests, reason))
         return self._target.remove(receipt, progress=progress)
 

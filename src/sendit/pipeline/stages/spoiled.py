@@ -33,6 +33,6 @@ def spoiled_images(work: Work) -> tuple[int, ...]:
             work.progress()
     if not spoiled:
         return ()
-    logger.warning("%d results were changed where they lie, and are made again", len(spoiled))
+    logger.warning("results were changed where they lie, and are made again: %d", len(spoiled))
     images = Image.objects.accepted().filter(batch=work.batch_id, sop_instance_uid__in=spoiled)
     return tuple(images.values_list("pk", flat=True))

@@ -11,6 +11,7 @@ from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
 from sendit.config.keys import add_field_key, backup
 from sendit.config.own_keys import backup_own_keys
+from sendit.metrics.wording import count_text
 from sendit.records.audit import Act, append
 from sendit.records.encrypted import forget_keys
 from sendit.records.own_keys import require_own_keys
@@ -70,7 +71,8 @@ Without the site key every patient would get a second identity."""
         forget_keys()
         rows = encrypt_anew()
         self.say(
-            f"{rows} rows are encrypted with the first key of {settings.keys.field_file}. Restart "
+            f"{count_text(rows, 'row')} {'is' if rows == 1 else 'are'} encrypted with the first "
+            f"key of {settings.keys.field_file}. Restart "
             'what runs, then "sendit key rotate --no-new-key" for what it wrote meanwhile, and '
             '"sendit key backup". The other keys in the file stay: the last one finds what is '
             "encrypted, and older backups of the database need them."

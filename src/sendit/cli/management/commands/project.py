@@ -11,6 +11,7 @@ from sendit.cli.command import SenditCommand
 from sendit.config import Configuration, Project
 from sendit.config.own_keys import FOLDER, own_key_file
 from sendit.errors import UsageError
+from sendit.metrics.wording import count_text
 from sendit.records.audit import Act
 from sendit.records.closing import Closed, close_project
 
@@ -62,9 +63,10 @@ def _what_went(project: Project, closed: Closed) -> Iterator[str]:
         yield f"Project {project.name} was closed on {closed.before:%Y-%m-%d} already."
     else:
         yield (
-            f"Project {project.name} is closed: {closed.patients} patients of namespace "
-            f"{closed.namespace} are gone from the ledger, with the kept identifiers of "
-            f"{closed.batches} batches. Nobody is named in it again."
+            f"Project {project.name} is closed. Gone from the ledger: "
+            f"{count_text(closed.patients, 'patient')} of namespace {closed.namespace}, with the "
+            f"kept identifiers of {count_text(closed.batches, 'batch', 'batches')}. Nobody is "
+            "named in it again."
         )
     if closed.own_key:
         yield (
