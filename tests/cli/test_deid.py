@@ -224,6 +224,23 @@ def test_a_new_site_key_is_told_once(here: Path, capsys: pytest.CaptureFixture[s
     )
 
 
+def test_a_result_takes_the_place_of_what_lies_there_and_nothing_else_is_touched(
+    here: Path,
+) -> None:
+    make_study(here / "in", n_series=1, n_images=1)
+    assert main(["in", "out"]) == 0
+    [result] = (here / "out").rglob("*.dcm")
+    right = result.read_bytes()
+    result.write_bytes(b"of an earlier recipe")
+    other = result.with_name("other.dcm")
+    other.write_bytes(b"of an earlier run")
+
+    assert main(["in", "out"]) == 0
+
+    assert result.read_bytes() == right
+    assert other.read_bytes() == b"of an earlier run"
+
+
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
