@@ -495,6 +495,20 @@ def test_somebody_elses_file_is_copied(
     assert not are_the_files_themselves(out, package)
 
 
+@pytest.mark.parametrize("given_away", [False, True])
+def test_where_the_last_name_is_taken_nothing_is_stored(
+    out: Path, package: Package, *, given_away: bool
+) -> None:
+    taken = out / package.instances[-1].file
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"of somebody else")
+
+    with pytest.raises(TargetConflict):
+        make_folder(out).send(replace(package, given_away=given_away))
+
+    assert list(files_in(out).values()) == [b"of somebody else"]
+
+
 def test_nothing_is_given_away_to_a_name_that_is_taken(
     out: Path, package: Package, tmp_path: Path
 ) -> None:

@@ -139,15 +139,19 @@ def _store(
     *,
     given_away: bool,
 ) -> None:
-    """Store a few files: write all, sync all, then let all be seen under their names."""
+    """Store a few files: look at all, write all, sync all, then give all their names."""
+    missing: list[tuple[Path, Entry]] = []
+    for entry, final in zip(entries, finals, strict=True):
+        if not _is_there(final, entry, progress):
+            missing.append((final, entry))
+        progress()
     parts: list[tuple[Path, Path, Entry]] = []
     mode = mode_of_new_files() if given_away else None
     try:
-        for entry, final in zip(entries, finals, strict=True):
-            if not _is_there(final, entry, progress):
-                make_folders(final.parent, root=root)
-                if not (given_away and take_over(entry.source, final, size=entry.size, mode=mode)):
-                    parts.append((write_part(final, _copier(entry, progress)), final, entry))
+        for final, entry in missing:
+            make_folders(final.parent, root=root)
+            if not (given_away and take_over(entry.source, final, size=entry.size, mode=mode)):
+                parts.append((write_part(final, _copier(entry, progress)), final, entry))
             progress()
         if parts:
             sync_volume(root)

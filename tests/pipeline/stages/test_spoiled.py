@@ -110,6 +110,27 @@ def test_a_result_that_is_gone_is_made_again(line: Line) -> None:
     assert is_delivered(line, batch_id, right)
 
 
+def test_results_whose_volume_is_not_mounted_are_not_taken_for_spoiled(line: Line) -> None:
+    batch_id = at_verify(line)
+    right = content(line)
+    edited = line.installation.delivered()[1]
+    one_bit(edited)
+    line.work()
+    edited.unlink()
+    clean = line.installation.work_dir / "clean"
+    clean.rename(clean.with_name("away"))
+    clean.mkdir()
+
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert line.batch(batch_id).stage == Stage.SEND
+    clean.rmdir()
+    clean.with_name("away").rename(clean)
+    line.work(later=timedelta(hours=1))
+    assert is_delivered(line, batch_id, right)
+
+
 def test_whole_results_are_not_made_again(line: Line) -> None:
     batch_id = at_verify(line)
     right = content(line)

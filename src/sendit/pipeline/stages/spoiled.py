@@ -6,12 +6,14 @@ waits for the proof: its image is processed again.
 """
 
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 from sendit.pipeline.stages.packages import package_of
 from sendit.pipeline.work import Work
 from sendit.records.models import Delivery, Image
 from sendit.storage.durable import is_file, sha256_of
-from sendit.terms import DeliveryState
+from sendit.terms import DeliveryState, Zone
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +27,10 @@ def spoiled_images(work: Work) -> tuple[int, ...]:
     ).exclude(error=None)
     spoiled: set[str] = set()
     for delivery in retried:
+        work.workspace.check(work.zone or Zone.PHI)
         package = package_of(work, delivery)
         for one in package.instances:
-            result = package.root / one.file
-            if not is_file(result) or sha256_of(result, progress=work.progress) != one.sha256:
+            if not _is_whole(package.root / one.file, one.sha256, work.progress):
                 spoiled.add(one.sop_instance_uid)
             work.progress()
     if not spoiled:
@@ -36,3 +38,10 @@ def spoiled_images(work: Work) -> tuple[int, ...]:
     logger.warning("results were changed where they lie, and are made again: %d", len(spoiled))
     images = Image.objects.accepted().filter(batch=work.batch_id, sop_instance_uid__in=spoiled)
     return tuple(images.values_list("pk", flat=True))
+
+
+def _is_whole(result: Path, sha256: str, progress: Callable[[], None]) -> bool:
+    try:
+        return is_file(result) and sha256_of(result, progress=progress) == sha256
+    except OSError:
+        return False
