@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import stat
 import struct
@@ -29,6 +30,9 @@ from tests.storage.folder_receiver import FolderReceiver, SmallDiskReceiver
 from tests.support.small_disk import Remount
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a group that it is not in")
+WAYS = pytest.mark.parametrize(
+    ("layout", "given_away"), [("tree", False), ("tree", True), ("archive", False)]
+)
 LAYOUTS = pytest.mark.parametrize("layout", ["tree", "archive"])
 
 
@@ -264,11 +268,12 @@ def test_a_probe_of_a_full_disk_says_so(small_disk: Path) -> None:
     assert list(files_in(small_disk)) == ["filler"]
 
 
-@LAYOUTS
+@WAYS
 def test_killed_anywhere_and_sent_again_everything_is_there(
-    out: Path, tmp_path: Path, layout: str
+    out: Path, tmp_path: Path, layout: str, *, given_away: bool
 ) -> None:
     package = _random_package(tmp_path / "clean", size=50_000, n_instances=40)
+    package = replace(package, given_away=given_away)
     whole = {instance.sha256 for instance in package.instances}
     chance = random.Random(7)
     killed = 0
@@ -283,6 +288,7 @@ def test_killed_anywhere_and_sent_again_everything_is_there(
                 assert name.endswith(".part") or hashlib.sha256(content).hexdigest() in whole
         target.verify(package, target.send(package))
         assert not any(name.endswith(".part") for name in files_in(place))
+        shutil.rmtree(place)  # so that the next round may take the files over as well
 
     assert killed > 6
 
@@ -304,9 +310,12 @@ def _kill_while(target: Target, package: Package, *, after_calls: int) -> bool:
     return process.exitcode == -signal.SIGKILL
 
 
-@LAYOUTS
-def test_two_senders_at_once_end_in_the_same_state(out: Path, tmp_path: Path, layout: str) -> None:
+@WAYS
+def test_two_senders_at_once_end_in_the_same_state(
+    out: Path, tmp_path: Path, layout: str, *, given_away: bool
+) -> None:
     package = _random_package(tmp_path / "clean", size=20_000, n_instances=30)
+    package = replace(package, given_away=given_away)
     target = make_folder(out, layout)
 
     with ThreadPoolExecutor(4) as pool:
