@@ -1,14 +1,15 @@
-"""The standard's dictionaries as pydicom ships them: attributes, private elements, UIDs.
+"""The standard's dictionaries as pydicom ships them: attributes, private elements, UIDs, terms.
 
-Within pydicom they are three modules of plain data.  To import pydicom itself brings numpy, the
+Within pydicom they are four modules of plain data.  To import pydicom itself brings numpy, the
 codecs and whatever these need, 0.2 s in which ``cp`` copies hundreds of images, and most
 commands need none of it; so the data are read here without the package around them.
 
-DICOM: PS3.6 (attributes and UIDs).
+DICOM: PS3.6 (attributes and UIDs), PS3.16 (coded terms).
 """
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -30,7 +31,8 @@ def _data(name: str) -> ModuleType:
     package = find_spec("pydicom")
     if package is None or package.origin is None:
         raise ImportError("pydicom is not installed")
-    loader = SourceFileLoader(name, str(Path(package.origin).with_name(f"{name[8:]}.py")))
+    place = Path(package.origin).parent / f"{name[8:].replace('.', '/')}.py"
+    loader = SourceFileLoader(name, str(place))
     module = module_from_spec(ModuleSpec(name, loader, origin=loader.path))
     loader.exec_module(module)
     # Where pydicom is imported after all, it finds them here and reads them no second time.
@@ -95,6 +97,19 @@ def keyword_of(tag: int) -> str:
         return entry_of(tag)[4]
     except KeyError:
         return ""
+
+
+def is_term(meaning: str) -> bool:
+    """Return whether PS3.16 has a coded term that means this, whatever its scheme."""
+    return meaning.strip(" \0").casefold() in _meanings()
+
+
+@lru_cache(maxsize=1)
+def _meanings() -> frozenset[str]:
+    """Return what the terms of PS3.16 mean; read when it is asked for, since few files ask."""
+    schemes = _data("sr._concepts_dict").concepts.values()
+    terms = (term for scheme in schemes for codes in scheme.values() for term in codes.values())
+    return frozenset(meaning.casefold() for meaning, _ in terms)
 
 
 def private_name(tag: int, creator: str) -> str:

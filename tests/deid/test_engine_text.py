@@ -455,6 +455,16 @@ def test_telephone_behind_an_underscore_is_found(tmp_path: Path, number: str) ->
     assert after.SeriesDescription == "T1_*"
 
 
+def test_a_term_of_the_standard_is_nobodys_name(tmp_path: Path) -> None:
+    term = Dataset()
+    term.CodeValue, term.CodingSchemeDesignator = "121008", "DCM"
+    term.CodeMeaning = "Person Observer Name"
+
+    after, _ = result_of(tmp_path, AnatomicRegionSequence=[term], OperatorsName="Observer^Ida")
+
+    assert after.AnatomicRegionSequence[0].CodeMeaning == "Person Observer Name"
+
+
 @pytest.mark.parametrize("released", [False, True])
 def test_a_published_term_with_a_person_of_the_batch_holds(tmp_path: Path, released: bool) -> None:
     term = Dataset()

@@ -600,6 +600,45 @@ def test_what_looks_like_an_identifier_of_anybody_is_refused(tmp_path: Path, tex
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+HARMLESS = {
+    "sides and initials": ({"OperatorsName": "LR"}, "Knee L/R"),
+    "abbreviation and initials": ({"OperatorsName": "PA"}, "Thorax p.a."),
+    "decimal and short id": ({"PatientID": "1"}, "level 1,0"),
+    "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
+    "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
+}
+
+
+@pytest.mark.parametrize(("attributes", "text"), HARMLESS.values(), ids=HARMLESS)
+def test_what_names_nobody_passes(tmp_path: Path, attributes: dict[str, str], text: str) -> None:
+    original, result = pair(tmp_path, ImageComments="x", **attributes)
+
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", text))
+
+    check(original, result)
+
+
+def test_initials_with_points_are_refused(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, OperatorsName="WS")
+
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "scan of W.S."))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_term_of_the_standard_names_nobody(tmp_path: Path) -> None:
+    concept = Dataset()
+    concept.CodeValue, concept.CodingSchemeDesignator = "121008", "DCM"
+    concept.CodeMeaning = "Person Observer Name"
+
+    def prepare(ds: Dataset) -> None:
+        ds.AnatomicRegionSequence = Sequence([concept])
+
+    original, result = pair(tmp_path, prepare=prepare, OperatorsName="Observer^Ida")
+
+    check(original, result)
+
+
 MISPLACED = {
     "date in DS": (0x00181130, "DS", b"14.03.2019"),
     "phone in DS": (0x00181130, "DS", b"0761/5550123"),

@@ -546,3 +546,20 @@ def test_a_number_is_found_in_base64() -> None:
 )
 def test_what_tells_nobody_in_another_form_stays(text: str) -> None:
     assert cleaned(text, known_as("Müller^Jörg", "4427810")) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("protocol W.S. 3 mm", "protocol *. 3 mm"),
+        ("W. S. localizer", "*. localizer"),
+        ("Knee W/S", "Knee W/S"),
+        ("W S", "W S"),
+    ],
+)
+def test_initials_are_found_with_points(text: str, expected: str) -> None:
+    assert cleaned(text, collect([(0x00081070, "PN", "WS")])) == expected
+
+
+def test_an_abbreviation_is_nobodys_initials() -> None:
+    assert cleaned("Thorax p.a.", collect([(0x00081070, "PN", "PA")])) == "Thorax p.a."

@@ -30,6 +30,7 @@ from sendit.deid.rules import UNCHANGED, Act, Context, Note, Result, Rule
 from sendit.deid.text import RULE as KNOWN_IDENTIFIER
 from sendit.deid.text import Cleaned, Cleaner
 from sendit.deid.uids import REGISTERED
+from sendit.dictionary import is_term
 from sendit.errors import Held
 from sendit.terms import Reason
 
@@ -256,7 +257,8 @@ def hold_named_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     result = clean_own_meaning(rule, value, context)
     if result != UNCHANGED or (rule.index, value) in context.terms or not is_published(scheme):
         return result
-    if context.cleaner.holds(decode(value, rule.charset)):
+    meaning = decode(value, rule.charset)
+    if context.cleaner.holds(meaning) and not is_term(meaning):
         raise Held(Reason.NUMBER_HIT, f"{rule.note.path} {KNOWN_IDENTIFIER}")
     return result
 

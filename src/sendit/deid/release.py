@@ -35,7 +35,7 @@ from sendit.deid.release_sources import Kind, tells_how_old
 from sendit.deid.release_streams import check_streams
 from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids, required_types
 from sendit.deid.release_text import is_defined, readings
-from sendit.deid.release_words import dates_in, parts_of_dates
+from sendit.deid.release_words import dates_in, parts_of_dates, without_worded_dates
 from sendit.errors import Held, Rejected
 from sendit.terms import Reason
 
@@ -294,7 +294,8 @@ def _dates_of(key: Key, value: bytes, charset: bytes) -> tuple[set[str], set[str
     whole, parts = set[str](), set[str]()
     for text in readings(value, charset):
         whole |= dates_in(text)
-        parts |= parts_of_dates(text)
+        # The month of a whole date that was moved may be that of another one.
+        parts |= parts_of_dates(without_worded_dates(text))
     return whole, parts
 
 

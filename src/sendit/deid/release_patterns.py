@@ -89,7 +89,10 @@ def is_very_old(value: bytes) -> bool:
 
 def sure_pattern(text: str) -> str | None:
     """Return the rule of what identifies in any text; None if nothing does."""
-    return next((rule for rule, pattern in _SURE.items() if pattern.search(text)), None)
+    for rule, pattern in _SURE.items():
+        if any(map(_is_no_day, pattern.finditer(text))):
+            return rule
+    return None
 
 
 def pattern_in_code(text: str) -> str | None:
@@ -124,6 +127,12 @@ def _told(found: re.Match[str]) -> list[str]:
 
 def _whole(found: re.Match[str]) -> list[str]:
     return words_of(found[0].replace("^", " "))
+
+
+def _is_no_day(found: re.Match[str]) -> bool:
+    """Return whether what stands behind a label is no day: "patient 20240131" may have moved."""
+    told = found.groupdict().get("id")
+    return told is None or not _is_date(told)
 
 
 def _is_date(digits: str) -> bool:

@@ -53,6 +53,8 @@ from sendit.deid.release_words import (
     dates_in,
     digit_runs,
     fold,
+    initials_in,
+    is_row_of_letters,
     parts_of,
     spelt_in,
     squeeze,
@@ -60,12 +62,13 @@ from sendit.deid.release_words import (
     without_worded_dates,
     words_of,
 )
+from sendit.dictionary import is_term
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 _UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
 _PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
-_DECIMAL = re.compile(r"\d[.,]\d")
+_DECIMAL = re.compile(r"(?<![\w*-])[\w*-]*\d(?:[.,]\d[\w*.-]*)+")
 _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
@@ -83,7 +86,7 @@ _SHORTEST_UID = 12
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 _LEAST_LETTERS = 4
 _DATE_DIGITS = 8
-_BODY_PART = 0x00180015
+_BODY_PART, _CODE_MEANING = 0x00180015, 0x00080104
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,10 @@ class Searcher:
                 return None
             if vr == "CS" and (rule := pattern_in_code(value.decode("latin-1"))):
                 return Hit(rule, in_number=True)
-            return self._in_code(value, charset, in_value=tag not in SCHEMES)
+            hit = self._in_code(value, charset, in_value=tag not in SCHEMES)
+            return (
+                None if hit and tag == _CODE_MEANING and is_term(value.decode("latin-1")) else hit
+            )
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
         if vr in NUMBER_VRS:
@@ -232,11 +238,7 @@ class Searcher:
     def _has_short(self, text: str) -> bool:
         # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
         # Nor does "1.0" hold a 10.
-        words = (
-            word
-            for word in _PLAIN_WORD.split(text)
-            if "*" not in word and _DECIMAL.search(word) is None
-        )
+        words = (word for word in _PLAIN_WORD.split(_DECIMAL.sub(" ", text)) if "*" not in word)
         return any(squeeze(word) in self._short for word in words)
 
     def _uid_in(self, text: str) -> Hit | None:
@@ -288,6 +290,8 @@ class Searcher:
         if vr == "PN":
             return True
         if word not in words:
+            if len(word) < _LEAST_LETTERS and is_row_of_letters(word, words):
+                return word in initials_in(text) and not is_common(word)
             return not is_made_of_field_words(word, words)
         if any(squeeze(match[1]) == word for match in MISTER.finditer(text)):
             return True

@@ -16,6 +16,7 @@ from functools import lru_cache
 _WORD = re.compile(r"[^\W_]+")
 _SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _SPELT = re.compile(r"(?<![^\W_])[^\W\d_](?:[ ._'-]{1,3}[^\W\d_]){3,63}(?![^\W_])")
+_INITIALS = re.compile(r"(?<![^\W_])[^\W\d_](?:\. ?[^\W\d_]){1,2}(?![^\W_])")
 _DIGIT_GROUPS = re.compile(r"\d+(?:[-./ ]{1,2}\d+)*")
 _MARKS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
@@ -149,6 +150,21 @@ def spelt_in(text: str) -> set[str]:
         for size in range(4, 8)
         for start in range(len(letters) - size + 1)
     }
+
+
+def is_row_of_letters(word: str, words: list[str]) -> bool:
+    """Return whether neighbours make a word only letter by letter: the L/R of a knee, not Ng A."""
+    pieces = [
+        words[start:end]
+        for start in range(len(words))
+        for end in range(start + 2, min(start + len(word), len(words)) + 1)
+    ]
+    return all(len(run) == len(word) for run in pieces if "".join(run) == word)
+
+
+def initials_in(text: str) -> set[str]:
+    """Return the initials that stand in ``text`` with a point behind each letter."""
+    return {squeeze(match[0]) for match in _INITIALS.finditer(text)}
 
 
 def digit_runs(text: str) -> set[str]:
