@@ -127,3 +127,17 @@ def test_a_known_does_not_show_what_it_knows() -> None:
 
 def test_every_attribute_of_the_table_exists() -> None:
     assert len(kind_by_tag()) > 80
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("\\\\srv-abx\\dicom\\A23-53657", {"srvabx", "a2353657"}),
+        ("http://store.abx.local/wado?studyUID=1.2.3.4.5.6", {"storeabxlocal"}),
+        ("http://localhost/dicom-web/studies", set()),
+    ],
+)
+def test_a_link_tells_its_computers_and_folders(link: str, told: set[str]) -> None:
+    known = collect([(0x00081190, "UR", link)])
+
+    assert {one.letters for one in known.identifiers} == told

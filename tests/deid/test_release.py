@@ -604,6 +604,7 @@ HARMLESS = {
     "sides and initials": ({"OperatorsName": "LR"}, "Knee L/R"),
     "abbreviation and initials": ({"OperatorsName": "PA"}, "Thorax p.a."),
     "decimal and short id": ({"PatientID": "1"}, "level 1,0"),
+    "letters of a number": ({"StationName": "A12A"}, "-0.0154733464465"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
 }

@@ -344,9 +344,8 @@ def test_a_broken_rule_is_caught(
 
 @pytest.mark.parametrize("tag", sorted(kind_by_tag()), ids=keyword_for_tag)
 def test_the_gate_knows_each_attribute_that_the_engine_knows(tmp_path: Path, tag: int) -> None:
-    value = {"SH": "ZWIRB4711K", "AE": "ZWIRB4711K", "CS": "ZWIRB4711K", "IS": "471147"}.get(
-        dictionary_VR(tag), "Zwirbelkofen 4711"
-    )
+    short = {"SH": "ZWIRB4711K", "AE": "ZWIRB4711K", "CS": "ZWIRB4711K", "IS": "471147"}
+    value = (short | {"UR": "zwirbelkofen-4711"}).get(dictionary_VR(tag), "Zwirbelkofen 4711")
     ds = make_instance()
     if dictionary_VR(tag) not in ("SQ", "UI") and tag >> 16 > 2:
         ds.add_new(tag, dictionary_VR(tag), value)

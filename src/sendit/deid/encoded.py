@@ -39,7 +39,7 @@ def inner_texts(text: str) -> Iterator[Inner]:
         yield _unescaped(text)
     for found in _PACKED.finditer(text):
         yield from _of_hex(found[0], found.start())
-        if _BYTES_APART.search(found[0]) is None:
+        if _BYTES_APART.search(found[0]) is None and not found[0].isdecimal():
             yield from _of_base64(found[0], found.start())
 
 

@@ -27,12 +27,15 @@ from sendit.deid.person_names import name_forms
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 from sendit.dictionary import TAGS
 
-_TEXT_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "UN", "AE", "CS", "IS", "DS"))
+_TEXT_VRS = frozenset(
+    ["LO", "SH", "ST", "LT", "UT", "UC", "UR", "PN", "UN", "AE", "CS", "IS", "DS"]
+)
 _FREE_VRS = frozenset(("LO", "SH", "ST", "LT", "UT", "UC", "UN"))
 _BIRTH_TAGS = frozenset((0x00100030, 0x00100033, 0x00100034))
 _CARET_NAME = re.compile(r"(?<![\w.])[^\W\d_][\w'’. -]*(?:\^[^\W\d_][\w'’-]*)+")
 _DIGITS = re.compile(r"\d{8}")
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
+_LINK = re.compile(r"\w+://|\\\\\w")
 _LONG_RUN = re.compile(r"\d{6,}")
 """So many digits of an id tell it without the letters around them."""
 MAX_VALUE = 4096
@@ -193,6 +196,9 @@ def _has_common_word(name: str, vocabulary: Vocabulary) -> bool:
 
 
 def _of_kind(value: str, *, kind: Kind, vocabulary: Vocabulary) -> Iterator[Identifier]:
+    if _LINK.match(value):
+        yield from _link_forms(value, vocabulary)
+        return
     parts = re.split(r"\\" if kind in (Kind.ID, Kind.STEP) else r"[\\\r\n]+", value)
     for part in parts:
         if kind in (Kind.ID, Kind.STEP):
@@ -214,6 +220,16 @@ def _id_forms(value: str, kind: Kind) -> Iterator[Identifier]:
     if "^" in value and re.search(r"[^\W\d_]{2}", value):
         for form, whole in name_forms(value):
             yield Identifier(form, whole, kind)
+
+
+def _link_forms(value: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
+    """Yield the computers and folders of a link that no word of the language names."""
+    for piece in re.split(r"[\\/?&=#:]+", _UID.sub("/", value)):
+        words = [squeeze(word) for word in re.split(r"[\W_]+", piece) if word]
+        letters = "".join(words)
+        mixed = len(words) > 1 or not letters.isalpha()
+        if mixed and not is_short(letters) and not all(map(vocabulary.is_common, words)):
+            yield Identifier(letters, whole=True, kind=Kind.PLACE)
 
 
 def _place_forms(value: str, *, kind: Kind, vocabulary: Vocabulary) -> Iterator[Identifier]:

@@ -42,6 +42,8 @@ def unpacked(text: str) -> Iterator[bytes]:
             yield bytes.fromhex(part[: len(part) & ~1])
     for found in _RUN.finditer(text):
         run = _BREAKS.sub("", found[0]).translate(_URL_LETTERS)
+        if run.isdecimal():
+            continue
         for first in range(4):
             part = run[first:]
             yield base64.b64decode(part + "A" * (-len(part) % 4))

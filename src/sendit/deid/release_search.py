@@ -218,7 +218,8 @@ class Searcher:
         if any(self._tells(line) for form in unescaped(text) for line in form.splitlines()):
             return True
         lines = {line for value in unpacked(text) for line in text_in(value).split("\n") if line}
-        if any(map(self._tells, lines)):
+        # Numbers unpack to accented letters of all sorts.
+        if any(self._tells(line, least=_LEAST_LETTERS if line.isascii() else 6) for line in lines):
             return True
         return bool(self._raw) and any(
             name in value for value in unpacked(text) for name in self._raw
@@ -391,10 +392,10 @@ class Searcher:
         self._clean_lines |= lines
         return None
 
-    def _tells(self, line: str) -> bool:
+    def _tells(self, line: str, least: int = _LEAST_LETTERS) -> bool:
         """Return whether somebody distinctive stands in a line of which nobody knows the kind."""
         found = self._words.keys() & windows(words_of(line))
-        if any(len(word) >= _LEAST_LETTERS and not is_clinical(word) for word in found):
+        if any(len(word) >= least and not is_clinical(word) for word in found):
             return True
         squeezed = fold(line).replace(" ", "")
         return any(word in squeezed for word in self._long) or self._has_number(line)
