@@ -147,6 +147,8 @@ def test_what_names_a_product_keeps_versions_and_their_dates(tmp_path: Path) -> 
         "a@b.org",
         "95 years",
         "SN4410233",
+        "ftp://10.23.247.12/in",
+        "http://store.abx.local/a",
     ],
 )
 def test_a_product_is_not_named_by_a_telephone_or_a_day_of_the_patient(

@@ -647,6 +647,7 @@ MISPLACED = {
     "date in OB": (0x00282000, "OB", b"\0\1\2\3on 14.03.2019\0\0\0"),
     "mail in OB": (0x00282000, "OB", b"\0\1\2\3b.linnet@example.org\0\0"),
     "wide in OB": (0x00282000, "OB", b"\0\1\2\3" + "Sandpiper".encode("utf-16-be")),
+    "link in versions": (0x00181020, "LO", b"ftp://10.23.247.12/in"),
     "mail in model": (0x00081090, "LO", b"b.linnet@example.org"),
     "number in CS": (0x00080008, "CS", b"ORIGINAL\\4857773"),
     "phone in CS": (0x00080008, "CS", b"ORIGINAL\\+49 761 5550123"),

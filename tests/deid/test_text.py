@@ -563,3 +563,41 @@ def test_initials_are_found_with_points(text: str, expected: str) -> None:
 
 def test_an_abbreviation_is_nobodys_initials() -> None:
     assert cleaned("Thorax p.a.", collect([(0x00081070, "PN", "PA")])) == "Thorax p.a."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Überweiser: Ivy Linnet", "Überweiser: *"),
+        ("Ueberweiser Linnet, CT", "Ueberweiser *, CT"),
+        ("MTRA Kestrel-Linnet", "MTRA *"),
+        ("NOK: P. Linnet", "NOK: *"),
+        ("ORD177476 chest", "* chest"),
+        ("T1_MRN0123456", "T1_*"),
+        ("PID12", ""),
+        ("order#ORD382181", "order#*"),
+        ("65 170839 J 003", ""),
+        ("order: 2", "order: 2"),
+        ("fall risk: high, case 3", "fall risk: high, case 3"),
+    ],
+)
+def test_labels_and_what_a_hospital_numbers(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("patient_id", "text", "expected"),
+    [
+        ("512", "00512 chest", "* chest"),
+        ("512", "IM_0512 a00512 100512", "IM_0512 a00512 100512"),
+        ("1", "series 001, 0000001", "series 001, *"),
+    ],
+)
+def test_a_short_id_filled_up_with_zeros_is_found(
+    patient_id: str, text: str, expected: str
+) -> None:
+    assert cleaned(text, known_as(patient_id=patient_id)) == expected
+
+
+def test_a_static_field_is_nobodys() -> None:
+    assert cleaned("STATIC FIELD", known_as("Field^Sally")) == "STATIC FIELD"

@@ -31,6 +31,8 @@ _AT_AN_EDGE = 4
 _ANYWHERE = 6
 """… and in the middle of it."""
 _TELLING_DIGITS = 5
+_FILLED = 5
+"""So many digits has a short number at least that was filled up with zeros."""
 _SPELT = 4
 """From how many letters a name counts that has a blank behind each."""
 _RUN_TOGETHER = 8
@@ -102,8 +104,9 @@ class Finder:
         for form, index in ((folded, self._index), (collapse(folded), self._collapsed)):
             reading = _Reading(form, text, self._vocabulary, self._persons)
             for start, end, one in index.candidates(form.letters):
-                if reading.accepts(start, end, one):
-                    yield Find(form.at[start], form.at[end - 1] + 1, one)
+                first = reading.without_zeros(start, one)
+                if reading.accepts(first, end, one):
+                    yield Find(form.at[first], form.at[end - 1] + 1, one)
 
 
 class _Reading:
@@ -117,6 +120,17 @@ class _Reading:
         self._vocabulary = vocabulary
         self._persons = persons
         self._words: list[tuple[int, int]] | None = None
+
+    def without_zeros(self, start: int, one: Identifier) -> int:
+        """Return where a short number begins that was filled up with zeros: 00512."""
+        if not (one.letters.isdigit() and is_short(one.letters)):
+            return start
+        breaks, letters = self._folded.breaks, self._folded.letters
+        first = start
+        while first and breaks[first] == INSIDE and letters[first - 1] == "0":
+            first -= 1
+        # Series and images are counted 001, 002.
+        return first if start - first + len(one.letters) >= _FILLED else start
 
     def accepts(self, start: int, end: int, one: Identifier) -> bool:
         """Return whether the identifier counts here."""

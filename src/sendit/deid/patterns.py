@@ -41,6 +41,12 @@ _INSIDE_ADDRESS = re.compile(
     r"(?<![\d.])(?:192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}(?![\d.])"
 )
 """Of a computer inside an institution; no version reads like it."""
+_INSIDE_LINK = re.compile(
+    r"(?:ftp|file|smb|dicom|wado|ldap)://|\\\\"
+    r"|\w+://(?:(?:10|127|192\.168|172\.\d\d)\.[\d.]+|[\w-]+|[\w.-]+\.(?:local|lan|internal"
+    r"|intra|intranet|hospital))(?:[:/?]|\Z)",
+    re.IGNORECASE,
+)
 _MAC = re.compile(r"(?<![0-9A-Fa-f:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
 _UID = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.]*\d)|(?<![\d.])[0-2]\.\d[\d.]{18,}\d")
 _GUID = re.compile(
@@ -79,6 +85,7 @@ _NUMBER = re.compile(
     r"|(?<!\w)(?:\d{8}|[XYZ]\d{7})-?[A-HJ-NP-TV-Z](?!\w)"
     r"|(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"
     r"|(?<!\w)\d{17}[\dxX](?!\w)"
+    r"|(?<!\w)\d\d ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?!\w)"
 )
 _GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
 _RUN = re.compile(r"(?<!\d)(?<!\d[.,])\d{7,}(?!\d)")
@@ -88,9 +95,12 @@ _LABELLED = re.compile(
     r"|pid|accession(?: no| number)?|acc(?:\.? ?no)?|acc#|acc\.|ssn|nhs(?: no| number)?"
     r"|fall-?nr|case ?(?:no|nr|number)"
     r"|visit ?(?:no|nr|number)|order ?(?:no|nr|number)|insurance ?(?:no|nr|number)"
-    r"|policy ?(?:no|nr|number)"
+    r"|policy ?(?:no|nr|number)|(?:order|auftrag|fall)(?= ?[:#][ #]*\w*\d{4})"
     r"|chart ?(?:no|nr|number)|hosp(?:ital)? ?(?:no|nr|number|id)|id)\b"
-    r"(?:[ .]*[:#=][ #]*|[ .]+(?=\w*\d))(?P<value>[A-Za-z]{0,4}[-/ ]?\w*\d[\w/-]*)",
+    r"(?:[ .]*[:#=][ #]*|[ .]+(?=\w*\d))(?P<value>[A-Za-z]{0,4}[-/ ]?\w*\d[\w/-]*)"
+    # the label is written like a part of the number
+    r"|(?<![^\W_])(?:mrn|pid|ssn)\d[\d-]*(?![^\W_])"
+    r"|(?<![^\W_])(?:acc|adm|ord|fall|case|visit|pat)-?\d{5,}(?![^\W_])",
     re.IGNORECASE,
 )
 _OF_PATIENT = re.compile(
@@ -159,7 +169,9 @@ _NAMED = re.compile(
     rf"|approved by|verified by|checked by|seen by|contoured by|measured by"
     rf"|referring|attending|ordering|requesting|interpreting|consultant|surgeon|oncologist"
     rf"|physicist|dosimetrist|reviewer|rt ?\(r\)(?: ?\(\w+\))*|contact|attn|mother|father|spouse"
-    rf"|wife|husband|next of kin|surname"
+    rf"|wife|husband|next of kin|nok|surname|mutter|vater|ehefrau|ehemann|angehörige"
+    rf"|(?:zu|über|ueber|ein)weiser|hausarzt|untersucher|befunder|arzt|ärztin|mtra"
+    rf"|médecin|manipulateur|opérateur|prescripteur|médico|medico|técnico|tecnico|mère|père"
     rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+"
     rf"|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
 )
@@ -168,7 +180,11 @@ _BY_ROLE = re.compile(
     rf"|reader|nurse)[.:]? (?P<name>(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.?) {_TITLE_CASE})"
 )
 """Two words written like a name behind what somebody does."""
-_ATTENDING = re.compile(rf"(?<!\w)[Aa]ttending (?P<name>{_TITLE_CASE})")
+_ALONE = re.compile(
+    rf"(?<!\w)(?:[Aa]ttending|MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder)"
+    rf" (?P<name>{_TITLE_CASE})"
+)
+"""One word is enough behind what else stands in no description."""
 
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]{0,63}(?:\^+[^\W\d_][\w'’.-]{0,63})+(?![\w^])")
 
@@ -221,9 +237,9 @@ def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     yield from _by_role(text, vocabulary)
 
 
-def is_inside_address(text: str) -> bool:
-    """Return whether a text is the address of a computer inside an institution."""
-    return _INSIDE_ADDRESS.fullmatch(text) is not None
+def has_inside_address(text: str) -> bool:
+    """Return whether a text is, or leads to, a computer inside an institution."""
+    return _INSIDE_ADDRESS.fullmatch(text) is not None or _INSIDE_LINK.match(text) is not None
 
 
 def _caret_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
@@ -256,7 +272,7 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
 
 def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     """Yield words behind what somebody does, unless all are words of the language."""
-    for pattern in (_BY_ROLE, _ATTENDING):
+    for pattern in (_BY_ROLE, _ALONE):
         for match in pattern.finditer(text):
             words = (fold(word).letters for word in match["name"].split())
             if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):

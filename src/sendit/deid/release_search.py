@@ -46,6 +46,7 @@ from sendit.deid.release_vocabulary import (
     protects,
 )
 from sendit.deid.release_words import (
+    INSIDE_LINK,
     LINK,
     MAIL,
     MISTER,
@@ -227,8 +228,8 @@ class Searcher:
 
     def _pattern_in(self, text: str, tag: int, vr: str) -> Hit | None:
         """Return the rule by which a text looks like an identifier whatever it says."""
-        if tag in MAKERS and MAIL.search(text):
-            return Hit("pattern:mail")
+        if tag in MAKERS and (MAIL.search(text) or INSIDE_LINK.search(text)):
+            return Hit("pattern:mail" if MAIL.search(text) else "pattern:url")
         if tag in NO_SHORT:
             return None
         rule = sure_pattern(text)

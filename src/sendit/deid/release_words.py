@@ -33,6 +33,12 @@ _LONGEST_WINDOW = 5
 
 MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
 LINK = re.compile(r"(?:https?|ftp)://\S+|\bwww\.[\w-]+\.\w+", re.IGNORECASE)
+INSIDE_LINK = re.compile(
+    r"(?:ftp|smb)://\w|https?://(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d"
+    r"|https?://[\w.-]+\.(?:local|lan|internal|hospital)\b",
+    re.IGNORECASE,
+)
+"""What leads to a computer of an institution, not to the page of a product."""
 PHONE = re.compile(
     r"(?<![^\W_])(?<!\.)\+\d{1,3}[ (./-]{1,2}\d[\d ()/.-]{5,14}\d(?![\w.])"
     r"|(?<![^\W_])(?<![.-])\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}(?![\w.-])"

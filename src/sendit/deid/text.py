@@ -33,7 +33,7 @@ from sendit.deid.patterns import (
     find_patterns,
     find_persons,
     find_told,
-    is_inside_address,
+    has_inside_address,
 )
 from sendit.deid.spans import Span, apply, merge
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
@@ -224,7 +224,7 @@ def _remember(answers: dict[str, Cleaned], value: str, answer: Cleaned) -> None:
 
 def _is_version(value: str, span: Span) -> bool:
     """Return whether a host, a number or a telephone is one of a product (syngo.net, 2.10.4)."""
-    if is_inside_address(value[span.start : span.end]):
+    if has_inside_address(value[span.start : span.end]):
         return False
     if span.rule == "pattern:url":
         return "?" not in value[span.start : span.end]  # a product's page asks nothing
