@@ -6,6 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from sendit.deid import Recipe
+from sendit.deid.charsets import decode
 from sendit.errors import Unreadable
 from tests.deid.engines import deidentified
 from tests.support.make_study import make_instance, write_instance
@@ -109,6 +110,27 @@ def test_shift_jis_that_nobody_declared_is_read(tmp_path: Path, declared: bytes 
     assert after.ImageComments == "頭部 *"
     assert after.SeriesDescription == "* T1"
     assert report.rules["repair:character-set"] == 1
+
+
+@pytest.mark.parametrize("declared", [None, b"ISO_IR 100", b"ISO_IR 192"])
+def test_chinese_that_nobody_declared_is_read(tmp_path: Path, declared: bytes | None) -> None:
+    texts = {
+        "PatientName": "王^小东".encode("gb18030"),
+        "ImageComments": "患者王小东于2019年3月14日检查".encode("gb18030"),
+        "SeriesDescription": "头部 王小东 T1".encode("gb18030"),
+    }
+    source = planted(tmp_path / "in.dcm", make_instance(StudyDate="20190314"), declared, texts)
+
+    after, report = deidentified(source, tmp_path, recipe=RESEARCH)
+
+    assert after.ImageComments == "患者*于2018年12月04日检查"
+    assert after.SeriesDescription == "头部 * T1"
+    assert report.rules["repair:character-set"] == 1
+
+
+@pytest.mark.parametrize("text", ["Größe Füße Stößel", "CRÉÉ À L'ÂGE", "ÄÖÜ^ÖÄ", "Hélène préféré"])
+def test_accents_are_not_taken_for_chinese(text: str) -> None:
+    assert decode(text.encode("latin-1"), b"ISO_IR 100") == text
 
 
 def test_quotes_of_windows_are_not_taken_for_shift_jis(tmp_path: Path) -> None:

@@ -601,3 +601,17 @@ def test_a_short_id_filled_up_with_zeros_is_found(
 
 def test_a_static_field_is_nobodys() -> None:
     assert cleaned("STATIC FIELD", known_as("Field^Sally")) == "STATIC FIELD"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("Linnet^Ida", "for I.L. and L.I. chest", "for *. and *. chest"),
+        ("Linnet^Ida^Vera", "of I.V.L. and I. L.", "of *. and *."),
+        ("Linnet^Ida", "IL LI i.l. I/L I L", "IL LI i.l. I/L I L"),
+        ("Abel^Paul", "CHEST P.A.", "CHEST P.A."),
+        ("Linnet", "I.L.", "I.L."),
+    ],
+)
+def test_initials_of_a_name_count_with_points(name: str, text: str, expected: str) -> None:
+    assert cleaned(text, known_as(name)) == expected

@@ -34,6 +34,17 @@ _SINGLE_BYTE: Final = frozenset(
 )
 _JAPANESE: Final = re.compile(rb"(?:[\x81-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]){2}")
 """Two characters in a row of Shift JIS."""
+_CHINESE: Final = re.compile(
+    rb"(?=.*(?:[\xb0-\xfd][\xa1-\xfe]){2}|[\0-\x7f]*[\xb0-\xd7][\xa1-\xfe][\0-\x7f]*\^)"
+    rb"(?:[\0-\x7f]|[\xa1-\xa9\xb0-\xfd][\xa1-\xfe])*",
+    re.DOTALL,
+)
+"""Two bytes for each sign that is not ASCII, as GB 2312 has them, and two such signs in a row.
+
+In a name they may stand in components of their own.  Korean in two bytes reads like it, and makes
+wrong words of right length; that is as good to find names by.
+"""
+_LATIN: Final = frozenset(("iso8859", "latin_1"))
 _NO_LETTERS: Final = re.compile(rb"[\x80-\x9f]")
 """Bytes that stand for nothing in any ISO 8859."""
 _LONGEST_REST: Final = 3
@@ -44,9 +55,9 @@ def decode(value: bytes, charset: bytes) -> str:
     """Return a value as text, without padding.
 
     What is not declared, or does not fit its declaration, is read as UTF-8 if it is that,
-    else as Latin-1, or as Shift JIS if only that has signs for all its bytes.  UTF-8 declared as
-    a set of one byte a character is read as UTF-8, too: nobody writes its sequences of signs in
-    such a set by chance.
+    else as Latin-1, or as Shift JIS or GB 2312 if it plainly is that.  UTF-8 declared as a set of
+    one byte a character is read as UTF-8, too: nobody writes its sequences of signs in such a set
+    by chance.
     """
     return _decode(value.strip(b" \0"), charset)[0]
 
@@ -82,6 +93,8 @@ def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str
         if _NO_LETTERS.search(text) and _JAPANESE.search(text):
             with suppress(UnicodeError):
                 return text.decode("cp932"), False
+    if _LATIN.issuperset(declared) and (found := _as_chinese(text)) is not None:
+        return found, False
     if declared != _DEFAULT and (ESCAPE not in text or len(declared) > 1):
         found = _as_declared(text, declared)
         if found is not None:
@@ -97,7 +110,17 @@ def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str
             found = _as_declared(text[:-length], declared)
             if found is not None:
                 return found, False
-    return text.decode("latin-1"), False
+    return _as_chinese(text) or text.decode("latin-1"), False
+
+
+def _as_chinese(text: bytes) -> str | None:
+    """Return text that nobody declared but that plainly is in GB 2312; None if it is not."""
+    if _CHINESE.fullmatch(text) is None:
+        return None
+    try:
+        return text.decode("gb18030")
+    except UnicodeError:
+        return None
 
 
 def _as_declared(text: bytes, declared: tuple[str, ...]) -> str | None:

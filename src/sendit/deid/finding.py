@@ -43,6 +43,7 @@ _MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?\Z")
 """Written like this it is somebody: an MR of the foot is no Mr. Foot."""
 _POINT = re.compile(r"[;:,!?()\[\]]|\. ")
 _DECIMAL_SIGN = re.compile(r"\d[.,]")
+_PERSONAL = frozenset((Kind.PERSON, Kind.INITIALS))
 _INITIALS = re.compile(r"[^\W\d_](?:\. ?[^\W\d_])+")
 _UNIT = re.compile(r"(?<![^\W_])(?:[cm]m|s|min|ml|k?g)-\Z")
 
@@ -186,17 +187,20 @@ class _Reading:
         if edges < GAP:
             return False
         if inner >= GAP and not one.whole:
-            is_somebody = one.kind is Kind.PERSON and not self._vocabulary.is_common(one.letters)
-            return is_somebody and self._are_initials(start, end)
+            is_somebody = one.kind in _PERSONAL and not self._vocabulary.is_common(one.letters)
+            return is_somebody and self._are_initials(start, end, one.kind)
+        if one.kind is Kind.INITIALS:
+            return False
         if one.letters.isdigit():
             return not self._is_in_measure(start, end)
         # Ma, Y. is not "may represent", but "MA Y" and "MaY" are nobody else.
         return (one.whole and inner >= SEAM) or not self._is_protected(start, end)
 
-    def _are_initials(self, start: int, end: int) -> bool:
+    def _are_initials(self, start: int, end: int, kind: Kind) -> bool:
         """Return whether each letter has a point behind it: W.S., not the L/R of a knee."""
         at = self._folded.at
-        return _INITIALS.fullmatch(self._text[at[start] : at[end - 1] + 1]) is not None
+        text = self._text[at[start] : at[end - 1] + 1]
+        return _INITIALS.fullmatch(text) is not None and (kind is Kind.PERSON or text.isupper())
 
     def _is_in_measure(self, start: int, end: int) -> bool:
         """Return whether the digits are of a number like 1.5 or 0,8, or of a unit like cm-1."""

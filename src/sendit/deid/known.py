@@ -23,7 +23,7 @@ from typing import NamedTuple
 from sendit.deid.descriptions import DESCRIBING, without_descriptions
 from sendit.deid.folding import is_ideographic, squeeze
 from sendit.deid.identities import Identities
-from sendit.deid.person_names import name_forms
+from sendit.deid.person_names import initials, name_forms
 from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 from sendit.dictionary import TAGS
 
@@ -53,6 +53,8 @@ class Kind(StrEnum):
     """What an identifier names; a recipe that keeps a kind leaves it out of the search."""
 
     PERSON = "person"
+    INITIALS = "initials"
+    """Count in capitals, with a point behind each."""
     ID = "id"
     STEP = "step"
     PLACE = "place"
@@ -125,6 +127,7 @@ def collect(
             continue
         if vr == "PN":
             identifiers.update(_persons(value))
+            identifiers.update(_initials(value))
         elif vr == "UI":
             uids.update(uid for uid in re.split(r"[\\\0 ]", value) if uid)
         elif vr in ("DA", "DT"):
@@ -177,6 +180,12 @@ def _persons(value: str) -> Iterator[Identifier]:
     for one in value.split("\\"):
         for letters, whole in name_forms(one):
             yield Identifier(letters, whole=whole, kind=Kind.PERSON)
+
+
+def _initials(value: str) -> Iterator[Identifier]:
+    for one in value.split("\\"):
+        for letters in initials(one):
+            yield Identifier(letters, whole=False, kind=Kind.INITIALS)
 
 
 def _caret_names(value: str, vocabulary: Vocabulary) -> Iterator[Identifier]:

@@ -158,7 +158,7 @@ _TITLED = re.compile(
     rf"|sra|dott|docteur|doctor"
     rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
     rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
-    rf"(?:[ ]?[-,^][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
+    rf"(?:[ ]?[-,^_][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(
     rf"(?<!\w)(?i:patient(?:'s)? ?name|pat\.? ?name|name|technologist|tech|operator"

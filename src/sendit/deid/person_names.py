@@ -47,6 +47,19 @@ def name_forms(value: str) -> Iterator[tuple[str, bool]]:
             yield from _group_forms(group)
 
 
+def initials(value: str) -> Iterator[str]:
+    """Yield the initials of a PN value, the family's last or first."""
+    for group in value.split("="):
+        components = [squeeze(component) for component in _components(group)[:3]]
+        if any(word.strip("0123456789") in _NOBODY for word in components):
+            continue
+        letters = [word[0] for word in components if word and word[0].isalpha()]
+        if len(letters) > 1 and not is_ideographic(letters[0]):
+            yield "".join(letters)
+            yield "".join((*letters[1:], letters[0]))
+            yield letters[1] + letters[0]
+
+
 def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
     components = [component.strip() for component in _components(group)]
     family = _words(components[0]) if components else []
