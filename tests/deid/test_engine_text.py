@@ -130,9 +130,14 @@ def test_what_names_a_product_keeps_versions_and_their_dates(tmp_path: Path) -> 
         PatientID="2",
         SoftwareVersions=versions,
         ManufacturerModelName="Scanner 2 of Sandpiper",
+        StationName="Acme",
+        ReceiveCoilManufacturerName="Acme Coils 2",
+        SecondaryCaptureDeviceSoftwareVersions="Ver2.0[20010925]",
     )
 
     assert list(after.SoftwareVersions) == versions
+    assert after.ReceiveCoilManufacturerName == "Acme Coils 2"
+    assert after.SecondaryCaptureDeviceSoftwareVersions == "Ver2.0[20010925]"
     assert after.ManufacturerModelName == "Scanner 2 of *"
 
 

@@ -53,8 +53,14 @@ TEXT_VALUE: Final = 0x0040A160
 """What a TEXT item of a report says; such an item may not be without (PS3.3 C.17.3.2)."""
 GRAPHIC_TEXT: Final = 0x00700006
 """Text of a presentation state; Table E.1-1 speaks of the sequence around it only."""
-MAKERS: Final = frozenset((0x00080070, 0x00081090, 0x00181020))
-"""Manufacturer, model and software: full of numbers and dates that are nobody's."""
+MAKERS: Final = frozenset(
+    (
+        *(0x00080070, 0x00080222, 0x00081090, 0x00181016, 0x00181017, 0x00181018, 0x00181019),
+        *(0x0018101A, 0x0018101B, 0x00181020, 0x0018702A, 0x0018702B, 0x00189041, 0x00189050),
+        *(0x00189526, 0x300A0238, 0x300A0298, 0x3010001A),
+    )
+)
+"""Manufacturers, models and software: full of numbers and dates that are nobody's."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
 SAMPLES: Final = frozenset((0x0028, 0x5400, 0x7FE0))
 """Groups of words that are samples or tables of them."""

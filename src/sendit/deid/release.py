@@ -44,7 +44,9 @@ _TEXTS_WITH_DATES = frozenset(
     int.from_bytes(vr, "big") for vr in (b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"PN")
 )
 _TOLD_TEXT, _TOLD_UID = key_of(_PATIENT_ID, "LO"), key_of(_STUDY, "UI")
-_VERSIONS = frozenset((0x00181020, 0x00189316, 0x00080103, 0x00120063))
+_VERSIONS = frozenset(
+    (0x00181019, 0x0018101A, 0x00181020, 0x00189316, 0x3010001A, 0x00080103, 0x00120063)
+)
 
 
 @dataclass(frozen=True, slots=True)

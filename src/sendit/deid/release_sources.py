@@ -84,9 +84,18 @@ CLASS_UIDS = _tags(
 )
 CODE_TEXTS = _tags("CodeValue CodeMeaning LongCodeValue URNCodeValue")
 SCHEMES = _tags("CodingSchemeDesignator CodingSchemeVersion")
+MAKERS = _tags(
+    """Manufacturer ManufacturerModelName ManufacturerRelatedModelGroup SoftwareVersions
+    SecondaryCaptureDeviceManufacturer SecondaryCaptureDeviceManufacturerModelName
+    SecondaryCaptureDeviceSoftwareVersions HardcopyDeviceManufacturer HardcopyDeviceSoftwareVersion
+    HardcopyDeviceManufacturerModelName DetectorManufacturerName DetectorManufacturerModelName
+    ReceiveCoilManufacturerName TransmitCoilManufacturerName ApplicationManufacturer
+    ApplicationSetupManufacturer SourceApplicatorManufacturer ManufacturerModelVersion"""
+)
 NO_SHORT = frozenset(
     (
-        *(0x00080070, 0x00081090, 0x00181020, 0x00181210, 0x00080102, 0x00080103, 0x00080100),
+        *MAKERS,
+        *(0x00181210, 0x00080102, 0x00080103, 0x00080100),
         *(0x00120063, 0x00080104, 0x00189316, 0x00180024, 0x00181250, 0x00181251, 0x00020013),
     )
 )
@@ -102,7 +111,6 @@ OUR_WORDS = {
     ),
 }
 """What the engine says of itself; a folder may be called like one of its words."""
-MAKERS = _tags("Manufacturer ManufacturerModelName SoftwareVersions")
 DESCRIPTIONS = _tags("SeriesDescription StudyDescription ProtocolName SequenceName")
 
 _CODES_OF_PEOPLE = {
