@@ -24,9 +24,11 @@ SENDIT = (sys.executable, "-m", "sendit")
 PROJECT = """\
 title = "Benchmark"
 [accept]
-modalities = ["CT", "MR"]
+modalities = ["CT", "MR", "SR"]
 [deid]
 preset = "research"
+pixels = "off"
+pixels_off_reason = "the images of the benchmark show no text"
 defacing = "off"
 [[targets]]
 name = "out"
