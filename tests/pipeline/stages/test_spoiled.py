@@ -94,40 +94,22 @@ def test_one_that_is_not_moved_away_is_never_overwritten(line: Line) -> None:
     assert is_delivered(line, batch_id, right)
 
 
-def test_a_result_that_is_gone_is_made_again(line: Line) -> None:
+def test_what_is_gone_here_and_held_there_needs_no_original(line: Line) -> None:
+    """As after a restore of a database that is older than the clean-up."""
     batch_id = at_verify(line)
     right = content(line)
-    for file in line.installation.delivered()[:2]:
-        one_bit(file)
-        next(line.workspace.clean(batch_id).rglob(file.name)).unlink()
+    for folder in (line.workspace.clean(batch_id), line.workspace.phi(batch_id)):
+        for file in folder.rglob("*.dcm"):
+            file.unlink()
+    held = line.installation.delivered()[1]
+    one_bit(held)
     line.work()
-
-    for file in line.installation.delivered()[:2]:
-        file.unlink()
-    machine.retry(batch_id, target=None, now=line.clock)
-    line.work()
-
-    assert is_delivered(line, batch_id, right)
-
-
-def test_results_whose_volume_is_not_mounted_are_not_taken_for_spoiled(line: Line) -> None:
-    batch_id = at_verify(line)
-    right = content(line)
-    edited = line.installation.delivered()[1]
-    one_bit(edited)
-    line.work()
-    edited.unlink()
-    clean = line.installation.work_dir / "clean"
-    clean.rename(clean.with_name("away"))
-    clean.mkdir()
+    assert line.codes(batch_id) == ["VERIFICATION_FAILED"]
+    held.write_bytes(right[held.name])
 
     machine.retry(batch_id, target=None, now=line.clock)
     line.work()
 
-    assert line.batch(batch_id).stage == Stage.SEND
-    clean.rmdir()
-    clean.with_name("away").rename(clean)
-    line.work(later=timedelta(hours=1))
     assert is_delivered(line, batch_id, right)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from sendit.pipeline.stages.packages import package_of
 from sendit.pipeline.work import Work
 from sendit.records.models import Delivery, Image
-from sendit.storage.durable import is_file, sha256_of
-from sendit.terms import DeliveryState, Zone
+from sendit.storage.durable import sha256_of
+from sendit.terms import DeliveryState
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,9 @@ def spoiled_images(work: Work) -> tuple[int, ...]:
     ).exclude(error=None)
     spoiled: set[str] = set()
     for delivery in retried:
-        work.workspace.check(work.zone or Zone.PHI)
         package = package_of(work, delivery)
         for one in package.instances:
-            if not _is_whole(package.root / one.file, one.sha256, work.progress):
+            if _is_spoiled(package.root / one.file, one.sha256, work.progress):
                 spoiled.add(one.sop_instance_uid)
             work.progress()
     if not spoiled:
@@ -40,8 +39,9 @@ def spoiled_images(work: Work) -> tuple[int, ...]:
     return tuple(images.values_list("pk", flat=True))
 
 
-def _is_whole(result: Path, sha256: str, progress: Callable[[], None]) -> bool:
+def _is_spoiled(result: Path, sha256: str, progress: Callable[[], None]) -> bool:
+    """Say whether something else is there; where nothing is, the target may hold it already."""
     try:
-        return is_file(result) and sha256_of(result, progress=progress) == sha256
+        return result.exists() and sha256_of(result, progress=progress) != sha256
     except OSError:
-        return False
+        return True
