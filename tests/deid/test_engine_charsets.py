@@ -128,6 +128,16 @@ def test_chinese_that_nobody_declared_is_read(tmp_path: Path, declared: bytes | 
     assert report.rules["repair:character-set"] == 1
 
 
+@pytest.mark.parametrize("codec", ["gb18030", "cp932", "euc_kr"])
+def test_a_day_in_signs_that_nobody_declared_is_moved(tmp_path: Path, codec: str) -> None:
+    day = "2019년 3월 14일" if codec == "euc_kr" else "2019年3月14日"
+
+    after, _ = written(tmp_path, b"ISO_IR 100", f"T1 {day} 3".encode(codec), StudyDate="20190314")
+
+    assert "2018" in after.ImageComments
+    assert "14" not in after.ImageComments
+
+
 @pytest.mark.parametrize("text", ["Größe Füße Stößel", "CRÉÉ À L'ÂGE", "ÄÖÜ^ÖÄ", "Hélène préféré"])
 def test_accents_are_not_taken_for_chinese(text: str) -> None:
     assert decode(text.encode("latin-1"), b"ISO_IR 100") == text

@@ -605,6 +605,8 @@ HARMLESS = {
     "abbreviation and initials": ({"OperatorsName": "PA"}, "Thorax p.a."),
     "decimal and short id": ({"PatientID": "1"}, "level 1,0"),
     "letters of a number": ({"StationName": "A12A"}, "-0.0154733464465"),
+    "accents of a place": ({"InstitutionName": "Schädel Zentrum Nord"}, "Schädel nativ"),
+    "words of an address": ({"InstitutionName": "Falkenhof, MRI Center 2"}, "MRI Center 2"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
 }

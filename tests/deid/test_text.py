@@ -615,3 +615,18 @@ def test_a_static_field_is_nobodys() -> None:
 )
 def test_initials_of_a_name_count_with_points(name: str, text: str, expected: str) -> None:
     assert cleaned(text, known_as(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("Foot^Carl", "T1 Hr. Foot, fr. foot, mr. foot", "T1 Hr. *, fr. *, mr. *"),
+        ("Foot^Carl", "MR foot, 5 Fr. foot, 2 hr. foot", "MR foot, 5 Fr. foot, 2 hr. foot"),
+        ("Brain Kurt", "T1 K. Brain and Brain K. post", "T1 * and *. post"),
+        ("Kurt Brain", "T1 K. Brain", "T1 *"),
+    ],
+)
+def test_a_clinical_name_goes_behind_a_title_or_beside_an_initial(
+    name: str, text: str, expected: str
+) -> None:
+    assert cleaned(text, known_as(name)) == expected

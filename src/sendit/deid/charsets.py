@@ -32,14 +32,16 @@ _SINGLE_BYTE: Final = frozenset(
         *("iso_ir_127", "iso_ir_138", "iso_ir_144", "iso_ir_148", "iso_ir_166", _LATIN_9),
     )
 )
-_JAPANESE: Final = re.compile(rb"(?:[\x81-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]){2}")
-"""Two characters in a row of Shift JIS."""
+_JAPANESE: Final = re.compile(rb"(?:[\x81-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]){2}|\d\x94N ?\d")
+"""Two characters in a row of Shift JIS, or the one for a year between digits."""
 _CHINESE: Final = re.compile(
-    rb"(?=.*(?:[\xb0-\xfd][\xa1-\xfe]){2}|[\0-\x7f]*[\xb0-\xd7][\xa1-\xfe][\0-\x7f]*\^)"
+    rb"(?=.*(?:(?:[\xb0-\xfd][\xa1-\xfe]){2}|\d(?:\xc4\xea|\xb3\xe2) ?\d)"
+    rb"|[\0-\x7f]*[\xb0-\xd7][\xa1-\xfe][\0-\x7f]*\^)"
     rb"(?:[\0-\x7f]|[\xa1-\xa9\xb0-\xfd][\xa1-\xfe])*",
     re.DOTALL,
 )
-"""Two bytes for each sign that is not ASCII, as GB 2312 has them, and two such signs in a row.
+"""Two bytes for each sign that is not ASCII, as GB 2312 has them, and two such signs in a row or
+the sign for a year between digits.
 
 In a name they may stand in components of their own.  Korean in two bytes reads like it, and makes
 wrong words of right length; that is as good to find names by.

@@ -96,8 +96,9 @@ _Y_NAME_D = re.compile(
     rf"{_BEFORE}(?P<y>{_YEAR4})[ _./-]*(?P<n>{_NAME})[ _./-]*(?P<d>\d\d?)(?!\d)(?![.,]\d)",
     re.IGNORECASE,
 )
-_CJK_MONTH = re.compile(rf"{_YEAR4} ?[年년] ?\d\d? ?[月월]")
-_CJK = re.compile(rf"(?P<y>{_YEAR4}) ?[年년] ?(?P<m>\d\d?) ?[月월] ?(?P<d>\d\d?) ?[日일号]?")
+# 斥, 岿 and 老 are the Korean signs where they are read as Chinese ones.
+_CJK_MONTH = re.compile(rf"{_YEAR4} ?[年년斥] ?\d\d? ?[月월岿]")
+_CJK = re.compile(rf"(?P<y>{_YEAR4}) ?[年년斥] ?(?P<m>\d\d?) ?[月월岿] ?(?P<d>\d\d?) ?[日일号老]?")
 _PARTIAL = re.compile(
     rf"(?<![^\W_])(?:(?:{_SURE_NAME})[ _.,/'-]*(?:of |de )?{_YEAR4}(?!\d)"
     rf"|{_YEAR4}[ _./-]+(?:{_SURE_NAME})(?![^\W_])"

@@ -39,8 +39,10 @@ _RUN_TOGETHER = 8
 """From how many letters a full name counts without any edge."""
 _BEFORE_NAMES = "dr prof mrs miss herr frau mme mlle by patient name tech technologist operator"
 _TITLES = frozenset(_BEFORE_NAMES.split())
-_MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?\Z")
-"""Written like this it is somebody: an MR of the foot is no Mr. Foot."""
+_MISTER = re.compile(
+    r"(?<![^\W_])(?:M[rs]|(?i:m[rs]|sig|sra|(?<!\A\d )(?<![^\w]\d )(?<!\d\d )[hf]r)\.) ?\Z"
+)
+"""Written like this it is somebody: an MR of the foot is no Mr. Foot, nor is one of 5 Fr."""
 _POINT = re.compile(r"[;:,!?()\[\]]|\. ")
 _DECIMAL_SIGN = re.compile(r"\d[.,]")
 _PERSONAL = frozenset((Kind.PERSON, Kind.INITIALS))
@@ -233,7 +235,7 @@ class _Reading:
         if self._stands_by_name(words, place) or self._is_possessive(end, words[place]):
             return False
         at = self._folded.at
-        if _MISTER.search(self._text[: at[start]][-5:]):
+        if _MISTER.search(self._text[: at[start]][-8:]):
             return False
         if (
             words[place] in self._vocabulary.function

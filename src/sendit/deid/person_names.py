@@ -73,6 +73,9 @@ def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
     for word in (*names, *(word for word in others if squeeze(word) not in _TITLES)):
         yield from ((part, False) for part in _parts(word))
     yield from ((form, True) for form in _full_names(family, given))
+    if given and "^" not in group and "," not in group:
+        # "Linnet Ida" in one component: the first word may be the family's.
+        yield from ((form, True) for form in _full_names(given[:1], [*given[1:], *family]))
 
 
 def _components(group: str) -> list[str]:

@@ -67,6 +67,7 @@ _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
+_HAN, _TWO_HAN = re.compile("[\u3040-\u9fff]"), re.compile("[\u3040-\u9fff]{2}")
 _SERVANT = "عبد "
 """It makes one name with the next word: Abdullah."""
 _UNTOLD_WORDS = (
@@ -207,7 +208,8 @@ class Dossier:
                 self._name(line)
 
     def _string(self, tag: int, vr: str, value: bytes, charset: bytes, level: Level) -> None:
-        texts = readings(value, charset)
+        declared, *others = readings(value, charset)
+        texts = (declared, *(text for text in others if not _is_misread(text)))
         kind = KIND_OF_TAG.get(tag)
         if vr == "PN":
             self._raw_names(value, texts[0])
@@ -344,6 +346,8 @@ class Dossier:
             word = squeeze(part)
             if len(word) < _LONG - 1 or word in DUMMIES or all(map(is_common, words_of(part))):
                 continue
+            if part != text and not any(map(_is_telling, words_of(part))):
+                continue  # the "CT Center 2" of an address
             if word.isdigit():
                 known.numbers[word] = known.numbers.get(word, Kind(0)) | kind
             elif kind & Kind.INSTITUTION or len(words_of(part)) > 1 or not word.isalpha():
@@ -389,3 +393,12 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
+
+
+def _is_misread(text: str) -> bool:
+    """Return whether lone Chinese signs among letters tell that bytes were read in a wrong set."""
+    return _HAN.search(text) is not None and _TWO_HAN.search(text) is None
+
+
+def _is_telling(word: str) -> bool:
+    return len(word) >= _LEAST_LETTERS and not word.isdigit() and not is_common(word)
