@@ -7,7 +7,8 @@ SQLITE_OPTIONS = {
     # Writers queue up at BEGIN instead of failing in the middle with "database is locked".
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
-    # FULL: originals are removed on the word of a commit, so the commit must survive a power cut.
+    # FULL: originals are removed on the word of a commit, so the commit must survive a power cut;
+    # a claim alone need not (``records/passing.py``).
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
 }
 

@@ -25,6 +25,7 @@ from sendit.pipeline.machine.steps import (
 )
 from sendit.pipeline.machine.table import Event
 from sendit.records.models import Batch, Delivery, Image, StageRun, TargetHealth
+from sendit.records.passing import passing
 from sendit.records.prepared import Prepared, insert
 from sendit.terms import Reason, Stage, Status
 
@@ -58,7 +59,7 @@ def claim(
         "retry_at": None,
         "modified": now,
     }
-    with transaction.atomic():
+    with passing(), transaction.atomic():
         if not _FREE.update(taken, batch=batch_id, stage=stage, now=now):
             return None
         _OPEN_RUNS.update({"ended": now, "outcome": "lost"}, batch=batch_id)

@@ -18,6 +18,7 @@ from sendit.pipeline.machine.findings import NewFinding, note
 from sendit.pipeline.machine.steps import Claim, count_bytes, locked, lost, make_move, write
 from sendit.pipeline.machine.table import BY_EVENT, HELD_PERSON, SHARED, Event
 from sendit.records.models import Batch, Image, StageRun, Treatment
+from sendit.records.passing import passing
 from sendit.records.prepared import Prepared, insert, insert_all
 from sendit.records.queries import ImageQuerySet
 from sendit.terms import Reason, Status, Verdict
@@ -79,24 +80,25 @@ def claim_images(
     that kills its worker uses up nobody else's tries; after its last try it is rejected.
     """
     token = f"{worker}:{uuid.uuid4().hex}"
-    images = _take(_untried(chunk), batch_id, token=token, until=now + lease, now=now)
-    more = len(images) == chunk
-    if not images:
-        crashed = _free(batch_id, now).filter(attempts__gte=tries)
-        _reject_crashed(batch_id, crashed, chunk, now=now)
-        images = _take(_FIRST, batch_id, token=token, until=now + lease, now=now)
-        more = bool(images)
-    if not images:
-        return None
-    run = StageRun(
-        batch_id=batch_id,
-        stage=SHARED,
-        worker=worker,
-        attempt=1,
-        images=len(images),
-        started=now,
-    )
-    insert(run)
+    with passing():
+        images = _take(_untried(chunk), batch_id, token=token, until=now + lease, now=now)
+        more = len(images) == chunk
+        if not images:
+            crashed = _free(batch_id, now).filter(attempts__gte=tries)
+            _reject_crashed(batch_id, crashed, chunk, now=now)
+            images = _take(_FIRST, batch_id, token=token, until=now + lease, now=now)
+            more = bool(images)
+        if not images:
+            return None
+        run = StageRun(
+            batch_id=batch_id,
+            stage=SHARED,
+            worker=worker,
+            attempt=1,
+            images=len(images),
+            started=now,
+        )
+        insert(run)
     return Claim(
         batch_id,
         SHARED,
