@@ -141,3 +141,9 @@ def test_a_link_tells_its_computers_and_folders(link: str, told: set[str]) -> No
     known = collect([(0x00081190, "UR", link)])
 
     assert {one.letters for one in known.identifiers} == told
+
+
+def test_a_street_is_known_without_its_town() -> None:
+    known = collect([(0x00101040, "LO", "PO Box 4471^75011 Paris")])
+
+    assert {"pobox4471", "75011paris"} <= letters(known)

@@ -621,6 +621,19 @@ def test_what_names_nobody_passes(tmp_path: Path, attributes: dict[str, str], te
     check(original, result)
 
 
+def test_a_chinese_name_makes_no_word_of_a_day_in_chinese(tmp_path: Path) -> None:
+    original, result = pair(
+        tmp_path,
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Zhang^LiHua=张^丽华",
+        ImageComments="x",
+    )
+
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "2014年2月04日"))
+
+    check(original, result)
+
+
 def test_initials_with_points_are_refused(tmp_path: Path) -> None:
     original, result = pair(tmp_path, OperatorsName="WS")
 

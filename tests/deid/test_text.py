@@ -571,6 +571,7 @@ def test_an_abbreviation_is_nobodys_initials() -> None:
         ("Überweiser: Ivy Linnet", "Überweiser: *"),
         ("Ueberweiser Linnet, CT", "Ueberweiser *, CT"),
         ("MTRA Kestrel-Linnet", "MTRA *"),
+        ("Plan1 MTRA D'Linnet", "Plan1 MTRA *"),
         ("NOK: P. Linnet", "NOK: *"),
         ("ORD177476 chest", "* chest"),
         ("T1_MRN0123456", "T1_*"),

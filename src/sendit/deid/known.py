@@ -44,6 +44,7 @@ _SHORTEST_WORD = 4
 _SHORTEST_BARE = 4
 """From how many digits a number that was filled up with zeros is known without them."""
 _SHORTEST_NUMBER = 5
+_SHORTEST_STREET = 7
 _DATE_DIGITS = 8
 _CENTURIES = range(1850, 2100)
 """Other digits of a name may read like a date by chance, but are none."""
@@ -209,6 +210,8 @@ def _of_kind(value: str, *, kind: Kind, vocabulary: Vocabulary) -> Iterator[Iden
         yield from _link_forms(value, vocabulary)
         return
     parts = re.split(r"\\" if kind in (Kind.ID, Kind.STEP) else r"[\\\r\n]+", value)
+    if kind is Kind.PLACE:
+        yield from _lines_of_address(value)
     for part in parts:
         if kind in (Kind.ID, Kind.STEP):
             yield from _id_forms(part, kind)
@@ -238,6 +241,14 @@ def _link_forms(value: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
         letters = "".join(words)
         mixed = len(words) > 1 or not letters.isalpha()
         if mixed and not is_short(letters) and not all(map(vocabulary.is_common, words)):
+            yield Identifier(letters, whole=True, kind=Kind.PLACE)
+
+
+def _lines_of_address(value: str) -> Iterator[Identifier]:
+    """Yield a street and its number, which stand in a text without the town."""
+    for line in re.split(r"[\\^,;|\r\n]+", value):
+        letters = squeeze(line)
+        if not letters.isalpha() and not letters.isdigit() and len(letters) >= _SHORTEST_STREET:
             yield Identifier(letters, whole=True, kind=Kind.PLACE)
 
 

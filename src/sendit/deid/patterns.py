@@ -181,8 +181,8 @@ _BY_ROLE = re.compile(
 )
 """Two words written like a name behind what somebody does."""
 _ALONE = re.compile(
-    rf"(?<!\w)(?:[Aa]ttending|MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder)"
-    rf" (?P<name>{_TITLE_CASE})"
+    rf"(?<!\w)(?:[Aa]ttending (?P<name>{_TITLE_CASE})"
+    rf"|(?:MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder) (?P<other>{_CAP}))"
 )
 """One word is enough behind what else stands in no description."""
 
@@ -274,9 +274,10 @@ def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     """Yield words behind what somebody does, unless all are words of the language."""
     for pattern in (_BY_ROLE, _ALONE):
         for match in pattern.finditer(text):
-            words = (fold(word).letters for word in match["name"].split())
+            name = match.lastgroup or "name"
+            words = (fold(word).letters for word in match[name].split())
             if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
-                yield Span(*match.span("name"), "pattern:name")
+                yield Span(*match.span(name), "pattern:name")
 
 
 def _where(match: Match[str]) -> tuple[int, int]:

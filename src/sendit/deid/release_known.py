@@ -49,6 +49,8 @@ from sendit.deid.release_words import (
 )
 
 _LEAST_LETTERS = 4
+_LEAST_MISREAD = 6
+"""Signs of two or three bytes make letters and numbers of fewer: å, ¹ and ½."""
 _LEAST_DIGITS = 5
 _LONG = 7
 _TELLING_WORD = 6
@@ -217,7 +219,7 @@ class Dossier:
             if vr == "PN":
                 for name in text.split("\\"):
                     # Bytes read in a set that nobody declared give syllables of no name.
-                    self._name(name, least=_LEAST_LETTERS if number else 2)
+                    self._name(name, least=_LEAST_MISREAD if number else 2)
                     if not number or text.encode("utf-8", "ignore") == value.rstrip(b" \0"):
                         self._spellings(name)
             elif kind is not None:
