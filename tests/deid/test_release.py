@@ -607,6 +607,7 @@ HARMLESS = {
     "letters of a number": ({"StationName": "A12A"}, "-0.0154733464465"),
     "accents of a place": ({"InstitutionName": "Schädel Zentrum Nord"}, "Schädel nativ"),
     "words of an address": ({"InstitutionName": "Falkenhof, MRI Center 2"}, "MRI Center 2"),
+    "units and initials": ({"OperatorsName": "MM"}, "nodule of 5 mm, 3-mm slices"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
 }

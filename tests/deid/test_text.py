@@ -631,3 +631,14 @@ def test_a_clinical_name_goes_behind_a_title_or_beside_an_initial(
     name: str, text: str, expected: str
 ) -> None:
     assert cleaned(text, known_as(name)) == expected
+
+
+@pytest.mark.parametrize("initials", ["MM", "CM", "ML", "MS", "KG", "MB"])
+def test_units_behind_numbers_are_nobodys_initials(initials: str) -> None:
+    text = "5 mm, 3-cm nodule, 2 ml, TE 30 ms, 3.5 kg, 4 MB"
+
+    assert cleaned(f"{text} by {initials}", known_as(initials)) == f"{text} by *"
+
+
+def test_an_age_in_german_is_capped() -> None:
+    assert cleaned("92J. and 95J") == "90J. and 90J"

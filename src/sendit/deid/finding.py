@@ -47,6 +47,7 @@ _POINT = re.compile(r"[;:,!?()\[\]]|\. ")
 _DECIMAL_SIGN = re.compile(r"\d[.,]")
 _PERSONAL = frozenset((Kind.PERSON, Kind.INITIALS))
 _INITIALS = re.compile(r"[^\W\d_](?:\. ?[^\W\d_])+")
+_BEHIND_NUMBER = re.compile(r"\d[ -]?\Z")
 _UNIT = re.compile(r"(?<![^\W_])(?:[cm]m|s|min|ml|k?g)-\Z")
 
 
@@ -195,8 +196,15 @@ class _Reading:
             return False
         if one.letters.isdigit():
             return not self._is_in_measure(start, end)
+        if self._is_unit(start, one.letters):
+            return False
         # Ma, Y. is not "may represent", but "MA Y" and "MaY" are nobody else.
         return (one.whole and inner >= SEAM) or not self._is_protected(start, end)
+
+    def _is_unit(self, start: int, letters: str) -> bool:
+        """Return whether the letters are the mm of 5 mm."""
+        before = self._text[: self._folded.at[start]][-2:]
+        return letters in self._vocabulary.units and _BEHIND_NUMBER.search(before) is not None
 
     def _are_initials(self, start: int, end: int, kind: Kind) -> bool:
         """Return whether each letter has a point behind it: W.S., not the L/R of a knee."""

@@ -43,6 +43,7 @@ from sendit.deid.release_vocabulary import (
     is_clinical_term,
     is_common,
     is_made_of_field_words,
+    is_only_unit,
     protects,
 )
 from sendit.deid.release_words import (
@@ -295,6 +296,8 @@ class Searcher:
             if len(word) < _LEAST_LETTERS and is_row_of_letters(word, words):
                 return word in initials_in(text) and not is_common(word)
             return not is_made_of_field_words(word, words)
+        if is_only_unit(word, text):
+            return False
         if any(squeeze(match[1]) == word for match in MISTER.finditer(text)):
             return True
         return any(

@@ -136,6 +136,13 @@ def _spelled_out(lines: Iterable[str]) -> Iterable[tuple[str, ...]]:
             yield from product(*slots)
 
 
+def is_only_unit(word: str, text: str) -> bool:
+    """Return whether a word stands in a text as the unit of a number and not otherwise."""
+    if word not in _section("units"):
+        return False
+    return re.search(rf"(?<![^\W_])(?<!\d[ -]){word}(?![^\W_])", fold(text)) is None
+
+
 def is_generic_station(word: str) -> bool:
     """Return whether a station is called like many others: CT01, PETCT2."""
     letters = word.strip("0123456789")

@@ -29,6 +29,8 @@ class Vocabulary:
     """Words that identify no place, device or folder by themselves."""
     function: frozenset[str]
     """Little words of running text."""
+    units: frozenset[str]
+    """What stands behind a number, and is nobody's initials there."""
     phrases: frozenset[tuple[str, ...]]
     """Sequences of words inside which every word stays."""
     eponyms: Mapping[str, frozenset[str]]
@@ -88,6 +90,7 @@ def load_vocabulary() -> Vocabulary:
         generic=_words(table["generic"]),
         function=_words(table["function"]),
         body_parts=_words(table["body_parts"]),
+        units=_words(table["units"]),
         phrases=frozenset(_phrases(table["phrases"].splitlines())),
         eponyms={
             **dict.fromkeys(_words(table["eponyms"]), heads),
