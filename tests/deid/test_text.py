@@ -642,3 +642,18 @@ def test_units_behind_numbers_are_nobodys_initials(initials: str) -> None:
 
 def test_an_age_in_german_is_capped() -> None:
     assert cleaned("92J. and 95J") == "90J. and 90J"
+
+
+@pytest.mark.parametrize(
+    ("initials", "text"),
+    [
+        ("CE", "Body 5.0 CE"),
+        ("WL", "WW/WL 400/40"),
+        ("CC", "L CC"),
+        ("LV", "LV function"),
+        ("KM", "Thorax mit KM"),
+        ("LAO", "Coronary LAO cranial"),
+    ],
+)
+def test_abbreviations_of_technique_stay(initials: str, text: str) -> None:
+    assert cleaned(text, known_as(initials)) == text
