@@ -218,7 +218,7 @@ def test_doctor_names_the_queue_that_nobody_takes_from(site: Site) -> None:
         site.wait_until_done(1)
         well = found()
 
-    assert "wait for zone out and nobody takes them" in (ill["queue of zone out"] or "")
+    assert "for zone out: nobody takes any" in (ill["queue of zone out"] or "")
     assert ill["workers of zone out"] is None
     assert ill["queue of zone phi"] is None
     assert well["queue of zone out"] is None
