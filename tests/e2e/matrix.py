@@ -65,8 +65,9 @@ polling = "always"
 path = "inbox"
 project = "demo"
 """
+WORK = "work"
 QUICK = PROJECT.replace('originals = "remove"', 'previews = "remove"\nexcluded = "remove"').replace(
-    '"../out"', '"../work/out"'
+    '"../out"', f'"../{WORK}/out"'
 )
 """The target lies on the volume of the working folder, so that it takes results over."""
 AT_STAGE = (
@@ -481,7 +482,7 @@ def run(mode: str, cells: Sequence[Cell], *, seed: int, kills: int = 0) -> dict[
             if server is not None:
                 server.start()
         site = Site(mode, base / mode.replace("+", "-"), chosen, postgresql, redis, clock_library())
-        with small_volume(site.root / "work"):
+        with small_volume(site.root / WORK):
             try:
                 site.start()
                 site.go_through(cells)

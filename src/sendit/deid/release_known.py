@@ -43,6 +43,7 @@ from sendit.deid.release_words import (
     dates_in,
     dates_told,
     is_ideographic,
+    is_misread,
     parts_of,
     squeeze,
     words_of,
@@ -69,7 +70,6 @@ _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
-_HAN, _TWO_HAN = re.compile("[\u3040-\u9fff]"), re.compile("[\u3040-\u9fff]{2}")
 _SERVANT = "عبد "
 """It makes one name with the next word: Abdullah."""
 _UNTOLD_WORDS = (
@@ -211,7 +211,7 @@ class Dossier:
 
     def _string(self, tag: int, vr: str, value: bytes, charset: bytes, level: Level) -> None:
         declared, *others = readings(value, charset)
-        texts = (declared, *(text for text in others if not _is_misread(text)))
+        texts = (declared, *(text for text in others if not is_misread(text)))
         kind = KIND_OF_TAG.get(tag)
         if vr == "PN":
             self._raw_names(value, texts[0])
@@ -341,8 +341,7 @@ class Dossier:
 
     def _place(self, text: str, kind: Kind) -> None:
         known = self._known
-        whole = squeeze(text)
-        if whole in DUMMIES or all(map(is_common, words_of(text))):
+        if squeeze(text) in DUMMIES or all(map(is_common, words_of(text))):
             return
         for part in {text, *_SPLIT_CONTACT.split(text)}:
             word = squeeze(part)
@@ -395,11 +394,6 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
-
-
-def _is_misread(text: str) -> bool:
-    """Return whether lone Chinese signs among letters tell that bytes were read in a wrong set."""
-    return _HAN.search(text) is not None and _TWO_HAN.search(text) is None
 
 
 def _is_telling(word: str) -> bool:

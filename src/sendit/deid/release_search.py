@@ -57,6 +57,7 @@ from sendit.deid.release_words import (
     fold,
     initials_in,
     is_row_of_letters,
+    lone_words,
     parts_of,
     spelt_in,
     squeeze,
@@ -69,8 +70,6 @@ from sendit.errors import Unreadable
 from sendit.terms import Reason
 
 _UID_IN_TEXT = re.compile(rb"(?<!\d)\d+(?:\.\d+){3,}")
-_PLAIN_WORD = re.compile(r"[\s,;:()\[\]=^/\\]+")
-_DECIMAL = re.compile(r"(?<![\w*-])[\w*-]*\d(?:[.,]\d[\w*.-]*)+")
 _TIME_SIGNS = re.compile(rb"[\d.:+\- \0\\]*\Z")
 _WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
@@ -151,9 +150,8 @@ class Searcher:
             if vr == "CS" and (rule := pattern_in_code(value.decode("latin-1"))):
                 return Hit(rule, in_number=True)
             hit = self._in_code(value, charset, in_value=tag not in SCHEMES)
-            return (
-                None if hit and tag == _CODE_MEANING and is_term(value.decode("latin-1")) else hit
-            )
+            is_known_term = hit and tag == _CODE_MEANING and is_term(value.decode("latin-1"))
+            return None if is_known_term else hit
         if vr in TEXT_VRS:
             return self._in_text(tag, vr, value, charset)
         if vr in NUMBER_VRS:
@@ -209,7 +207,7 @@ class Searcher:
             )
             if hit is not None:
                 return hit
-            if self._short and tag not in NO_SHORT and self._has_short(text):
+            if self._short and tag not in NO_SHORT and self._short & lone_words(text):
                 return Hit("known-identifier")
             if self._in_other_form(text):
                 return Hit("known-identifier encoded")
@@ -237,12 +235,6 @@ class Searcher:
         if rule is None and vr != "PN" and tag not in OUR_NAMES and not self._vouched(tag):
             rule = likely_pattern(text)
         return None if rule is None else Hit(rule)
-
-    def _has_short(self, text: str) -> bool:
-        # "S5_1" and "1.5" hold no word 1, nor does what is left of a name: "*1".
-        # Nor does "1.0" hold a 10.
-        words = (word for word in _PLAIN_WORD.split(_DECIMAL.sub(" ", text)) if "*" not in word)
-        return any(squeeze(word) in self._short for word in words)
 
     def _uid_in(self, text: str) -> Hit | None:
         for found in _UID_IN_TEXT.findall(text.encode("ascii", "replace")):

@@ -17,6 +17,9 @@ _WORD = re.compile(r"[^\W_]+")
 _SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _SPELT = re.compile(r"(?<![^\W_])[^\W\d_](?:[ ._'-]{1,3}[^\W\d_]){3,63}(?![^\W_])")
 _INITIALS = re.compile(r"(?<![^\W_])[^\W\d_](?:\. ?[^\W\d_]){1,2}(?![^\W_])")
+_HAN, _TWO_HAN = re.compile("[\u3040-\u9fff]"), re.compile("[\u3040-\u9fff]{2}")
+_BETWEEN = re.compile(r"[\s,;:()\[\]=^/\\]+")
+_DECIMAL = re.compile(r"(?<![\w*-])[\w*-]*\d(?:[.,]\d[\w*.-]*)+")
 _DIGIT_GROUPS = re.compile(r"\d+(?:[-./ ]{1,2}\d+)*")
 _MARKS = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i"}
@@ -228,6 +231,17 @@ def without_worded_dates(text: str) -> str:
 def is_ideographic(word: str) -> bool:
     """Return whether the word is in a script that puts no spaces between words."""
     return any("\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3" for char in word)
+
+
+def is_misread(text: str) -> bool:
+    """Return whether lone Chinese signs among letters tell that bytes were read in a wrong set."""
+    return _HAN.search(text) is not None and _TWO_HAN.search(text) is None
+
+
+def lone_words(text: str) -> set[str]:
+    """Return what stands alone: not in "S5_1" or "1.5", nor as what is left of a name, "*1"."""
+    words = _BETWEEN.split(_DECIMAL.sub(" ", text))
+    return {squeeze(word) for word in words if "*" not in word}
 
 
 def _add(found: set[str], year: str, month: str, day: str) -> None:
