@@ -124,6 +124,31 @@ def test_an_opaque_element_without_a_parser_holds_the_instance(tmp_path: Path) -
         result_of(tmp_path, ds)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["T1 for Sandpiper", "MRN4427810", "of 1961-04-12 ", "Sandpiper\xfc"],
+    ids=["name", "id", "date", "accent"],
+)
+def test_text_where_numbers_belong_goes(tmp_path: Path, text: str) -> None:
+    ds = make_instance(modality="CT")
+    ds.add_new(0x00450010, "LO", "GEMS_HELIOS_01")
+    ds.add_new(0x00451001, "SS", list(struct.unpack(f"<{len(text) // 2}h", text.encode("latin-1"))))
+
+    after, _ = result_of(tmp_path, ds)
+
+    assert 0x00451001 not in after
+
+
+def test_numbers_of_a_private_element_stay(tmp_path: Path) -> None:
+    ds = make_instance(modality="CT")
+    ds.add_new(0x00450010, "LO", "GEMS_HELIOS_01")
+    ds.add_new(0x00451001, "SS", [64, 16961, 17475])
+
+    after, _ = result_of(tmp_path, ds)
+
+    assert list(after[0x00451001].value) == [64, 16961, 17475]
+
+
 def test_a_kept_device_number_stays_whole(tmp_path: Path) -> None:
     ds = make_instance(modality="MR", DeviceSerialNumber="000301496MR3")
 

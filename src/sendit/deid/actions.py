@@ -51,6 +51,8 @@ NUMBERS: Final = re.compile(_ONE + rb"(?:\\" + _ONE + rb")*")
 """Numbers as PS3.5 6.2 has them; a date with two points and a telephone are none."""
 SURELY_TEXT: Final = re.compile(rb"[ -~]{11,}[ -~\0]|\d{7,}[ \d]")
 """More letters in a row than numbers have by chance."""
+MAX_NUMBERS: Final = 4096
+"""Bytes of binary numbers among which letters are looked for; a table of more is the gate's."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
@@ -94,12 +96,17 @@ def keep_binary(size: int) -> Act:
     """Return what keeps binary numbers of a size; a value that cannot be made of them goes."""
 
     def act(rule: Rule, value: bytes, context: Context) -> Result:
-        del context
-        if len(value) % size or SURELY_TEXT.fullmatch(value):
+        if len(value) % size or SURELY_TEXT.fullmatch(value) or _tells_in_bytes(value, context):
             return b"", rule.note._replace(action="private", rule="private")
         return None, rule.note
 
     return act
+
+
+def _tells_in_bytes(value: bytes, context: Context) -> bool:
+    """Return whether letters stand among binary numbers, and somebody in them."""
+    found = stretches(value, context.spend) if len(value) <= MAX_NUMBERS else ()
+    return any(context.cleaner.tells(text) for text, _ in found)
 
 
 def keep_time(rule: Rule, value: bytes, context: Context) -> Result:

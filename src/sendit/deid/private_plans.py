@@ -64,11 +64,8 @@ class PrivatePlan(PlacedPlan):
         elif meant in (b"DS", b"IS", b"TM"):
             act = actions.keep_time if meant == b"TM" else actions.keep_number
             rule = self._private_rule(tag, vr, note, act)
-        elif vr == meant:
-            rule = self._private_rule(tag, vr, note, actions.keep_noted)
-            rule.fixed = (None, note)
         else:
-            # Where nothing declares a VR, what stands there may be something else.
+            # Whatever is declared, what stands there may be something else.
             act = actions.keep_binary(NUMBER_SIZES.get(meant, 1))
             rule = self._private_rule(tag, vr, note, act)
         return REPORT, rule, discard

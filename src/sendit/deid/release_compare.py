@@ -27,7 +27,7 @@ from sendit.deid.release_table import (
     removed_beyond_table,
     safe_private,
 )
-from sendit.deid.release_text import TEXT_VRS
+from sendit.deid.release_text import TEXT_VRS, letters_among
 from sendit.deid.release_vocabulary import DUMMIES
 from sendit.deid.release_words import squeeze
 from sendit.dictionary import ATTRIBUTES
@@ -183,6 +183,8 @@ class Comparison:
             if self._by_value is not None and now != (key, value):
                 continue
             if now is not None and _is_cleared(vr_of(key), value, now[1]):
+                continue
+            if now is None and _is_lettered(vr_of(key), value):
                 continue
             if now is None or now[1].strip(b" \0") != value.strip(b" \0"):
                 raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} private")
@@ -348,6 +350,18 @@ def _is_cleared(vr: str, old: bytes, new: bytes) -> bool:
         and len(old) == len(new)
         and all(b in (a, _BLANK) for a, b in zip(old, new, strict=True))
     )
+
+
+def _is_lettered(vr: str, value: bytes) -> bool:
+    """Return whether a binary number is a text, or has one in it."""
+    if vr in ("DS", "IS") or len(value) < _LEAST_TELLING:
+        return False
+    if letters_among(value):
+        return True
+    try:
+        return value.rstrip(b" \0").decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_no_date(value: bytes) -> bool:
