@@ -67,6 +67,7 @@ RESEARCH = Recipe.resolve(
 
 ANYBODYS = (
     "abcdefab-cdef-abcd-efab-cdefabcdefa1",
+    "abcdefabcdefabcdefabcdefabcdefa1",
     "host 192.168.17.44",
     "mac 00:1B:44:11:3A:B7",
     "pager 4711",

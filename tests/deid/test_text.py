@@ -152,6 +152,19 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("Omnipaque 350 given by Ida Hausdorf", "Omnipaque 350 given by *"),
         ("reach 555-0142. Or 090-1234-56", "reach *. Or *"),
         ("9 Larkspur Crescent, Wexcombe BMI 24.2", "*, Wexcombe BMI 24.2"),
+        ("Dra. Hausdorf; Fru Hausdorf; Dhr. van Hausdorf", "Dra. *; Fru *; Dhr. van *"),
+        ("CT_Dr. Hausdorf; Sig.ra Hausdorf", "CT_Dr. *; Sig.ra *"),
+        ("wiek 93, edad 97, ålder 92, 93-letni", "wiek 90, edad 90, ålder 90, 90-letni"),
+        (
+            "93 anos, 95 ετών, 101 vuotta, Spine_93-year-old",
+            "90 anos, 90 ετών, 90 vuotta, Spine_90-year-old",
+        ),
+        ("Durchwahl 3623 x DECT 4410 x ext. 2170", "* x * x *"),
+        ("extensión 7977 x room 2170, Zi. 8732 x", "* x * x"),
+        ("08-456 33 22 x (11) 91234-4567 y ☎ 22 712 33 44", "* x * y *"),
+        ("RUT 12.345.678-K", "RUT *"),
+        ("of 8f14e45fceea167a5a36dedd4bea2543", "of *"),
+        ("x_4b31f3e16f30c562a92c3fbd165cfc0a17d54158", "x_*"),
     ],
 )
 def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
@@ -183,6 +196,10 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "Tc-99m MDP, 99m-Tc, Tc 99m, ^99m^Technetium",
         "PET AC 3D OSEM, follow-up 3 MONTHS",
         "Ref Axial Series, Tech Support",
+        "flex ext 30 60 90, extension 30 degrees, room 2",
+        "IM_93_F, LAT 95 lat, deadbeefdeadbeef",
+        "MRT 2019, 5 MRT 2019, LUT 2019, 3 set 15, 3 lip 20 mm, may second look",
+        "R1.2.3, T2.4.1, 12.345.678",
     ],
 )
 def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
@@ -223,6 +240,13 @@ def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
         ("２０２４-０３-０４ und ٠٤/٠٣/٢٠٢٤", "2024-02-03 und 03/02/2024"),
         ("4 APRİL 2024, 4 aprıl 2024", "5 MARCH 2024, 5 march 2024"),
         ("28 November 2009 1.5mm", "29 October 2009 1.5mm"),
+        ("4 mrt 2024, 4. března 2024", "3 feb 2024, 3. února 2024"),
+        ("2024. március 4., 4 березня 2024", "2024. február 3., 3 лютого 2024"),
+        ("4 de marco de 2024, 4 maaliskuuta 2024", "3 de fevereiro de 2024, 3 helmikuuta 2024"),
+        ("d. 4/3-2024", "d. 3/2-2024"),
+        ("the fourth of March 2024 or March the 4th, 2024", "* or *"),
+        ("令和6年3月4日 x 民國113年3月4日", "* x *"),
+        ("R6.3.4 x S20.12.3 x 4/3/2567", "* x * x *"),
     ],
 )
 def test_dates_move_in_their_own_notation(text: str, expected: str) -> None:
@@ -648,6 +672,7 @@ def test_an_age_in_german_is_capped() -> None:
     ("initials", "text"),
     [
         ("CE", "Body 5.0 CE"),
+        ("SE", "T1_SE_sag Sella"),
         ("WL", "WW/WL 400/40"),
         ("CC", "L CC"),
         ("LV", "LV function"),
@@ -657,3 +682,19 @@ def test_an_age_in_german_is_capped() -> None:
 )
 def test_abbreviations_of_technique_stay(initials: str, text: str) -> None:
     assert cleaned(text, known_as(initials)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("000301496MR3", "000301496MR3"), ("no. 000301 x", "no. * x")],
+    ids=["serial number", "alone"],
+)
+def test_the_running_number_of_a_file_is_no_part_of_a_longer_one(text: str, expected: str) -> None:
+    cleaner = Cleaner(collect((), extra=["study/IM000301"]), shift_days=-30)
+
+    assert cleaner.clean_device(text).value == expected
+
+
+@pytest.mark.parametrize("title", ["Fru", "MEVR.", "Dhr", "Dra.", "Pani"])
+def test_a_clinical_name_goes_behind_a_title_of_any_language(title: str) -> None:
+    assert cleaned(f"{title} Foot", known_as("Foot^Ann")) == f"{title} *"

@@ -1,7 +1,7 @@
 """Find dates in running text and move them, in the notation they were written in.
 
 Read are compact dates (20240305, with or without a time behind), numeric ones with one kind
-of separator, ones with a month's name in twelve languages, and the Chinese, Japanese and Korean
+of separator, ones with a month's name in twenty languages, and the Chinese, Japanese and Korean
 notations, in the digits of any script.  A date moves when day, month and year are beyond doubt;
 where only a known date tells (03/04/2024), the known date decides; else it is removed.  So is
 every date of birth, a month with a year or a day alone, and day and month of a known date.  A
@@ -11,12 +11,14 @@ Elements of VR DA and DT are left to ``dates``; this module sees text only.
 """
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from functools import lru_cache
 from re import Match
 
-from sendit.deid.folding import plain_digits
+from sendit.deid.dates_told import find_told_days
+from sendit.deid.folding import plain_digits, squeeze
 from sendit.deid.known import Known
 from sendit.deid.spans import Span
 
@@ -27,6 +29,9 @@ _CENTURY_TURN = 50
 
 _OLDEST_AGE = 89
 _NO_YEAR = 2100
+_FEW_DIGITS = 2
+_GERMAN_MR = "MRT"
+"""In small letters it is March in Dutch."""
 
 # Each line is one way to write the twelve months, so that a moved date keeps its language.
 _FORMS = [
@@ -56,13 +61,44 @@ _FORMS = [
         "ιανουαρίου φεβρουαρίου μαρτίου απριλίου μαΐου ιουνίου ιουλίου αυγούστου σεπτεμβρίου"
         " οκτωβρίου νοεμβρίου δεκεμβρίου",
         "ocak şubat mart nisan mayis haziran temmuz ağustos eylül ekim kasim aralik",
+        "ledna února března dubna května června července srpna září října listopadu prosince",
+        "január február március április május június július augusztus szeptember október november"
+        " december",
+        "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie"
+        " decembrie",
+        "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta"
+        " syyskuuta lokakuuta marraskuuta joulukuuta",
+        "siječnja veljače ožujka travnja svibnja lipnja srpnja kolovoza rujna listopada studenoga"
+        " prosinca",
+        "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
+        "jan fev mar abr mai jun jul ago set out nov dez",
+        "jan feb mrt apr mei jun jul aug sep okt nov dec",
+        "jan febr márc ápr máj jún júl aug szept okt nov dec",
+        "sty lut mar kwi maj cze lip sie wrz paź lis gru",
+        "oca şub mar nis may haz tem ağu eyl eki kas ara",
+        "янв фев мар апр мая июн июл авг сен окт ноя дек",
     )
 ]
+_FORMS += [[squeeze(name) for name in form] for form in _FORMS if form[0][0] < "я"]
 _MONTHS = {name: number for form in _FORMS for number, name in enumerate(form, 1)}
 # Words of their own in a description: only with a day and a year are they months.
-_WORDS = {"mag", "set", "gen", "ago", "dic", "mart", "maj", "maja", "ocak", "aralik"}
-_NAME = "|".join(sorted(_MONTHS, key=len, reverse=True))
-_SURE_NAME = "|".join(sorted(_MONTHS.keys() - _WORDS, key=len, reverse=True))
+_WORDS_OF_MONTHS = (
+    "mag set gen ago dic mart maj maja ocak aralik out mrt sty lut kwi cze lip sie wrz paz paź lis"
+    " gru oca şub sub nis haz tem ağu agu eyl eki kas ara"
+)
+_WORDS = frozenset(_WORDS_OF_MONTHS.split())
+
+
+def _any_of(names: Iterable[str]) -> str:
+    """Return a pattern for any of some names; those with one first letter are tried together."""
+    by_letter: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names, key=len, reverse=True):
+        by_letter[name[0]].append(name[1:])
+    return "|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in by_letter.items())
+
+
+_NAME = _any_of(_MONTHS)
+_SURE_NAME = _any_of(_MONTHS.keys() - _WORDS)
 _YEAR4 = r"(?:18|19|20)\d\d"
 _BEFORE = r"(?<![^\W_])(?<!\d[.,/:-])"
 _AFTER = r"(?!\d)(?![.,/:-]\d)(?![^\W\dT_])"
@@ -76,6 +112,7 @@ _YMD = re.compile(
 _DMY = re.compile(
     rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/._ ]|\. )(?P<b>\d\d?)(?P=s)(?P<y>{_YEAR4}){_AFTER}"
 )
+_NORDIC = re.compile(rf"{_BEFORE}(?P<a>\d\d?)(?P<s>/)(?P<b>\d\d?)-(?P<y>{_YEAR4}){_AFTER}")
 _SHORT = re.compile(
     rf"{_BEFORE}(?:(?P<a>\d\d)(?P<s>[-/.])(?P<b>\d\d)(?P=s)(?P<y>\d\d)"
     rf"|(?P<a1>\d\d?)/(?P<b1>\d\d?)/(?P<y1>\d\d)){_AFTER}"
@@ -106,9 +143,7 @@ _PARTIAL = re.compile(
     r"|(?<!\d[.,/-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/.-])(?![^\W_]))",
     re.IGNORECASE,
 )
-_LONG_NAME = "|".join(
-    sorted((name for name in _MONTHS.keys() - _WORDS if len(name) > 4), key=len, reverse=True)
-)
+_LONG_NAME = _any_of(name for name in _MONTHS.keys() - _WORDS if len(name) > 4)
 _DAY_AND_MONTH = re.compile(
     rf"(?<![^\W_])(?:[0-3]?\d(?:st|nd|rd|th|\.)?[ _-]+(?:of |de )?(?:{_LONG_NAME})(?![^\W_])"
     rf"|(?:{_LONG_NAME})[ _-]+[0-3]?\d(?:st|nd|rd|th)?(?![^\W_])(?![.,]\d))",
@@ -136,7 +171,7 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
     """
     text = plain_digits(text)
     taken = bytearray(len(text))
-    for pattern in (_COMPACT, _YMD, _DMY, _D_NAME_Y, _NAME_D_Y, _Y_NAME_D, _CJK, _SHORT):
+    for pattern in (_COMPACT, _YMD, _DMY, _D_NAME_Y, _NAME_D_Y, _Y_NAME_D, _CJK, _NORDIC, _SHORT):
         for match in pattern.finditer(text):
             readings = _readings(match, known)
             if readings and not any(taken[match.start() : match.end()]):
@@ -156,6 +191,7 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
             match, known=known, keep=shift_days == 0
         ):
             yield Span(match.start(), match.end(), RULE)
+    yield from find_told_days(text, known=known, keep=shift_days == 0)
     yield from _known_compact(text, known=known, keep=shift_days == 0)
     for year in _telling_years(known):
         for match in re.finditer(rf"(?<![\d.,]){year}(?!\d|[.,]\d)", text):
@@ -222,8 +258,12 @@ def _readings(match: Match[str], known: Known) -> list[date]:
     if "a" in groups:
         return _in_known_centuries(_numeric_readings(groups), groups, known)
     month = _MONTHS[_plain(groups["n"])] if "n" in groups else int(groups["m"])
-    found = _valid(_year(groups["y"]), month, int(groups["d"]))
-    return _in_known_centuries(found, groups, known)
+    found = _in_known_centuries(_valid(_year(groups["y"]), month, int(groups["d"])), groups, known)
+    if groups.get("n") == _GERMAN_MR:
+        return []
+    if _plain(groups.get("n") or "") in _WORDS and len(groups["y"]) == _FEW_DIGITS:
+        return [day for day in found if _is_known(day, known)]
+    return found
 
 
 def _numeric_readings(groups: dict[str, str | None]) -> list[date]:

@@ -20,6 +20,7 @@ from sendit.deid.folding import (
     collapse_letters,
     fold,
     is_ideographic,
+    squeeze,
 )
 from sendit.deid.known import Identifier, Kind, is_short
 from sendit.deid.vocabulary import Vocabulary
@@ -37,8 +38,11 @@ _SPELT = 4
 """From how many letters a name counts that has a blank behind each."""
 _RUN_TOGETHER = 8
 """From how many letters a full name counts without any edge."""
-_BEFORE_NAMES = "dr prof mrs miss herr frau mme mlle by patient name tech technologist operator"
-_TITLES = frozenset(_BEFORE_NAMES.split())
+_BEFORE_NAMES = (
+    "dr prof mrs miss herr frau mme mlle by patient name tech technologist operator dra sra dott"
+    " fru frk fröken mevr mevrouw dhr pani"
+)
+_TITLES = frozenset(map(squeeze, _BEFORE_NAMES.split()))
 _MISTER = re.compile(
     r"(?<![^\W_])(?:M[rs]|(?i:m[rs]|sig|sra|(?<!\A\d )(?<![^\w]\d )(?<!\d\d )[hf]r)\.) ?\Z"
 )
@@ -150,6 +154,8 @@ class _Reading:
         if is_short(letters):
             return self._accepts_short(start, end, one, edges=edges, inner=inner)
         if not letters.isalpha():
+            if one.kind is Kind.FILE and edges == INSIDE and letters.isdigit():
+                return False  # IM000301 is the 301st file, and no part of a serial number
             return inner < GAP or edges >= SEAM or _has_long_number(letters)
         if one.whole:
             if inner == INSIDE and edges >= SEAM and self._is_protected(start, end):

@@ -52,9 +52,16 @@ _UID = re.compile(r"(?<![\d.])[0-2](?:\.\d+){5,}(?![\d.]*\d)|(?<![\d.])[0-2]\.\d
 _GUID = re.compile(
     r"\{?(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])\}?"
 )
+_DIGEST = re.compile(
+    r"(?<![^\W_])(?=[a-f]*\d)(?=\d*[a-f])(?:[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})"
+    r"(?![^\W_])",
+    re.IGNORECASE,
+)
+"""Of an id, without a key: whoever tries all ids knows whose it is."""
 
 _PHONE_LABEL = (
-    r"(?:tel(?:efon|ephone|\.)?|phone|ph|fax|mobile|mobil|cell|handy|pager|bleep|call|ext)"
+    r"(?:tel(?:efon|ephone|\.)?|phone|ph|fax|mobile|mobil|cell|handy|pager|bleep|call"
+    r"|tlf|tfn|gsm|dect|durchwahl|pieper|toestel|busca|ramal|dahili|anknytning)"
 )
 _PHONE = re.compile(
     # +49 (0)711 123-456 and 0049 …
@@ -64,8 +71,11 @@ _PHONE = re.compile(
     r"|(?<![^\W_])(?<!\.)(?:1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w.]\d|\d)"
     r"|(?<![^\W_])(?<![.-])\d{3}-\d{4}(?:-\d{2,4})?(?![\w-]|\.\d)"
     # 0711/1234567, 030 1234567, 01 42 34 56 78
-    r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4})?(?![\w.])"
+    r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4}){0,2}(?![\w.])"
     r"|(?<![^\W_])(?<!\.)0\d{1,3}(?:[ .-]\d\d){4}(?![\w.])"
+    # (11) 91234-5678, ☎ 22 712 33 44
+    r"|\(\d\d\) ?9?\d{4}-\d{4}(?!\d)|[☎✆] ?\d[\d ()./-]{5,}\d"
+    r"|\bext(?:ensi[oó]n)?[.:#]{0,2} ?\d{4,5}(?!\w|[.,/ ]\d)"
     rf"|\b{_PHONE_LABEL}[.:#]?\s*[(+]?\d(?:(?! \d{{1,2}}[.,]\d{{1,2}}(?![\d.]))[\d ()./-]){{2,}}\d",
     re.IGNORECASE,
 )
@@ -77,6 +87,7 @@ _NUMBER = re.compile(
     # social security numbers and their like, by country
     r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])"
     r"|(?<![\w.])\d{3}\.\d{3}\.\d{3}-\d{2}(?!\w)"
+    r"|(?<![\w.])\d{1,2}\.\d{3}\.\d{3}-[\dkK](?!\w)"
     r"|(?<!\w)756\.\d{4}\.\d{4}\.\d{2}(?!\w)"
     r"|(?<!\w)[12] ?\d{2} ?[01]\d ?\d[\dAB] ?\d{3} ?\d{3}(?: ?\d{2})?(?!\w)"
     r"|(?<![\w.])\d{6}[-+A]\d{3}[\dA-Z](?!\w)"
@@ -112,13 +123,16 @@ _OF_PATIENT = re.compile(
 """A number that no device has."""
 _AGE = re.compile(
     # No age: the technetium of Tc-99m, 99m-Tc and ^99m^Technetium.
-    r"(?<![\w.^])(?<!tc[- ])(?!99m[-^ ]*tc)(?P<age>0?9\d|1[0-4]\d)"
+    r"(?<![^\W_])(?<![.^])(?<!tc[- ])(?!99m[-^ ]*tc)(?P<age>0?9\d|1[0-4]\d)"
     r"(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
-    r"|jährig|ans\b|años|anni|jaar|år\b|лет\b|[歳才岁歲세살])"
-    r"|Y(?![^\W_])|(?-i:J)(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M)"
-    r"|(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_])|(?<=10\d)(?: ?/ ?| )?(?-i:[MF])(?![^\W_])"
+    r"|jährig|ans\b|años|anos\b|anni|jaar|år(?:ig)?\b|лет\b|года?\b|[歳才岁歲세살]"
+    r"|(?-i:let)\b|-?letni|vuotta\b|vuotias|yaş(?:ında)?\b|ετών|tuổi)"
+    r"|Y(?![^\W_])|J(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M)"
+    r"|(?<!_9\d)(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_])"
+    r"|(?<!_10\d)(?<=10\d)(?: ?/ ?| )?(?-i:[MF])(?![^\W_])"
     r"|[ -]*(?:female|male|woman|man)\b)"
-    r"|\b(?:age|aged|alter)(?:[:= _]+|(?=\d))(?P<age2>0?9\d|1[0-4]\d)(?![^\W_])"
+    r"|(?<![^\W_])(?:age|aged|alter|edad|idade|leeftijd|wiek|[aå]lder|età|âge|yaş|ηλικία|возраст)"
+    r"(?:[:= _]+|(?=\d))(?P<age2>0?9\d|1[0-4]\d)(?![^\W_])"
     r"|(?<![^\W_])(?-i:[MF])(?: ?/ ?|-)?(?P<age3>0?9\d|10\d)(?![^\W_]|[.,]\d)"
     r"|\b(?:female|male|woman|man)[ ,/]+(?P<age4>0?9\d|10\d)(?![^\W_]|[.,]\d)",
     re.IGNORECASE,
@@ -149,15 +163,20 @@ _ADDRESS = re.compile(
     r"|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
     r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
     r"|(?<![\w.])\d{5}-\d{4}(?![\w-])"
+    r"|(?<![^\W_])(?i:room|zimmer|zi\.|kamer|habitaci[oó]n)(?i: n[ro°º]\.?)? ?\d{4}"
+    r"(?!\w|[.,]\d)"
     r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
     r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
     r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
 )
+_PARTICLES = (
+    r"(?:(?:van|von|de|der|den|ten|ter|di|da|do|dos|del|della|la|le|el|al|bin|zu|af|av|'t) )*"
+)
 _TITLED = re.compile(
-    rf"(?<!\w)(?:(?i:dr|drs|prof|mrs|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora"
-    rf"|sra|dott|docteur|doctor"
+    rf"(?<![^\W_])(?:(?i:dr|dra|drs|prof|mrs|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora"
+    rf"|sra|dott(?:\.?ssa)?|sig\.ra|docteur|doctor|fru|frk|fröken|mevr|mevrouw|dhr|pani"
     rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
-    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+{_PARTICLES}(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^_][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(
@@ -340,10 +359,13 @@ def _is_odd_series(match: Match[str]) -> bool:
 _COUNTED = re.compile(
     r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
 )
-_SURE_LABELS = frozenset(("tel", "fax", "pho", "mob", "han", "pag", "ble", "ext"))
+_SURE_LABEL_WORDS = "tel fax pho mob han pag ble ext tlf tfn gsm dec dur pie toe bus ram dah ank"
+_SURE_LABELS = frozenset(_SURE_LABEL_WORDS.split())
+"""What a label of a telephone begins with that means nothing else."""
 _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None], ...] = (
     (_UID, "pattern:uid", _is_foreign_uid),
     (_GUID, "pattern:uid", None),
+    (_DIGEST, "pattern:digest", None),
     (_IP, "pattern:url", _is_host),
     (_MAC, "pattern:number", None),
     (_PHONE, "pattern:phone", _is_phone),

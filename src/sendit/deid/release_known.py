@@ -74,7 +74,8 @@ _SERVANT = "عبد "
 """It makes one name with the next word: Abdullah."""
 _UNTOLD_WORDS = (
     "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
-    "mme mlle dra sra dott st saint san santa van von der den de la le du di da del dos the and und"
+    "mme mlle dra sra dott st saint san santa van von ten ter zum zur der "
+    "den de la le du di da del dos the and und"
 )
 _UNTOLD = frozenset(_UNTOLD_WORDS.split())
 

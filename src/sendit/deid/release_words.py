@@ -110,7 +110,10 @@ _DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
 MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
 """An MR of the foot is no Mr. Foot."""
 TITLES = frozenset(
-    ("dr", "mrs", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle")
+    (
+        *("dr", "mrs", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle"),
+        *("dott", "fru", "frk", "mevr", "mevrouw", "dhr", "pani"),
+    )
 )
 
 

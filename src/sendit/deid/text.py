@@ -41,7 +41,7 @@ from sendit.deid.vocabulary import Vocabulary, load_vocabulary
 RULE = "known-identifier"
 
 _OF_PRODUCTS = frozenset((Kind.DEVICE, Kind.FILE))
-_LIKE_VERSIONS = frozenset(("pattern:url", "pattern:number", "pattern:phone"))
+_LIKE_VERSIONS = frozenset(("pattern:url", "pattern:number", "pattern:phone", "pattern:digest"))
 _VERSION = re.compile(r"\d+(?:\.\d+){0,4}")
 _SERIAL = 5
 """From how many digits a name of a device is of one device only."""
@@ -226,6 +226,8 @@ def _is_version(value: str, span: Span) -> bool:
     """Return whether a host, a number or a telephone is one of a product (syngo.net, 2.10.4)."""
     if has_inside_address(value[span.start : span.end]):
         return False
+    if span.rule == "pattern:digest":
+        return True  # of the source
     if span.rule == "pattern:url":
         return "?" not in value[span.start : span.end]  # a product's page asks nothing
     return _VERSION.fullmatch(value, span.start, span.end) is not None
