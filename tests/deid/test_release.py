@@ -848,6 +848,13 @@ def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+def test_a_syllable_of_a_name_with_a_hyphen_is_nobodys(tmp_path: Path) -> None:
+    original, result = pair(tmp_path, PatientName="Al-Mutairi^Noura")
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "Al-*S, al filter"))
+
+    check(original, result)
+
+
 def test_a_name_that_stands_only_in_a_report_is_known(tmp_path: Path) -> None:
     def observe(ds: Dataset) -> None:
         item = Dataset()

@@ -159,6 +159,7 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
             "93 anos, 95 ετών, 101 vuotta, Spine_93-year-old",
             "90 anos, 90 ετών, 90 vuotta, Spine_90-year-old",
         ),
+        ("sag_97F, sag_Durchwahl 3623", "sag_90F, sag_*"),
         ("Durchwahl 3623 x DECT 4410 x ext. 2170", "* x * x *"),
         ("extensión 7977 x room 2170, Zi. 8732 x", "* x * x"),
         ("08-456 33 22 x (11) 91234-4567 y ☎ 22 712 33 44", "* x * y *"),
@@ -199,7 +200,8 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "flex ext 30 60 90, extension 30 degrees, room 2",
         "IM_93_F, LAT 95 lat, deadbeefdeadbeef",
         "MRT 2019, 5 MRT 2019, LUT 2019, 3 set 15, 3 lip 20 mm, may second look",
-        "R1.2.3, T2.4.1, 12.345.678",
+        "R1.2.3, T2.4.1, 12.345.678, 14,03,2018",
+        "3 x 2048, 2 X 2000, grade II 2019, 5 V 2019",
     ],
 )
 def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
@@ -244,6 +246,10 @@ def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
         ("2024. március 4., 4 березня 2024", "2024. február 3., 3 лютого 2024"),
         ("4 de marco de 2024, 4 maaliskuuta 2024", "3 de fevereiro de 2024, 3 helmikuuta 2024"),
         ("d. 4/3-2024", "d. 3/2-2024"),
+        ("4.III.2024, 4 III 2024", "3.II.2024, 3 II 2024"),
+        ("4\u00a0mars\u202f2024, 4–3–2024", "3 février 2024, 3-2-2024"),
+        ("4,03,2024 or 4 . 3 . 2024 or am 4.3. um 9", "* or * or am * um 9"),
+        ("2024-W10-1 or 2024-064 or 03-2024", "* or * or *"),
         ("the fourth of March 2024 or March the 4th, 2024", "* or *"),
         ("令和6年3月4日 x 民國113年3月4日", "* x *"),
         ("R6.3.4 x S20.12.3 x 4/3/2567", "* x * x *"),
@@ -698,3 +704,21 @@ def test_the_running_number_of_a_file_is_no_part_of_a_longer_one(text: str, expe
 @pytest.mark.parametrize("title", ["Fru", "MEVR.", "Dhr", "Dra.", "Pani"])
 def test_a_clinical_name_goes_behind_a_title_of_any_language(title: str) -> None:
     assert cleaned(f"{title} Foot", known_as("Foot^Ann")) == f"{title} *"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("Воробьёва^Екатерина", "снимок Воробьёвой", "снимок *ой"),
+        ("Σταυρόπουλος^Ηλίας", "του Σταυρόπουλου", "του *ου"),
+        ("Иванова^Анна", "Анны", "Анны"),
+    ],
+)
+def test_a_name_is_found_in_another_case_of_its_language(
+    name: str, text: str, expected: str
+) -> None:
+    assert cleaned(text, known_as(name)) == expected
+
+
+def test_a_number_behind_its_sign_is_found() -> None:
+    assert cleaned("карта №987", known_as(patient_id="987")) == "карта №*"

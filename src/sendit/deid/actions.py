@@ -53,6 +53,8 @@ SURELY_TEXT: Final = re.compile(rb"[ -~]{11,}[ -~\0]|\d{7,}[ \d]")
 """More letters in a row than numbers have by chance."""
 MAX_NUMBERS: Final = 4096
 """Bytes of binary numbers among which letters are looked for; a table of more is the gate's."""
+READ_AS_BYTES: Final = frozenset((b"", b"ISO_IR 6", b"ISO_IR 100", b"ISO_IR 192"))
+"""Character sets whose letters are seen among bytes whatever is declared."""
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
@@ -96,17 +98,25 @@ def keep_binary(size: int) -> Act:
     """Return what keeps binary numbers of a size; a value that cannot be made of them goes."""
 
     def act(rule: Rule, value: bytes, context: Context) -> Result:
-        if len(value) % size or SURELY_TEXT.fullmatch(value) or _tells_in_bytes(value, context):
+        if (
+            len(value) % size
+            or SURELY_TEXT.fullmatch(value)
+            or _tells_in_bytes(rule, value, context)
+        ):
             return b"", rule.note._replace(action="private", rule="private")
         return None, rule.note
 
     return act
 
 
-def _tells_in_bytes(value: bytes, context: Context) -> bool:
+def _tells_in_bytes(rule: Rule, value: bytes, context: Context) -> bool:
     """Return whether letters stand among binary numbers, and somebody in them."""
-    found = stretches(value, context.spend) if len(value) <= MAX_NUMBERS else ()
-    return any(context.cleaner.tells(text) for text, _ in found)
+    if len(value) > MAX_NUMBERS:
+        return False
+    if any(context.cleaner.tells(text) for text, _ in stretches(value, context.spend)):
+        return True
+    in_script = rule.charset.strip() not in READ_AS_BYTES and not value.isascii()
+    return in_script and bool(context.cleaner.places(decode(value, rule.charset)))
 
 
 def keep_time(rule: Rule, value: bytes, context: Context) -> Result:

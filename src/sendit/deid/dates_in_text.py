@@ -11,15 +11,23 @@ Elements of VR DA and DT are left to ``dates``; this module sees text only.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import lru_cache
 from re import Match
 
-from sendit.deid.dates_told import find_told_days
-from sendit.deid.folding import plain_digits, squeeze
+from sendit.deid.dates_told import find_known_days, find_told_days
+from sendit.deid.folding import plain_digits
 from sendit.deid.known import Known
+from sendit.deid.months import (
+    LONG_NAME,
+    NAME,
+    SURE_NAME,
+    WORDS,
+    month_name,
+    number_of,
+    plain,
+)
 from sendit.deid.spans import Span
 
 RULE = "pattern:date"
@@ -33,72 +41,6 @@ _FEW_DIGITS = 2
 _GERMAN_MR = "MRT"
 """In small letters it is March in Dutch."""
 
-# Each line is one way to write the twelve months, so that a moved date keeps its language.
-_FORMS = [
-    line.split()
-    for line in (
-        "january february march april may june july august september october november december",
-        "jan feb mar apr may jun jul aug sep oct nov dec",
-        "jan feb mar apr may june july aug sept oct nov dec",
-        "januar februar märz april mai juni juli august september oktober november dezember",
-        "jan feb mrz apr mai jun jul aug sep okt nov dez",
-        "januar februar maerz april mai juni juli august september oktober november dezember",
-        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
-        "janv févr mars avr mai juin juil août sept oct nov déc",
-        "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
-        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
-        "ene feb mar abr may jun jul ago sep oct nov dic",
-        "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre"
-        " dicembre",
-        "gen feb mar apr mag giu lug ago set ott nov dic",
-        "januari februari maart april mei juni juli augustus september oktober november december",
-        "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
-        "januari februari mars april maj juni juli augusti september oktober november december",
-        "januar februar marts april maj juni juli august september oktober november december",
-        "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada"
-        " grudnia",
-        "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
-        "ιανουαρίου φεβρουαρίου μαρτίου απριλίου μαΐου ιουνίου ιουλίου αυγούστου σεπτεμβρίου"
-        " οκτωβρίου νοεμβρίου δεκεμβρίου",
-        "ocak şubat mart nisan mayis haziran temmuz ağustos eylül ekim kasim aralik",
-        "ledna února března dubna května června července srpna září října listopadu prosince",
-        "január február március április május június július augusztus szeptember október november"
-        " december",
-        "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie"
-        " decembrie",
-        "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta"
-        " syyskuuta lokakuuta marraskuuta joulukuuta",
-        "siječnja veljače ožujka travnja svibnja lipnja srpnja kolovoza rujna listopada studenoga"
-        " prosinca",
-        "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
-        "jan fev mar abr mai jun jul ago set out nov dez",
-        "jan feb mrt apr mei jun jul aug sep okt nov dec",
-        "jan febr márc ápr máj jún júl aug szept okt nov dec",
-        "sty lut mar kwi maj cze lip sie wrz paź lis gru",
-        "oca şub mar nis may haz tem ağu eyl eki kas ara",
-        "янв фев мар апр мая июн июл авг сен окт ноя дек",
-    )
-]
-_FORMS += [[squeeze(name) for name in form] for form in _FORMS if form[0][0] < "я"]
-_MONTHS = {name: number for form in _FORMS for number, name in enumerate(form, 1)}
-# Words of their own in a description: only with a day and a year are they months.
-_WORDS_OF_MONTHS = (
-    "mag set gen ago dic mart maj maja ocak aralik out mrt sty lut kwi cze lip sie wrz paz paź lis"
-    " gru oca şub sub nis haz tem ağu agu eyl eki kas ara"
-)
-_WORDS = frozenset(_WORDS_OF_MONTHS.split())
-
-
-def _any_of(names: Iterable[str]) -> str:
-    """Return a pattern for any of some names; those with one first letter are tried together."""
-    by_letter: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names, key=len, reverse=True):
-        by_letter[name[0]].append(name[1:])
-    return "|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in by_letter.items())
-
-
-_NAME = _any_of(_MONTHS)
-_SURE_NAME = _any_of(_MONTHS.keys() - _WORDS)
 _YEAR4 = r"(?:18|19|20)\d\d"
 _BEFORE = r"(?<![^\W_])(?<!\d[.,/:-])"
 _AFTER = r"(?!\d)(?![.,/:-]\d)(?![^\W\dT_])"
@@ -120,39 +62,43 @@ _SHORT = re.compile(
 _LOOSE = re.compile(rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/.])(?P<b>\d\d?)(?P=s)(?P<y>\d\d){_AFTER}")
 """Written like a version number: a date only if it is a known one."""
 _D_NAME_Y = re.compile(
-    rf"{_BEFORE}(?P<d>\d\d?)(?:(?P<o>st|nd|rd|th)|er|\.|º)?[ _.,/-]*(?:of |de )?(?P<n>{_NAME})"
+    rf"{_BEFORE}(?P<d>\d\d?)(?:(?P<o>st|nd|rd|th)|er|\.|º)?[ _.,/-]*(?:of |de )?(?P<n>{NAME})"
     rf"[ _.,/-]*(?:de |del )?(?P<y>{_YEAR4}|'?\d\d)(?!\d)(?![.,:]\d)",
     re.IGNORECASE,
 )
 _NAME_D_Y = re.compile(
-    rf"(?<![^\W\d_])(?P<n>{_NAME})[ _.,/-]*(?P<d>\d\d?)(?P<o>st|nd|rd|th)?[ _.,/-]+"
+    rf"(?<![^\W\d_])(?P<n>{NAME})[ _.,/-]*(?P<d>\d\d?)(?P<o>st|nd|rd|th)?[ _.,/-]+"
     rf"(?P<y>{_YEAR4}|'\d\d)(?!\d)",
     re.IGNORECASE,
 )
 _Y_NAME_D = re.compile(
-    rf"{_BEFORE}(?P<y>{_YEAR4})[ _./-]*(?P<n>{_NAME})[ _./-]*(?P<d>\d\d?)(?!\d)(?![.,]\d)",
+    rf"{_BEFORE}(?P<y>{_YEAR4})[ _./-]*(?P<n>{NAME})[ _./-]*(?P<d>\d\d?)(?!\d)(?![.,]\d)",
     re.IGNORECASE,
 )
 # 斥, 岿 and 老 are the Korean signs where they are read as Chinese ones.
+_ROMAN = re.compile(
+    rf"{_BEFORE}(?P<d>\d\d?)(?:[/-]|\. ?| (?=[IVX]{{2}}))(?P<n>I{{1,3}}|I[VX]|VI{{0,3}}|XI{{0,2}})"
+    rf"(?:[/ -]|\. ?)(?P<y>{_YEAR4})(?!\d)(?![.,:]\d)"
+)
 _CJK_MONTH = re.compile(rf"{_YEAR4} ?[年년斥] ?\d\d? ?[月월岿]")
 _CJK = re.compile(rf"(?P<y>{_YEAR4}) ?[年년斥] ?(?P<m>\d\d?) ?[月월岿] ?(?P<d>\d\d?) ?[日일号老]?")
 _PARTIAL = re.compile(
-    rf"(?<![^\W_])(?:(?:{_SURE_NAME})[ _.,/'-]*(?:of |de )?{_YEAR4}(?!\d)"
-    rf"|{_YEAR4}[ _./-]+(?:{_SURE_NAME})(?![^\W_])"
+    rf"(?<![^\W_])(?:(?:{SURE_NAME})[ _.,/'-]*(?:of |de )?{_YEAR4}(?!\d)"
+    rf"|{_YEAR4}[ _./-]+(?:{SURE_NAME})(?![^\W_])"
     r"|(?<!\d[.,/-])(?:0?[1-9]|1[0-2])[/.](?:19|20)\d\d(?![\d/-])(?!\.\d)"
+    r"|(?<!\d[.,/-])(?:0[1-9]|1[0-2])-(?:19|20)\d\d(?![\w/.-])"
     r"|(?<!\d[.,/-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/.-])(?![^\W_]))",
     re.IGNORECASE,
 )
-_LONG_NAME = _any_of(name for name in _MONTHS.keys() - _WORDS if len(name) > 4)
 _DAY_AND_MONTH = re.compile(
-    rf"(?<![^\W_])(?:[0-3]?\d(?:st|nd|rd|th|\.)?[ _-]+(?:of |de )?(?:{_LONG_NAME})(?![^\W_])"
-    rf"|(?:{_LONG_NAME})[ _-]+[0-3]?\d(?:st|nd|rd|th)?(?![^\W_])(?![.,]\d))",
+    rf"(?<![^\W_])(?:[0-3]?\d(?:st|nd|rd|th|\.)?[ _-]+(?:of |de )?(?:{LONG_NAME})(?![^\W_])"
+    rf"|(?:{LONG_NAME})[ _-]+[0-3]?\d(?:st|nd|rd|th)?(?![^\W_])(?![.,]\d))",
     re.IGNORECASE,
 )
 _KNOWN_DAY = re.compile(
-    rf"(?<![^\W_])(?<!\d[./-])(?:(?P<d>[0-3]?\d)(?:st|nd|rd|th|\.)?[ _-]*(?:of |de )?(?P<n>{_NAME})"
-    rf"|(?P<n2>{_NAME})[ _.-]*(?P<d2>[0-3]?\d)(?:st|nd|rd|th)?"
-    r"|(?P<a>\d\d)/(?P<b>\d\d)|(?P<a2>\d\d)\.(?P<b2>\d\d)\.)(?![^\W_])(?![./-]?\d)",
+    rf"(?<![^\W_])(?<!\d[./-])(?:(?P<d>[0-3]?\d)(?:st|nd|rd|th|\.)?[ _-]*(?:of |de )?(?P<n>{NAME})"
+    rf"|(?P<n2>{NAME})[ _.-]*(?P<d2>[0-3]?\d)(?:st|nd|rd|th)?"
+    r"|(?P<a>\d\d)/(?P<b>\d\d)|(?P<a2>\d\d?)\.(?P<b2>\d\d?)\.)(?![^\W_])(?![./-]?\d)",
     re.IGNORECASE,
 )
 """A day and a month that count only if a known date has them."""
@@ -171,7 +117,18 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
     """
     text = plain_digits(text)
     taken = bytearray(len(text))
-    for pattern in (_COMPACT, _YMD, _DMY, _D_NAME_Y, _NAME_D_Y, _Y_NAME_D, _CJK, _NORDIC, _SHORT):
+    for pattern in (
+        _COMPACT,
+        _YMD,
+        _DMY,
+        _D_NAME_Y,
+        _NAME_D_Y,
+        _Y_NAME_D,
+        _ROMAN,
+        _CJK,
+        _NORDIC,
+        _SHORT,
+    ):
         for match in pattern.finditer(text):
             readings = _readings(match, known)
             if readings and not any(taken[match.start() : match.end()]):
@@ -186,6 +143,9 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
         for match in pattern.finditer(text):
             if shift_days != 0 and not any(taken[match.start() : match.end()]):
                 yield Span(match.start(), match.end(), RULE)
+    for span in find_known_days(text, known=known, keep=shift_days == 0):
+        if not any(taken[span.start : span.end]):
+            yield span
     for match in _KNOWN_DAY.finditer(text):
         if not any(taken[match.start() : match.end()]) and _tells_known_day(
             match, known=known, keep=shift_days == 0
@@ -207,21 +167,11 @@ def _telling_years(known: Known) -> set[int]:
     return {day.year for day in known.birth_dates if last.year - day.year > _OLDEST_AGE}
 
 
-def is_month(word: str) -> bool:
-    """Return whether a word names a month in one of the languages read here."""
-    return _plain(word) in _MONTHS
-
-
-def _plain(name: str) -> str:
-    """Return a month's name in small letters; a Turkish i, with a dot or without, is an i."""
-    return name.casefold().replace("ı", "i").replace("\u0307", "")
-
-
 def _tells_known_day(match: Match[str], *, known: Known, keep: bool) -> bool:
     """Return whether a day and a month are those of a known date."""
     days = known.birth_dates if keep else known.birth_dates | known.dates
     if name := match["n"] or match["n2"]:
-        told = {(_MONTHS[_plain(name)], int(match["d"] or match["d2"]))}
+        told = {(number_of(name), int(match["d"] or match["d2"]))}
     else:
         first, second = int(match["a"] or match["a2"]), int(match["b"] or match["b2"])
         told = {(first, second), (second, first)}
@@ -257,11 +207,11 @@ def _readings(match: Match[str], known: Known) -> list[date]:
     groups = match.groupdict()
     if "a" in groups:
         return _in_known_centuries(_numeric_readings(groups), groups, known)
-    month = _MONTHS[_plain(groups["n"])] if "n" in groups else int(groups["m"])
+    month = number_of(groups["n"] or "") if "n" in groups else int(groups["m"] or "")
     found = _in_known_centuries(_valid(_year(groups["y"]), month, int(groups["d"])), groups, known)
     if groups.get("n") == _GERMAN_MR:
         return []
-    if _plain(groups.get("n") or "") in _WORDS and len(groups["y"]) == _FEW_DIGITS:
+    if plain(groups.get("n") or "") in WORDS and len(groups["y"]) == _FEW_DIGITS:
         return [day for day in found if _is_known(day, known)]
     return found
 
@@ -324,7 +274,7 @@ def _rewrite(match: Match[str], day: date, moved: date) -> str:
     text, base = match.group(), match.start()
     edits = [(match.span(name), _as_written(match.group(name), number)) for name, number in pairs]
     if "n" in groups:
-        edits.append((match.span("n"), _month_name(match.group("n"), moved.month)))
+        edits.append((match.span("n"), month_name(match.group("n"), moved.month)))
     if groups.get("o"):
         edits.append((match.span("o"), _ordinal(moved.day)))
     for (start, end), written in sorted(edits, reverse=True):
@@ -359,15 +309,6 @@ def _ordinal(day: int) -> str:
     if day // 10 == 1:
         return "th"
     return {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-
-
-def _month_name(old: str, month: int) -> str:
-    folded = _plain(old)
-    form = next(form for form in _FORMS if folded in form)
-    name = form[month - 1]
-    if old.isupper():
-        return name.upper()
-    return name.capitalize() if old[0].isupper() else name
 
 
 def _known_compact(text: str, *, known: Known, keep: bool) -> Iterator[Span]:

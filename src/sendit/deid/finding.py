@@ -44,7 +44,8 @@ _BEFORE_NAMES = (
 )
 _TITLES = frozenset(map(squeeze, _BEFORE_NAMES.split()))
 _MISTER = re.compile(
-    r"(?<![^\W_])(?:M[rs]|(?i:m[rs]|sig|sra|(?<!\A\d )(?<![^\w]\d )(?<!\d\d )[hf]r)\.) ?\Z"
+    r"(?<![^\W_])(?:M[rs]|(?i:sig\.ra)"
+    r"|(?i:m[rs]|sig|sra?|(?<!\A\d )(?<![^\w]\d )(?<!\d\d )[hf]r)\.) ?\Z"
 )
 """Written like this it is somebody: an MR of the foot is no Mr. Foot, nor is one of 5 Fr."""
 _POINT = re.compile(r"[;:,!?()\[\]]|\. ")

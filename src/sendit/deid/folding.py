@@ -56,8 +56,15 @@ _LETTERS = {
     **_LATIN,
 }
 _SILENT = frozenset("ъь")
+_NUMERO = "№"
 
 _FULL_WIDTH = {"／": "/", "．": ".", "－": "-", "：": ":"}
+_TYPOGRAPHY = {
+    **dict.fromkeys("\u00a0\u2007\u2009\u202f", " "),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+}
+"""Blanks and dashes of word processors, which stand in numbers and dates."""
+_PLAIN_SIGNS = _FULL_WIDTH | _TYPOGRAPHY
 
 # Spellings that stand for one letter in one country and for another in the next.
 _DIGRAPHS = frozenset(("ae", "oe", "ue", "aa"))
@@ -105,7 +112,8 @@ def squeeze(text: str) -> str:
 def plain_digits(text: str) -> str:
     """Return a text of the same length with the digits of every script as ASCII ones.
 
-    The signs that stand between full-width digits become ASCII, too.
+    The signs that stand between full-width digits become ASCII, too, and so do the blanks and
+    dashes of word processors.
     """
     return text if text.isascii() else "".join(map(_plain_digit, text))
 
@@ -113,7 +121,7 @@ def plain_digits(text: str) -> str:
 def _plain_digit(char: str) -> str:
     if char.isdecimal():
         return str(unicodedata.decimal(char))
-    return _FULL_WIDTH.get(char, char)
+    return _PLAIN_SIGNS.get(char, char)
 
 
 @lru_cache(maxsize=4096)
@@ -126,6 +134,8 @@ def fold_char(char: str) -> str | None:
         return char.lower() if char.isalnum() else None
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return ""
+    if char == _NUMERO:
+        return None
     parts = unicodedata.normalize("NFKD", char.casefold())
     kept = [_letter(part) for part in parts if not unicodedata.combining(part)]
     letters = "".join(kept)

@@ -33,6 +33,9 @@ _NOBODY_WORDS = (
 _NOBODY = frozenset(_NOBODY_WORDS.split())
 
 
+_ENDING = re.compile("(?:ий|ый|ой|ая|ος|ας|ης|ις|[аяоеиαηοω])\\Z", re.IGNORECASE)
+"""What changes with the case of a Russian or Greek name: Иванова, Ивановой."""
+_SHORTEST_STEM = 5
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _KOREAN_BYTES = re.compile("(?:[\xa1-\xfe]{2})+")
 
@@ -99,6 +102,9 @@ def _parts(word: str) -> Iterator[str]:
     pieces = re.split(r"[^\w]+", word)
     if len(pieces) > 1:
         yield from (piece for one in pieces if _is_name(piece := squeeze(one)) and len(piece) > 2)
+    stem = _ENDING.sub("", word)
+    if stem != word and len(squeeze(stem)) >= _SHORTEST_STEM:
+        yield squeeze(stem)
     # What a system without the accented letter made of it: M?ller, M ller.
     for one in {word, *pieces} if not word.isascii() else ():
         ascii_only = squeeze("".join(char for char in one if char.isascii()))

@@ -54,6 +54,7 @@ _LEAST_MISREAD = 6
 """Signs of two or three bytes make letters and numbers of fewer: å, ¹ and ½."""
 _LEAST_DIGITS = 5
 _LONG = 7
+_LEAST_PART = 3
 _TELLING_WORD = 6
 """Letters from which on one word of a place tells it."""
 _RUN_OF_ID = re.compile(r"\d{6,}")
@@ -274,7 +275,7 @@ class Dossier:
             components = group.split("^")[:3]
             if squeeze(group) in DUMMIES:
                 continue
-            told = [[word for word in words_of(part) if word not in _UNTOLD] for part in components]
+            told = [_told_words(part) for part in components]
             flat = [word for words in told for word in words]
             for word in flat:
                 self._name_word(word, least)
@@ -395,6 +396,13 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
+
+
+def _told_words(component: str) -> list[str]:
+    """Return the words of a name, without titles and what is only a part of one: Al-Mutairi."""
+    hyphenated = [piece for word in component.split() if "-" in word for piece in word.split("-")]
+    parts = {squeeze(piece) for piece in hyphenated if len(piece) < _LEAST_PART}
+    return [word for word in words_of(component) if word not in _UNTOLD | parts]
 
 
 def _is_telling(word: str) -> bool:

@@ -23,11 +23,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from sendit.deid.dates_in_text import find_dates, is_month
+from sendit.deid.dates_in_text import find_dates
 from sendit.deid.encoded import inner_texts
 from sendit.deid.finding import Find, Finder
 from sendit.deid.folding import REMOVED, squeeze
 from sendit.deid.known import Identifier, Kind, Known, is_short
+from sendit.deid.months import is_month
 from sendit.deid.patterns import (
     find_ages,
     find_patterns,
