@@ -197,7 +197,7 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "Tc-99m MDP, 99m-Tc, Tc 99m, ^99m^Technetium",
         "PET AC 3D OSEM, follow-up 3 MONTHS",
         "Ref Axial Series, Tech Support",
-        "flex ext 30 60 90, extension 30 degrees, room 2",
+        "DECT 80/140 kVp, flex ext 30 60 90, extension 30 degrees, room 2",
         "IM_93_F, LAT 95 lat, deadbeefdeadbeef",
         "MRT 2019, 5 MRT 2019, LUT 2019, 3 set 15, 3 lip 20 mm, may second look",
         "R1.2.3, T2.4.1, 12.345.678, 14,03,2018",

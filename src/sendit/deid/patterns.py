@@ -61,7 +61,10 @@ _DIGEST = re.compile(
 
 _PHONE_LABEL = (
     r"(?:tel(?:efon|ephone|\.)?|phone|ph|fax|mobile|mobil|cell|handy|pager|bleep|call"
-    r"|tlf|tfn|gsm|dect|durchwahl|pieper|toestel|busca|ramal|dahili|anknytning)"
+    r"|tlf|tfn|gsm)"
+)
+_EXTENSION_LABEL = (
+    r"(?:ext(?:ensi[oó]n)?|dect|durchwahl|pieper|toestel|busca|ramal|dahili|anknytning)"
 )
 _PHONE = re.compile(
     # +49 (0)711 123-456 and 0049 …
@@ -75,7 +78,7 @@ _PHONE = re.compile(
     r"|(?<![^\W_])(?<!\.)0\d{1,3}(?:[ .-]\d\d){4}(?![\w.])"
     # (11) 91234-5678, ☎ 22 712 33 44
     r"|\(\d\d\) ?9?\d{4}-\d{4}(?!\d)|[☎✆] ?\d[\d ()./-]{5,}\d"
-    r"|(?<![^\W_])ext(?:ensi[oó]n)?[.:#]{0,2} ?\d{4,5}(?!\w|[.,/]\d)"
+    rf"|(?<![^\W_]){_EXTENSION_LABEL}[.:#]{{0,2}} ?\d{{4,5}}(?!\w|[.,/]\d)"
     rf"|(?<![^\W_]){_PHONE_LABEL}[.:#]?\s*[(+]?\d"
     rf"(?:(?! \d{{1,2}}[.,]\d{{1,2}}(?![\d.]))[\d ()./-]){{2,}}\d",
     re.IGNORECASE,
