@@ -61,12 +61,12 @@ def test_codes_that_people_make_up_are_searched(tmp_path: Path) -> None:
         tmp_path,
         ContentLabel="SANDPIPER",
         GraphicLayer="LAYER1",
-        ScanOptions="FAST\\D20190314\\2019_03_14\\07MAY2020\\3DFSE12",
+        ScanOptions="FAST\\D20190314\\2019_03_14\\07MAY2020\\2019 3 4\\3DFSE12",
     )
 
     assert after.ContentLabel == "REMOVED"
     assert after.GraphicLayer == "LAYER1"
-    assert list(after.ScanOptions) == ["FAST", *["REMOVED"] * 3, "3DFSE12"]
+    assert list(after.ScanOptions) == ["FAST", *["REMOVED"] * 4, "3DFSE12"]
 
 
 def test_what_should_be_a_time_or_a_number_names_nobody(tmp_path: Path) -> None:

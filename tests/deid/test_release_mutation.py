@@ -75,6 +75,7 @@ ANYBODYS = (
     "nr 4857 773 9913",
     "nr 4857773",
     "case no 881",
+    "hasta no: 8812",
     "at Wiesengasse 12",
     "see pacs.example.org for it",
     "in /home/user/data/x",

@@ -58,8 +58,8 @@ READ_AS_BYTES: Final = frozenset((b"", b"ISO_IR 6", b"ISO_IR 100", b"ISO_IR 192"
 NOT_IN_CODES: Final = re.compile(r"[^A-Z0-9 _]")
 NUMBERED: Final = re.compile(r"\d(?:[ _]?\d){6}", re.ASCII)
 """No term has so long a number in it; a date, a telephone and an id have."""
-WORDED: Final = re.compile(r"\d[ _]?[A-Z]{3,9}[ _]?\d\d|\d{6}")
-"""What may be a date with the name of a month, or of six digits."""
+WORDED: Final = re.compile(r"\d[ _]?[A-Z]{3,9}[ _]?\d\d|\d{6}|\d{4}[ _]\d\d?[ _]\d\d?")
+"""What may be a date with the name of a month, of six digits, or with blanks."""
 WIDE: Final = re.compile("(?:[^\0]\0){3}")
 """Text of sixteen bits a character where it should be eight."""
 MAX_REMEMBERED: Final = 20_000

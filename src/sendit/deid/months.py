@@ -3,9 +3,7 @@
 Which date a text means is the matter of ``dates_in_text``.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-
+from sendit.deid.alternatives import any_of
 from sendit.deid.folding import squeeze
 
 # Each line is one way to write the twelve months, so that a moved date keeps its language.
@@ -63,15 +61,6 @@ _AMBIGUOUS = (
     " gru oca şub sub nis haz tem ağu agu eyl eki kas ara"
 )
 WORDS = frozenset(_AMBIGUOUS.split())
-
-
-def any_of(names: Iterable[str]) -> str:
-    """Return a pattern for any of some names; those with one first letter are tried together."""
-    by_letter: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names, key=len, reverse=True):
-        by_letter[name[0]].append(name[1:])
-    return "|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in by_letter.items())
-
 
 NAME = any_of(MONTHS)
 SURE_NAME = any_of(MONTHS.keys() - WORDS)

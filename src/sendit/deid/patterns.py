@@ -14,6 +14,7 @@ from datetime import date
 from re import Match, Pattern
 
 from sendit.deid.folding import fold, plain_digits
+from sendit.deid.labels import NUMBERS, PERSONS
 from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
@@ -100,6 +101,9 @@ _NUMBER = re.compile(
     r"|(?<!\w)(?:\d{8}|[XYZ]\d{7})-?[A-HJ-NP-TV-Z](?!\w)"
     r"|(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"
     r"|(?<!\w)\d{17}[\dxX](?!\w)"
+    r"|(?<![\w.])\d\d\.\d\d\.\d\d-\d{3}\.\d\d(?!\w)|(?<![\w.])\d\d[0156]\d[0-3]\d/\d{3,4}(?!\w)"
+    r"|(?<!\w)[A-Z]{1,2}\d{6}\([\dA]\)"
+    r"|(?<![\w.])\d{4} \d{5} \d(?![\w.])"
     r"|(?<!\w)\d\d ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?!\w)"
 )
 _GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
@@ -130,7 +134,7 @@ _AGE = re.compile(
     r"(?<![^\W_])(?<![.^])(?<!tc[- ])(?!99m[-^ ]*tc)(?P<age>0?9\d|1[0-4]\d)"
     r"(?=[ -]*(?:y\.?o\b|y/o|yrs?\b|years?\b|jahre"
     r"|jährig|ans\b|años|anos\b|anni|jaar|år(?:ig)?\b|лет\b|года?\b|[歳才岁歲세살]"
-    r"|(?-i:let)\b|-?letni|vuotta\b|vuotias|yaş(?:ında)?\b|ετών|tuổi)"
+    r"|(?-i:let)\b|-?letni|vuotta\b|vuotias|ya[şs](?:[ıi]nda)?\b|ετών|tuổi)"
     r"|Y(?![^\W_])|J(?![^\W_])| ?Y(?:$|[,;)]| ?/?[MF](?![^\W_])|\d{1,2}M)"
     r"|(?<!_9\d)(?<=9\d)(?: ?/ ?| )?[MF](?![^\W_])|(?<=_9\d)(?-i:[MF])(?![^\W_])"
     r"|(?<!_10\d)(?<=10\d)(?: ?/ ?| )?(?-i:[MF])(?![^\W_])"
@@ -258,6 +262,7 @@ def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for pattern in (_TITLED, _NAMED):
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
     yield from _by_role(text, vocabulary)
+    yield from _labelled(text, vocabulary)
 
 
 def has_inside_address(text: str) -> bool:
@@ -301,6 +306,20 @@ def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
             words = (fold(word).letters for word in match[name].split())
             if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
                 yield Span(*match.span(name), "pattern:name")
+
+
+def _labelled(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield what stands behind a label up to a clinical word, unless all are common words."""
+    for match in (match for pattern in PERSONS for match in pattern.finditer(text)):
+        taken = []
+        for word in re.finditer(r"[^\W\d_][\w'’-]*", match["name"]):
+            letters = fold(word.group()).letters
+            if letters in vocabulary.clinical or letters in vocabulary.function:
+                break
+            taken.append(word)
+        if not all(vocabulary.is_common(fold(word.group()).letters) for word in taken):
+            start = match.start("name")
+            yield Span(start + taken[0].start(), start + taken[-1].end(), "pattern:name")
 
 
 def _where(match: Match[str]) -> tuple[int, int]:
@@ -377,6 +396,7 @@ _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None
     (_GROUPS, "pattern:number", _is_odd_series),
     (_RUN, "pattern:number", _is_no_date),
     (_LABELLED, "pattern:number", None),
+    (NUMBERS, "pattern:number", None),
     (_ADDRESS, "pattern:address", _is_address),
 )
 _WITHOUT_DIGITS = ((_EMAIL, "pattern:email"), (_URL, "pattern:url"), (_PATH, "pattern:url"))

@@ -7,6 +7,8 @@ a product look like identifiers, too; where those may stand is told by who asks.
 
 import datetime
 import re
+import tomllib
+from importlib.resources import files
 
 from sendit.deid.release_vocabulary import is_common
 from sendit.deid.release_words import (
@@ -18,6 +20,14 @@ from sendit.deid.release_words import (
     PHONE,
     words_of,
 )
+
+_LABELS = tomllib.loads((files("sendit.deid") / "data" / "labels.toml").read_text("utf-8"))
+
+
+def _labels(section: str) -> str:
+    """Return a pattern for the labels of one list of the shared table."""
+    return "|".join(re.escape(line) for line in _LABELS[section].splitlines() if line)
+
 
 _SURE = {
     "pattern:age": OLD_AGE,
@@ -57,6 +67,9 @@ _NUMBERS = {
         r"(?: ?[:#=] ?| (?=\w*\d))[A-Z]{0,4}\d{2,}",
         re.IGNORECASE,
     ),
+    "pattern:labelled-number": re.compile(
+        rf"(?<![^\W_])(?:{_labels('numbers')})[.:]? \d{{4,}}(?![^\W_])", re.IGNORECASE
+    ),
     "pattern:address": re.compile(
         r"(?<![\w.])\d{1,5},? (?:[A-Z][a-z]+ ){1,3}(?:Street|Avenue|Road|Boulevard|Lane|Drive)\b"
         r"|(?<![\w.-])[A-Z][a-zäöüß-]+(?:straße|strasse|gasse|allee) \d{1,4}(?!\w)"
@@ -80,6 +93,7 @@ _PERSON = re.compile(
     r"(?P<two>[A-Z][^\W\d_]{2,})"
     r"|\b(?i:referring|attending|tech|operator|surgeon) ?[:=] ?(?P<four>[A-Z][^\W\d_]{2,})"
     r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
+    rf"|(?<![^\W_])(?i:{_labels('persons')}) ?[:=] ?(?P<five>[A-Z][^\W\d_]{{2,}})"
 )
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
 

@@ -1,0 +1,43 @@
+"""Labels of other languages: behind them stand persons, and numbers of patients and cases.
+
+The labels are ``data/labels.toml``.  What is taken of the words behind one is decided by
+``patterns``.
+"""
+
+import re
+import tomllib
+from importlib.resources import files
+from typing import Final
+
+from sendit.deid.alternatives import any_of
+
+_TABLE = tomllib.loads((files("sendit.deid") / "data" / "labels.toml").read_text("utf-8"))
+_WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
+_NAME = rf"(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}(?:(?:, |[ ^-]){_WORD}(?! ?[:=：])){{0,2}})"
+_EASTERN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+_CREDENTIALS = r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\))"
+_TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
+
+
+def _labels(section: str) -> str:
+    return any_of(line for line in _TABLE[section].splitlines() if line)
+
+
+PERSONS: Final = (
+    re.compile(rf"(?<![^\W_])(?i:{_labels('persons')})\.?[ ]*[:=：][ ]*{_NAME}"),
+    re.compile(rf"(?<![^\W_])(?i:{_labels('by')})[ ]+(?:(?i:le|el|il|la) )?{_NAME}"),
+    re.compile(
+        rf"(?:{_labels('eastern')})[:：= ]{{1,3}}(?P<name>{_EASTERN}{{2,5}}(?: {_EASTERN}{{1,4}})?)"
+    ),
+    re.compile(
+        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?{_TITLE_CASE}), "
+        rf"{_CREDENTIALS}(?![^\W_])"
+    ),
+    re.compile(rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.) (?P<name>{_TITLE_CASE} {_TITLE_CASE})"),
+)
+"""Each has a group ``name``."""
+NUMBERS: Final = re.compile(
+    rf"(?<![^\W_])(?i:{_labels('numbers')})(?: n[ro]?)?[ .:：#=№°º]{{0,3}}"
+    r"(?P<value>[A-Za-z]{0,4}[-/ ]?(?=(?:[/.-]?\d){4})[\d/.-]*\d)"
+)
+"""With a group ``value``, of four digits or more."""
