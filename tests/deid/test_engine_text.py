@@ -11,6 +11,7 @@ from tests.deid.engines import deidentified, identities_for
 from tests.support.make_study import make_instance, write_instance
 
 RESEARCH = Recipe.resolve(preset="research")
+MOVED = Recipe.resolve(preset="research", options=("retain-longitudinal-modified-dates",))
 
 
 def result_of(tmp_path: Path, recipe: Recipe = RESEARCH, **attributes: object):
@@ -490,3 +491,17 @@ def test_a_published_term_with_a_person_of_the_batch_holds(tmp_path: Path, relea
     else:
         with pytest.raises(Held, match="NUMBER_HIT"):
             engine.deidentify_into(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written", ["27, October 2017", "27-October-2017", "27th October 2017", "27.October 2017"]
+)
+def test_a_date_that_moves_within_its_month_is_not_taken_for_the_month(
+    tmp_path: Path, written: str
+) -> None:
+    ds = make_instance(StudyDate="20171027", SeriesDescription=f"brain {written}")
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=MOVED, shift_days=-3)
+
+    assert after.SeriesDescription == f"brain {written.replace('27', '24')}"

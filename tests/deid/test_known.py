@@ -104,7 +104,7 @@ def test_what_the_identity_service_was_asked_is_known() -> None:
 
     known = collect_identities(identities)
 
-    assert letters(known) == {"mrn0099887", "0099887"}
+    assert letters(known) == {"mrn0099887", "mrn99887", "0099887"}
     assert known.uids == {"1.2.3"}
 
 

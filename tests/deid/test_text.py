@@ -163,7 +163,7 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("Durchwahl 3623 x DECT 4410 x ext. 2170", "* x * x *"),
         ("extensión 7977 x room 2170, Zi. 8732 x", "* x * x"),
         ("08-456 33 22 x (11) 91234-4567 y ☎ 22 712 33 44", "* x * y *"),
-        ("RUT 12.345.678-K", "RUT *"),
+        ("RUT 12.345.678-K x Storgatan 14B", "RUT * x *"),
         ("85.07.30-033.28 x 625403/1234 x A123456(7)", "* x * x *"),
         ("Patientennummer 4711, processo nº 8812", "Patientennummer *, processo nº *"),
         ("карта № 8812, 患者番号:8812", "карта № *, 患者番号:*"),
@@ -212,7 +212,7 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "IM_93_F, LAT 95 lat, deadbeefdeadbeef",
         "MRT 2019, 5 MRT 2019, LUT 2019, 3 set 15, 3 lip 20 mm, may second look",
         "R1.2.3, T2.4.1, 12.345.678, 14,03,2018",
-        "Patient: Supine, Patient Head First, cc: Abdomen; Mean Diffusivity, MD",
+        "PT: Wholebody, R CC: Spotview, Patient: Supine, Patient Head First; Mean Diffusivity, MD",
         "episode 2, encounter 1, dossier 12, geb. 2010, discussed with Radiology",
         "3 x 2048, 2 X 2000, grade II 2019, 5 V 2019",
     ],
@@ -735,3 +735,18 @@ def test_a_name_is_found_in_another_case_of_its_language(
 
 def test_a_number_behind_its_sign_is_found() -> None:
     assert cleaned("карта №987", known_as(patient_id="987")) == "карта №*"
+
+
+def test_a_code_is_found_without_the_zeros_that_fill_it() -> None:
+    assert cleaned("as RX4471 and RX-004471", known_as(patient_id="RX004471")) == "as * and *"
+
+
+@pytest.mark.parametrize("spelling", ["Vorobyeva", "Vorobyova", "Vorobeva", "Worobjowa"])
+def test_a_soft_sign_is_written_in_its_usual_ways(spelling: str) -> None:
+    assert cleaned(f"for {spelling}", known_as("Воробьёва^Екатерина")) == "for *"
+
+
+def test_a_particle_of_a_name_in_one_component_is_nobodys() -> None:
+    known = known_as("de Wiebolt Ida")
+
+    assert cleaned("Iodine map DE for de Wiebolt", known) == "Iodine map DE for *"

@@ -43,6 +43,8 @@ MAX_VALUE = 4096
 _SHORTEST_WORD = 4
 _SHORTEST_BARE = 4
 """From how many digits a number that was filled up with zeros is known without them."""
+_FILLED = re.compile(r"(?<=[a-z])0+(?=\d)")
+"""The zeros of RX004471, which stands as RX4471 elsewhere."""
 _SHORTEST_NUMBER = 5
 _SHORTEST_STREET = 7
 _DATE_DIGITS = 8
@@ -227,6 +229,9 @@ def _id_forms(value: str, kind: Kind) -> Iterator[Identifier]:
     bare = letters.lstrip("0")
     if bare != letters and len(bare) >= _SHORTEST_BARE:
         yield Identifier(bare, whole=True, kind=kind)
+    unfilled = _FILLED.sub("", letters)
+    if unfilled != letters and len(unfilled) >= _SHORTEST_BARE:
+        yield Identifier(unfilled, whole=True, kind=kind)
     if not letters.isdigit():
         yield from (Identifier(run, whole=True, kind=kind) for run in _LONG_RUN.findall(letters))
     if "^" in value and re.search(r"[^\W\d_]{2}", value):

@@ -23,6 +23,9 @@ _PARTICLES_WORDS = (
     " santa zu zum zur af av und and y e"
 )
 _PARTICLES = frozenset(_PARTICLES_WORDS.split())
+_SURELY_PARTICLES = frozenset(
+    ["van", "von", "der", "den", "de", "da", "di", "du", "dos", "das", "del", "della"]
+)
 # A name made of these alone is nobody's.
 _NOBODY_WORDS = (
     "x xx xxx anon anonymous anonym anonymized anonymised unknown none null noname nobody test"
@@ -72,7 +75,12 @@ def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
         given = [word for word in given if squeeze(word) not in _TITLES]
     if all(squeeze(word).strip("0123456789") in _NOBODY for word in (*family, *given, *others)):
         return
-    names = [word for word in (*family, *given) if len(family) < 2 or not _is_particle(word)]
+    if "^" not in group and "," not in group and len(family) + len(given) > 1:
+        # "de Vries Ida" in one component; a family may well be called Le.
+        particles = _SURELY_PARTICLES
+    else:
+        particles = _PARTICLES if len(family) > 1 else frozenset[str]()
+    names = [word for word in (*family, *given) if squeeze(word) not in particles]
     for word in (*names, *(word for word in others if squeeze(word) not in _TITLES)):
         yield from ((part, False) for part in _parts(word))
     yield from ((form, True) for form in _full_names(family, given))
@@ -110,10 +118,6 @@ def _parts(word: str) -> Iterator[str]:
         ascii_only = squeeze("".join(char for char in one if char.isascii()))
         if len(ascii_only) > 3 and ascii_only != squeeze(one):
             yield ascii_only
-
-
-def _is_particle(word: str) -> bool:
-    return squeeze(word) in _PARTICLES
 
 
 def _is_name(letters: str) -> bool:

@@ -101,7 +101,8 @@ _WORDED_DATE = re.compile(
 _EASTERN_DATE = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2})")
 _NAMES_OF_MONTHS = "|".join(sorted((one for one in _MONTHS if len(one) > 2), key=len)[::-1])
 _MONTH_AND_YEAR = re.compile(
-    rf"(?<![^\W_])(?<!\d )(?<!\d\. )(?P<name>{_NAMES_OF_MONTHS})[ ./-]{{1,2}}"
+    r"(?<![^\W_])(?<!\d[ ,./_-])(?<!\d[.,] )(?<!\d(?:st|nd|rd|th) )"
+    rf"(?P<name>{_NAMES_OF_MONTHS})[ ./-]{{1,2}}"
     r"(?P<year>(?:19|20)\d\d)(?!\d)"
     r"|(?<![\d./-])(?P<month>0[1-9]|1[0-2])/(?P<year2>(?:19|20)\d\d)(?![\d/.-])",
     re.IGNORECASE,
