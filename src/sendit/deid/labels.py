@@ -1,15 +1,18 @@
 """Labels of other languages: behind them stand persons, and numbers of patients and cases.
 
-The labels are ``data/labels.toml``.  What is taken of the words behind one is decided by
-``patterns``.
+The labels are ``data/labels.toml``.
 """
 
 import re
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
 
 from sendit.deid.alternatives import any_of
+from sendit.deid.folding import fold
+from sendit.deid.spans import Span
+from sendit.deid.vocabulary import Vocabulary
 
 _TABLE = tomllib.loads((files("sendit.deid") / "data" / "labels.toml").read_text("utf-8"))
 _WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
@@ -23,7 +26,7 @@ def _labels(section: str) -> str:
     return any_of(line for line in _TABLE[section].splitlines() if line)
 
 
-PERSONS: Final = (
+_PERSONS: Final = (
     re.compile(rf"(?<![^\W_])(?i:{_labels('persons')})\.?[ ]*[:=：][ ]*{_NAME}"),
     re.compile(rf"(?<![^\W_])(?i:{_labels('by')})[ ]+(?:(?i:le|el|il|la) )?{_NAME}"),
     re.compile(
@@ -41,3 +44,17 @@ NUMBERS: Final = re.compile(
     r"(?P<value>[A-Za-z]{0,4}[-/ ]?(?=(?:[/.-]?\d){4})[\d/.-]*\d)"
 )
 """With a group ``value``, of four digits or more."""
+
+
+def find_labelled(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield what stands behind a label up to a clinical word, unless all are common words."""
+    for match in (match for pattern in _PERSONS for match in pattern.finditer(text)):
+        taken = []
+        for word in re.finditer(r"[^\W\d_][\w'’-]*", match["name"]):
+            letters = fold(word.group()).letters
+            if letters in vocabulary.clinical or letters in vocabulary.function:
+                break
+            taken.append(word)
+        if not all(vocabulary.is_common(fold(word.group()).letters) for word in taken):
+            start = match.start("name")
+            yield Span(start + taken[0].start(), start + taken[-1].end(), "pattern:name")

@@ -14,7 +14,7 @@ from datetime import date
 from re import Match, Pattern
 
 from sendit.deid.folding import fold, plain_digits
-from sendit.deid.labels import NUMBERS, PERSONS
+from sendit.deid.labels import NUMBERS, find_labelled
 from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
@@ -262,7 +262,7 @@ def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for pattern in (_TITLED, _NAMED):
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
     yield from _by_role(text, vocabulary)
-    yield from _labelled(text, vocabulary)
+    yield from find_labelled(text, vocabulary)
 
 
 def has_inside_address(text: str) -> bool:
@@ -306,20 +306,6 @@ def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
             words = (fold(word).letters for word in match[name].split())
             if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
                 yield Span(*match.span(name), "pattern:name")
-
-
-def _labelled(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
-    """Yield what stands behind a label up to a clinical word, unless all are common words."""
-    for match in (match for pattern in PERSONS for match in pattern.finditer(text)):
-        taken = []
-        for word in re.finditer(r"[^\W\d_][\w'’-]*", match["name"]):
-            letters = fold(word.group()).letters
-            if letters in vocabulary.clinical or letters in vocabulary.function:
-                break
-            taken.append(word)
-        if not all(vocabulary.is_common(fold(word.group()).letters) for word in taken):
-            start = match.start("name")
-            yield Span(start + taken[0].start(), start + taken[-1].end(), "pattern:name")
 
 
 def _where(match: Match[str]) -> tuple[int, int]:

@@ -46,6 +46,7 @@ from sendit.deid.release_words import (
     is_misread,
     parts_of,
     squeeze,
+    told_words,
     words_of,
 )
 
@@ -54,7 +55,6 @@ _LEAST_MISREAD = 6
 """Signs of two or three bytes make letters and numbers of fewer: å, ¹ and ½."""
 _LEAST_DIGITS = 5
 _LONG = 7
-_LEAST_PART = 3
 _TELLING_WORD = 6
 """Letters from which on one word of a place tells it."""
 _RUN_OF_ID = re.compile(r"\d{6,}")
@@ -73,12 +73,6 @@ _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
 _SERVANT = "عبد "
 """It makes one name with the next word: Abdullah."""
-_UNTOLD_WORDS = (
-    "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
-    "mme mlle dra sra dott st saint san santa van von ten ter zum zur der "
-    "den de la le du di da del dos the and und"
-)
-_UNTOLD = frozenset(_UNTOLD_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +269,7 @@ class Dossier:
             components = group.split("^")[:3]
             if squeeze(group) in DUMMIES:
                 continue
-            told = [_told_words(part) for part in components]
+            told = [told_words(part) for part in components]
             flat = [word for words in told for word in words]
             for word in flat:
                 self._name_word(word, least)
@@ -396,13 +390,6 @@ class Dossier:
                     known.numbers.setdefault(word, Kind.FOLDER)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 known.words.setdefault(word, Kind.FOLDER)
-
-
-def _told_words(component: str) -> list[str]:
-    """Return the words of a name, without titles and what is only a part of one: Al-Mutairi."""
-    hyphenated = [piece for word in component.split() if "-" in word for piece in word.split("-")]
-    parts = {squeeze(piece) for piece in hyphenated if len(piece) < _LEAST_PART}
-    return [word for word in words_of(component) if word not in _UNTOLD | parts]
 
 
 def _is_telling(word: str) -> bool:

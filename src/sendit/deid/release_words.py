@@ -110,6 +110,14 @@ _MONTH_AND_YEAR = re.compile(
 _DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
 MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
 """An MR of the foot is no Mr. Foot."""
+_LEAST_PART = 3
+"""Letters of a piece between hyphens that is told for itself."""
+_UNTOLD_WORDS = (
+    "dr prof professor md phd mr mrs ms miss herr frau jr sr ii iii iv rn rt do facr med dipl ing "
+    "mme mlle dra sra dott st saint san santa van von ten ter zum zur der "
+    "den de la le du di da del dos the and und"
+)
+_UNTOLD = frozenset(_UNTOLD_WORDS.split())
 TITLES = frozenset(
     (
         *("dr", "mrs", "miss", "prof", "herr", "frau", "name", "dra", "sra", "mme", "mlle"),
@@ -136,6 +144,13 @@ def squeeze(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """Return the folded words of ``text``, in order."""
     return _WORD.findall(fold(text))
+
+
+def told_words(component: str) -> list[str]:
+    """Return the words of a name, without titles and what is only a part of one: Al-Mutairi."""
+    hyphenated = [piece for word in component.split() if "-" in word for piece in word.split("-")]
+    parts = {squeeze(piece) for piece in hyphenated if len(piece) < _LEAST_PART}
+    return [word for word in words_of(component) if word not in _UNTOLD | parts]
 
 
 def parts_of(text: str) -> list[str]:
