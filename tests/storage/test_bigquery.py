@@ -95,6 +95,7 @@ def test_a_row_has_the_columns_of_the_original_sendit(
     )
     header = json.loads(row["DicomHeader"] or "")
     assert (header["IMAGE_COUNT"], header["NumberOfSeries"]) == (3, 1)
+    assert (header["Rows"], header["Columns"]) == ("16", "16")
 
 
 @pytest.mark.parametrize(("schema", "n_rows"), [("instances", 3), ("series", 1)])
@@ -117,6 +118,19 @@ def test_typed_rows_can_be_queried(
         ("PXKCD", "CT", "2019", "sha256:abc", f"gs://research/{fake_gcs.list()[-1]}")
     }
     assert sum(int(row[5] or 0) for row in found) == sum(one.size for one in package.instances)
+
+
+def test_a_row_says_how_large_the_picture_is(
+    fake_gcs: GcsServer, bigquery_emulator: str, package: Package
+) -> None:
+    dataset = new_dataset(bigquery_emulator)
+    table = f"`{BIGQUERY_PROJECT}.{dataset}.dicom`"
+    own = {"bigquery_schema": "instances", "layout": "tree"}
+
+    make_target(fake_gcs, bigquery_emulator, dataset, **own).send(package)
+
+    found = query(bigquery_emulator, f"SELECT `rows`, `columns`, instance_number FROM {table}")
+    assert sorted(found) == [["16", "16", "1"], ["16", "16", "2"], ["16", "16", "3"]]
 
 
 def with_manifest(package: Package) -> Package:

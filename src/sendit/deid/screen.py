@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
@@ -28,7 +28,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.segments import Scan
 from sendit.deid.syntax import Syntax
 from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Plan
-from sendit.dictionary import TAGS
+from sendit.dictionary import TAGS, listed_vr
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
 
@@ -137,7 +137,7 @@ def header_of(source: Source, *, fields: tuple[str, ...], knowledge: bool = Fals
     values = dict.fromkeys((*OWN_FIELDS, *fields), "")
     for keyword in values:
         if value := raw.get(TAGS[keyword]):
-            values[keyword] = decode(value, charset)
+            values[keyword] = _text(TAGS[keyword], value, charset, frame.syntax)
     if frame.media_sop_class_uid == DIRECTORY or values["SOPClassUID"] == DIRECTORY:
         raise Excluded(Reason.DICOMDIR)
     if not values["SOPClassUID"] or not values["SOPInstanceUID"]:
@@ -221,6 +221,15 @@ class _KnowingPlan(_HeaderPlan):
 def _plan(syntax: Syntax, fields: tuple[str, ...], *, knowledge: bool) -> _HeaderPlan:
     wanted = {TAGS[keyword] for keyword in (*OWN_FIELDS, *fields)} | {CHARSET_TAG}
     return (_KnowingPlan if knowledge else _HeaderPlan)(syntax, frozenset(wanted))
+
+
+def _text(tag: int, value: bytes, charset: bytes, syntax: Syntax) -> str:
+    """Return a value as text, a binary number (US) as its digits."""
+    if listed_vr(tag) != "US":
+        return decode(value, charset)
+    order: Literal["little", "big"] = "little" if syntax.little else "big"
+    numbers = (value[at : at + 2] for at in range(0, len(value), 2))
+    return "\\".join(str(int.from_bytes(one, order)) for one in numbers)
 
 
 def _known(found: Scan, charset: bytes) -> frozenset[KnownValue]:
