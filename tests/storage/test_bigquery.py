@@ -464,6 +464,60 @@ def test_a_job_that_fails_by_a_quota_is_waited_for(
     target.verify(package, target.send(package))
 
 
+def test_rows_are_loaded_however_often_a_quota_was_used_up_before(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package
+) -> None:
+    target = make_target(fake_gcs, stub.url)
+    stub.breaks = ["quotaExceeded"] * 25
+    for _ in range(25):
+        with pytest.raises(TargetQuotaUsed):
+            target.send(package)
+    stub.asked.clear()
+
+    target.verify(package, target.send(package))
+
+    assert len(stub.rows["dicom"]) == 1
+    assert sum("/upload/" in asked for asked in stub.asked) == 2
+
+
+def test_rows_that_a_good_job_left_out_are_told_and_not_loaded_again(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package
+) -> None:
+    target = make_target(fake_gcs, stub.url)
+    target.probe()
+    stub.rows = {"dicom": _Forgetful()}
+
+    with pytest.raises(TargetError, match="does not show rows that were loaded"):
+        target.send(package)
+
+    assert len(stub.jobs) == 1
+
+
+class _Forgetful(list[dict[str, object]]):
+    def __iadd__(self, rows: object) -> "_Forgetful":  # type: ignore[misc,override]
+        return self
+
+
+@pytest.mark.parametrize("part", ["/tables/", "/queries", "/upload/", "/jobs/"])
+@pytest.mark.parametrize(
+    "body", [b'["Jane Doe"]', b"<html>Jane Doe</html>", b'{"jobComplete": true, "rows": 3}']
+)
+def test_an_answer_that_is_not_bigquery_s_is_told_and_nothing_of_it(
+    fake_gcs: GcsServer, stub: BigQueryStub, package: Package, part: str, body: bytes
+) -> None:
+    way = TroubledStore(stub.url, {})
+    stub.running = 1
+    target = make_target(fake_gcs, way.url)
+    target.probe()
+    way.changed = {part: lambda _: (200, {}, body)}
+
+    with pytest.raises(TargetRefused, match="see bigquery_endpoint") as told:
+        target.send(package)
+
+    assert "Jane" not in str(told.value)
+    way.close()
+
+
 @pytest.mark.parametrize("reason", ["backendError", "internalError", "jobInternalError"])
 def test_a_job_that_breaks_off_at_the_service_is_tried_again(
     fake_gcs: GcsServer, stub: BigQueryStub, package: Package, reason: str

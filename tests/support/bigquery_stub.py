@@ -95,7 +95,8 @@ class BigQueryStub:
             return error(404, "notFound")
         if method == "PATCH":
             self.tables[name] = {**self.tables[name], **body}
-        return 200, self.tables[name]
+        reference = {"projectId": BIGQUERY_PROJECT, "datasetId": "irb", "tableId": name}
+        return 200, {"tableReference": reference, **self.tables[name]}
 
     def _load(self, body: bytes) -> Answer:
         about, content = _parts(body)
