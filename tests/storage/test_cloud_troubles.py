@@ -58,11 +58,17 @@ def large(tmp_path: Path) -> Package:
     return make_large(tmp_path / "large")
 
 
-def send_until_sent(target: Target, package: Package, way: TroubledStore, n_before: int) -> bool:
+def send_until_sent(
+    target: Target,
+    package: Package,
+    way: TroubledStore,
+    n_before: int,
+    trouble: str = "loses answers",
+) -> bool:
     """Send, in trouble after so many requests; again if need be.  Say whether it came to that."""
     way.asked.clear()
     # Twice, since over a connection that was idle a question is asked again at once.
-    with way.troubled("loses answers", after=n_before):
+    with way.troubled(trouble, after=n_before):
         way.times = 2
         with suppress(TargetUnavailable):
             target.send(package)
@@ -106,6 +112,44 @@ def test_an_answer_of_google_that_is_lost_is_no_matter(
         if not met:
             break
     assert n_before > 1
+
+
+@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many parts"])
+def test_an_answer_of_s3_that_ends_too_early_is_no_answer(
+    seaweedfs: SeaweedServer, s3_way: TroubledStore, small: Package, large: Package, layout: str
+) -> None:
+    package = large if layout.endswith("parts") else small
+    options = {"layout": layout.split()[0], "part_mib": 5, "connections": 1, "proof": "digest"}
+    for n_before in range(20):
+        target = make_s3(seaweedfs, endpoint=s3_way.url, **options)
+
+        met = send_until_sent(target, package, s3_way, n_before, "cuts answers")
+
+        seaweedfs.clear()
+        if not met:
+            break
+    assert n_before > 1
+
+
+@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many chunks"])
+def test_an_answer_of_google_that_ends_too_early_is_no_answer(
+    gcp_emulator: GcsServer, gcs_way: TroubledStore, small: Package, large: Package, layout: str
+) -> None:
+    package = large if layout.endswith("chunks") else small
+    options = {"layout": layout.split()[0], "chunk_mib": 4, "connections": 1, "proof": "digest"}
+    receipt = make_gcs(gcs_way.url, **options).send(package)
+    for n_before in range(20):
+        target = make_gcs(gcs_way.url, **options)
+
+        with gcs_way.troubled("cuts answers", after=n_before):
+            gcs_way.times = 1
+            with suppress(TargetUnavailable):
+                target.verify(package, receipt)
+            met, gcs_way.times = gcs_way.times < 1, float("inf")
+
+        if not met:
+            break
+    assert n_before > 0
 
 
 @pytest.mark.parametrize("status", ["forgotten", "gone"])

@@ -115,6 +115,11 @@ class TroubledStore:
         if trouble == "slow":
             self._passed.wait(10)
             request.close_connection = True
+        elif trouble == "cuts answers":
+            status, headers, content = self._ask(request, body)
+            headers = {"Content-Length": str(len(content)), **headers}
+            _reply(request, (status, headers, b""))
+            request.close_connection = True
         elif trouble == "loses answers":
             self._ask(request, body)
             request.connection.shutdown(socket.SHUT_RDWR)

@@ -152,6 +152,8 @@ class HttpClient:
                     yield response
                     traffic.tell(0)
                     response.read()
+                    if response.length:  # an answer that ends before its first byte looks empty
+                        raise http.client.IncompleteRead(b"", response.length)
             except BaseException:
                 connection.close()
                 raise
