@@ -369,6 +369,7 @@ def test_a_row_with_other_content_is_a_conflict(
         ("/jobs", error(400, "invalid"), TargetError, "400 invalid"),
         ("/queries", error(503, "backendError"), TargetUnavailable, "tried again"),
         ("/tables", error(403, "accessNotConfigured"), TargetRefused, "not enabled"),
+        ("/tables", error(501, "notImplemented"), TargetRefused, "see bigquery_endpoint"),
     ],
 )
 def test_a_refusal_says_what_to_do(

@@ -446,6 +446,9 @@ BROKEN = {
     "half": ('{"type": "service_account"}', "is not the whole key"),
     "other": ('{"type": "authorized_user", "refresh_token": "r"}', "is not the whole key"),
     "no key": ('{"client_email": "a@b", "token_uri": "http://h", "private_key": "k"}', "private"),
+    "a list": ("[]", "is not the whole key"),
+    "null": ("null", "is not the whole key"),
+    "no text": ("\xff\xfe", "is not JSON"),
     "missing": (None, "cannot be read"),
 }
 
@@ -456,7 +459,7 @@ def test_a_file_that_holds_no_credentials_is_told(
 ) -> None:
     file = tmp_path / "key.json"
     if content is not None:
-        file.write_text(content)
+        file.write_bytes(content.encode("latin-1"))
     target = make_gcs(proxy.url, anonymous=False, credentials_file=str(file))
 
     with pytest.raises(TargetRefused, match=rf"key\.json .*{word}.* set credentials_file") as told:
@@ -466,7 +469,7 @@ def test_a_file_that_holds_no_credentials_is_told(
     assert proxy.asked == []
 
 
-@pytest.mark.parametrize("content", [None, "", "{}"], ids=["missing", "empty", "nothing"])
+@pytest.mark.parametrize("content", [None, "", "{}", "[]"])
 def test_a_variable_that_names_no_credentials_is_told(
     package: Package, tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -420,7 +420,8 @@ def test_bytes_that_change_on_their_way_are_refused_by_the_store(
     ("options", "word"),
     [
         ({"bucket": "no/name"}, "bucket"),
-        ({"access_key_id": "AK"}, "need each other"),
+        ({"access_key_id": "AK"}, r"need each other.*SENDIT_<PROJECT>_<TARGET>_SECRET_ACCESS_KEY"),
+        ({"endpoint": "ftp://h"}, r"endpoint\n +is not an address; allowed: http"),
         ({"kms_key": "k"}, "aws:kms"),
         ({"prefix": "a/../b"}, "characters"),
         ({"profile": "p", "access_key_id": "A", "secret_access_key": "s"}, "exclude"),

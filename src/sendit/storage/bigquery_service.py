@@ -217,4 +217,10 @@ class BigQueryService:
         return f"/bigquery/v2/projects/{self.project}/jobs/{job}{place}"
 
     def _explain(self, told: Told) -> TargetError:
-        return explain(told, location=self._title, rights=_RIGHTS, missing=_MISSING)
+        return explain(
+            told,
+            location=self._title,
+            rights=_RIGHTS,
+            missing=_MISSING,
+            endpoint="bigquery_endpoint",
+        )

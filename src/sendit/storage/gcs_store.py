@@ -347,7 +347,9 @@ class GcsStore:
         return f"/upload/storage/v1/b/{self._name}/o?{urlencode(asked)}"
 
     def _explain(self, told: Told) -> TargetError:
-        return explain(told, location=self.location, rights=_RIGHTS, missing=_MISSING)
+        return explain(
+            told, location=self.location, rights=_RIGHTS, missing=_MISSING, endpoint="endpoint"
+        )
 
 
 class _SessionLost(TargetUnavailable):

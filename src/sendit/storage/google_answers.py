@@ -62,7 +62,7 @@ def says(told: Told, words: str) -> bool:
     return words.encode() in told.body
 
 
-def explain(told: Told, *, location: str, rights: str, missing: str) -> TargetError:
+def explain(told: Told, *, location: str, rights: str, missing: str, endpoint: str) -> TargetError:
     """Return the error that an answer stands for, with its remedy.
 
     Parameters
@@ -73,6 +73,8 @@ def explain(told: Told, *, location: str, rights: str, missing: str) -> TargetEr
         Which rights are needed there.
     missing
         What to do when it is not there.
+    endpoint
+        The option that says where it is.
     """
     reason = reason_of(told)
     shown = f"{told.status} {reason}".strip()
@@ -101,7 +103,7 @@ def explain(told: Told, *, location: str, rights: str, missing: str) -> TargetEr
             f"{location} got other bytes than were sent ({shown}); it is tried again."
         )
     if told.status in (405, 501):
-        return TargetRefused(f"{location} does not answer as Google's ({shown}); see endpoint.")
+        return TargetRefused(f"{location} does not answer as Google's ({shown}); see {endpoint}.")
     if told.status in BUSY or told.status in (408, 409):
         return TargetUnavailable(f"{location} answers {shown}; it is tried again.")
     return TargetError(f"{location} answers {shown}; see its log, then retry the batch.")

@@ -84,15 +84,19 @@ class GoogleLogin:
 
     def _find(self) -> Any:
         if self._credentials is None:
-            if self._file is not None:
-                found: Any = Credentials.from_service_account_file(
-                    str(self._file), scopes=self._scopes
-                )
-                project = found.project_id
-            else:
-                found, project = google.auth.default(scopes=self._scopes, request=_Ask())
-            self._credentials, self._project = found, project or ""
+            try:
+                self._credentials, self._project = self._read()
+            except (AttributeError, LookupError, TypeError):
+                # Google's library takes for granted that a file of JSON holds an object.
+                raise exceptions.MalformedError from None
         return self._credentials
+
+    def _read(self) -> tuple[Any, str]:
+        if self._file is not None:
+            found: Any = Credentials.from_service_account_file(str(self._file), scopes=self._scopes)
+            return found, found.project_id or ""
+        found, project = google.auth.default(scopes=self._scopes, request=_Ask())
+        return found, project or ""
 
 
 class _failures:
@@ -153,7 +157,7 @@ def _problem(error: Exception) -> str:
     match error:
         case OSError():
             return f"cannot be read ({error.strerror})"
-        case json.JSONDecodeError():
+        case json.JSONDecodeError() | UnicodeDecodeError():
             return "is not JSON"
         case exceptions.MalformedError():
             return "is not the whole key of a service account"

@@ -29,6 +29,8 @@ def _url(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
+OptionalUrl = Annotated[str, AfterValidator(lambda text: text and _url(text))]
+"""As ``Url``, or nothing."""
 Seconds = Annotated[int, Strict(), Field(ge=1, le=3600)]
 Connections = Annotated[int, Strict(), Field(ge=1, le=32)]
 

@@ -19,7 +19,7 @@ from sendit.storage.base import (
     Removal,
     no_progress,
 )
-from sendit.storage.http_options import Connections, HttpOptions, Seconds, Url
+from sendit.storage.http_options import Connections, HttpOptions, OptionalUrl, Seconds
 from sendit.storage.object_names import bucket_name, key_prefix
 from sendit.storage.object_target import Manner, ObjectTarget
 from sendit.storage.s3_bucket import Bucket
@@ -38,7 +38,7 @@ class S3Options(BaseModel, extra="forbid", frozen=True):
     """Name of the bucket, which must be there."""
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
     """Region of the bucket; what the server's manual says where it has none."""
-    endpoint: Url | Literal[""] = ""
+    endpoint: OptionalUrl = ""
     """Address of the server; none: Amazon's in that region."""
     style: Literal["auto", "path", "virtual"] = "auto"
     """Where the bucket's name goes: `path`, `virtual` (the host name), or as is usual there."""
@@ -74,7 +74,11 @@ class S3Options(BaseModel, extra="forbid", frozen=True):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if bool(self.access_key_id) != bool(self.secret_access_key.get_secret_value()):
-            raise PydanticCustomError("keys", "access_key_id and secret_access_key need each other")
+            raise PydanticCustomError(
+                "keys",
+                "access_key_id and secret_access_key need each other; the secret one may come from "
+                "the environment (SENDIT_<PROJECT>_<TARGET>_SECRET_ACCESS_KEY)",
+            )
         if self.access_key_id and self.profile:
             raise PydanticCustomError("profile", "profile and access_key_id exclude each other")
         if self.session_token.get_secret_value() and not self.access_key_id:
