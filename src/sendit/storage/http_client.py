@@ -145,9 +145,9 @@ class HttpClient:
         merged["Content-Length"] = str(sum(_size(part) for part in body))
         ask = _Question(method, self._path + path, body, merged)
         with self._failures():
-            connection, response = self._answered(ask, traffic)
+            connection, sock, response = self._answered(ask, traffic)
             try:
-                with traffic.using(connection.sock):
+                with traffic.using(sock):
                     self._require(response, allowed)
                     yield response
                     traffic.tell(0)
@@ -162,13 +162,16 @@ class HttpClient:
 
     def _answered(
         self, ask: "_Question", traffic: Traffic
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Ask over an idle connection, or over a new one when the server closes that just now."""
+    ) -> tuple[http.client.HTTPConnection, socket.socket, http.client.HTTPResponse]:
+        """Ask over an idle connection, or over a new one when the server closes that just now.
+
+        The socket is told, too: a connection that ends with its answer has let go of it.
+        """
         if (idle := self._alive()) is not None:
             with suppress(ConnectionError):
-                return idle, _ask(idle, ask, traffic)
+                return idle, idle.sock, _ask(idle, ask, traffic)
         connection = self._connect()
-        return connection, _ask(connection, ask, traffic)
+        return connection, connection.sock, _ask(connection, ask, traffic)
 
     def _alive(self) -> http.client.HTTPConnection | None:
         """Return an idle connection that the server has not closed meanwhile."""
