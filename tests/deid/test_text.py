@@ -310,6 +310,14 @@ def test_a_month_that_is_also_a_name_does_not_cost_the_date() -> None:
     assert cleaned("May 4, 2024", known_as("May^Eva"), shift_days=1) == "May 5, 2024"
 
 
+def test_a_date_that_could_be_read_as_a_known_one_once_it_is_moved_goes() -> None:
+    known = known_as("Garcia^Eva", study_date="20201210")
+
+    assert cleaned("seen 12/10/2020", known, shift_days=-59) == "seen *"
+    assert cleaned("seen 12/10/2020", known, shift_days=-58) == "seen 10/13/2020"
+    assert cleaned("seen 2021-02-07, well", known, shift_days=-59) == "seen *, well"
+
+
 def test_an_initial_is_not_taken_from_a_term() -> None:
     known = known_as("Garcia^Thea")
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from re import Match
 
 from sendit.deid.dates_told import find_known_days, find_told_days
-from sendit.deid.folding import plain_digits
+from sendit.deid.folding import REMOVED, plain_digits
 from sendit.deid.known import Known
 from sendit.deid.months import (
     LONG_NAME,
@@ -193,7 +193,17 @@ def _answer(
     except OverflowError:
         yield Span(match.start(), match.end(), RULE)
         return
-    yield Span(match.start(), match.end(), RULE, _rewrite(match, day, moved))
+    misleads = _reads_as_known(match, day, moved, known)
+    written = REMOVED if misleads else _rewrite(match, day, moved)
+    yield Span(match.start(), match.end(), RULE, written)
+
+
+def _reads_as_known(match: Match[str], day: date, moved: date, known: Known) -> bool:
+    """Return whether a moved date could be taken for a known one: 10/12 for the 12th of October."""
+    readings = [] if _is_known(day, known) else [moved]
+    if "a" in match.groupdict() and moved.day != moved.month:
+        readings += _valid(moved.year, moved.day, moved.month)
+    return any(_is_known(reading, known) for reading in readings)
 
 
 def _choose(readings: list[date], known: Known) -> date | None:
