@@ -112,6 +112,9 @@ class TroubledStore:
             request.close_connection = True
             return
         body = request.rfile.read(length)
+        if len(body) < length:  # whoever asked broke off; the store would wait for the rest
+            request.close_connection = True
+            return
         if trouble == "slow":
             self._passed.wait(10)
             request.close_connection = True
