@@ -9,7 +9,7 @@ import pytest
 
 from sendit.ingest.eyes import look_into
 from sendit.ingest.inbox import InboxView
-from sendit.pipeline.work import folder_key
+from sendit.pipeline.work import folder_key, lasting_key
 
 SETTLE = timedelta(seconds=10)
 
@@ -210,7 +210,7 @@ def test_a_known_folder_is_passed_over_but_not_another_of_its_inode(
     tmp_path: Path, make_view: Callable[..., InboxView]
 ) -> None:
     folder = fill(tmp_path / "ACC1")
-    key = folder_key(folder.lstat())
+    key = lasting_key(folder_key(folder.lstat()))
     view = make_view(settle=timedelta(0))
 
     assert names(view, frozenset({(key, "ACC1")})) == []

@@ -131,8 +131,8 @@ def test_folder_is_known_until_it_is_imported(project: Project) -> None:
     rest(first)
 
     assert before == frozenset()
-    assert queued == {("1:1", "ACC1"), ("1:2", "ACC2")}
-    assert known.now() == {("1:2", "ACC2")}
+    assert queued == {("1", "ACC1"), ("2", "ACC2")}
+    assert known.now() == {("2", "ACC2")}
 
 
 def test_names_of_known_folders_are_decrypted_once(

@@ -16,7 +16,7 @@ from pathlib import Path
 from sendit.config.helper import Caller, call_here
 from sendit.ingest.eyes import look_into, sort_out
 from sendit.ingest.finished import NameSays, Seen, is_finished, remember
-from sendit.pipeline.work import folder_key
+from sendit.pipeline.work import folder_key, lasting_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class InboxView:
         Parameters
         ----------
         known
-            (folder key, name) of folders that already are batches; they are passed over.
+            (lasting part of the folder key, name) of folders that already are batches; they are
+            passed over.
 
         Raises
         ------
@@ -106,7 +107,7 @@ class InboxView:
     ) -> Candidate | None:
         try:
             key = folder_key(self._call(os.lstat, self.path / name))
-            if (key, name) in known:
+            if (lasting_key(key), name) in known:
                 return None
             look = self._call(look_into, self.path / name)
         except FileNotFoundError:  # renamed or removed since the listing

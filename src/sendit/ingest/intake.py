@@ -16,6 +16,7 @@ from sendit.config import Project
 from sendit.ingest.inbox import Candidate
 from sendit.pipeline import machine
 from sendit.pipeline.machine.table import HELD_STATIC
+from sendit.pipeline.work import lasting_key
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Finding, Profile
 from sendit.records.queries import AT_REST
@@ -69,7 +70,7 @@ class KnownFolders:
         self._names: dict[int, str] = {}
 
     def now(self) -> frozenset[tuple[str, str]]:
-        """Return (folder key, name) of each."""
+        """Return (lasting part of the folder key, name) of each."""
         waiting = Batch.objects.filter(inbox=self._inbox).filter(
             Q(stage=Stage.IMPORT) | Q(stage=Stage.CLEAN_UP, turned_down=True)
         )
@@ -78,7 +79,7 @@ class KnownFolders:
             new = waiting.filter(pk__gte=min(unread))
             self._names |= {pk: str(name) for pk, name in new.values_list("pk", "folder")}
         self._names = {pk: name for pk, name in self._names.items() if pk in keys}
-        return frozenset((keys[pk], name) for pk, name in self._names.items())
+        return frozenset((lasting_key(keys[pk]), name) for pk, name in self._names.items())
 
 
 def printable(name: str) -> str:

@@ -24,6 +24,20 @@ def folder_key(found: os.stat_result) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
+def lasting_key(folder_key: str) -> str:
+    """Return the part of a folder's key that is the same after a mount: its inode.
+
+    NFS, LVM and others give out device numbers anew.  Beside the folder's name and its inbox the
+    inode tells enough.
+    """
+    return folder_key.rpartition(":")[2]
+
+
+def is_own(batch: Batch, found: os.stat_result) -> bool:
+    """Say whether what has the name of a batch's folder is that folder."""
+    return lasting_key(folder_key(found)) == lasting_key(batch.folder_key)
+
+
 def require_answer(what: str, path: Path) -> None:
     """Return if the file system of a place that a stage needs answers.
 
@@ -87,8 +101,7 @@ class Work:
                 f"The batch's folder cannot be looked at ({os.strerror(error.errno or 0)}); "
                 'make its inbox readable, then run "sendit retry".'
             ) from None
-        own = stat.S_ISDIR(found.st_mode) and folder_key(found) == self.batch.folder_key
-        return path if own else None
+        return path if stat.S_ISDIR(found.st_mode) and is_own(self.batch, found) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,6 +347,16 @@ def test_files_at_any_depth_are_found_whatever_they_are_called(line: Line) -> No
 
 
 class TestFolderThatGoesAway:
+    def test_not_when_its_volume_is_mounted_anew_under_another_number(self, line: Line) -> None:
+        line.installation.add_study("ACC1", n_series=1)
+        batch_id = line.hand_in("ACC1")
+        inode = line.batch(batch_id).folder_key.rpartition(":")[2]
+        Batch.objects.filter(pk=batch_id).update(folder_key=f"4711:{inode}")
+
+        line.work()
+
+        assert line.batch(batch_id).status == Status.DONE
+
     def test_before_import(self, line: Line) -> None:
         folder = line.installation.add_study("ACC1", n_series=1)
         batch_id = line.hand_in("ACC1")

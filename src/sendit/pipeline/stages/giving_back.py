@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sendit.pipeline.stages.inventory import free_err_name, is_err_name_of
-from sendit.pipeline.work import Work, folder_key, require_answer
+from sendit.pipeline.work import Work, is_own, require_answer
 from sendit.pipeline.workspace import remove_empty_folders
 from sendit.records.models import Image
 from sendit.storage.durable import sync_folders
@@ -71,8 +71,8 @@ def _own_folder(work: Work, inbox: Path) -> Path | None:
     with os.scandir(inbox) as entries:
         for entry in entries:
             named = entry.name == work.batch.folder or _is_named(work, Path(entry.path))
-            own = named and entry.is_dir(follow_symlinks=False)
-            if own and folder_key(entry.stat(follow_symlinks=False)) == work.batch.folder_key:
+            is_folder = named and entry.is_dir(follow_symlinks=False)
+            if is_folder and is_own(work.batch, entry.stat(follow_symlinks=False)):
                 return Path(entry.path)
     return None
 
