@@ -23,6 +23,7 @@ and behind a line of 1 Gbit/s, whether who sends keeps it full.
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import statistics
@@ -36,7 +37,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from pydicom.data import get_testdata_file
 
 from benchmarks.deliver import read_package
 from benchmarks.ways import PEER_PYTHON, ROOT
@@ -46,6 +47,7 @@ from tests.support.cloud import KEY, SECRET, running_fake_gcs, running_seaweedfs
 from tests.support.system import find_emulator
 
 _SIZE = 512 * 1024
+_SCANNED = ("693_UNCI.dcm", "MR-SIEMENS-DICOM-WithOverlays.dcm", "MR2_UNCR.dcm")
 _AWS = {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -115,9 +117,7 @@ def main() -> int:
     rounds = 1 if arguments.quick else arguments.rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        package = make_package(
-            folder / "clean", size * 1_000_000 // _SIZE, pictures=arguments.pictures
-        )
+        package = make_package(folder / "clean", size, pictures=arguments.pictures)
         corpus = Corpus(package, folder / "archive.tar.gz", folder / "unpacked.tar")
         corpus.make_unpacked()
         corpus.pack()
@@ -136,27 +136,28 @@ def main() -> int:
     return 0
 
 
-def make_package(root: Path, n_instances: int, *, pictures: bool) -> Package:
+def make_package(root: Path, megabytes: int, *, pictures: bool) -> Package:
     """Write files and describe them, for other processes too."""
-    filling = _slice() if pictures else os.urandom(_SIZE)
-    rows = []
-    for number in range(n_instances):
+    fillings = _scanned() if pictures else [os.urandom(_SIZE)]
+    rows: list[tuple[str, str, str, str, str, int]] = []
+    left = megabytes * 1_000_000
+    for number, filling in enumerate(itertools.cycle(fillings)):
+        if left < len(filling):
+            break
+        left -= len(filling)
         path = root / f"P/1/2/{number}.dcm"
         path.parent.mkdir(parents=True, exist_ok=True)
         content = number.to_bytes(8, "big") + filling[8:]
         path.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        rows.append(("P", "1", str(number), f"P/1/2/{number}.dcm", digest, _SIZE))
+        rows.append(("P", "1", str(number), f"P/1/2/{number}.dcm", digest, len(content)))
     (root / "manifest.json").write_text(json.dumps(rows))
     return read_package(root)
 
 
-def _slice() -> bytes:
-    """Return 512 by 512 pixels of 16 bits, as CT has them: a gradient with noise on it."""
-    rng = np.random.default_rng(1)
-    smooth = np.linspace(1000, 1300, 512)[None, :] + np.zeros((512, 1))
-    pixels = (smooth + rng.normal(0, 8, smooth.shape)).astype("<u2")
-    return pixels.tobytes()
+def _scanned() -> list[bytes]:
+    """Return a CT and two MR of real scanners, not compressed, as pydicom-data ships them."""
+    return [Path(get_testdata_file(name, download=False)).read_bytes() for name in _SCANNED]
 
 
 @contextmanager
