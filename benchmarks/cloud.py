@@ -9,10 +9,9 @@ of the rounds.  The library sends the same files one by one, and all of them in 
 not packed, which is what there is to send without us; and what we send, the packed archive: as a
 file that is ready, and with the time for packing it before (by our packer, which is quicker than
 ``tar``).  sendit packs the archive while it sends it.  Bytes are noise, as of compressed
-pictures, so packing gains nothing; or of pictures that are not compressed, which become 40 %
-smaller (they are harder to pack than any real ones that were met).  Megabytes are those of the
-files in every line.  The last columns say how many times quicker than each way of the library
-one of ours is.
+pictures, so packing gains nothing; or a CT and two MR of real scanners that are not compressed,
+which become half as large.  Megabytes are those of the files in every line.  The last columns
+say how many times quicker than each way of the library one of ours is.
 
 Each way meets three servers.  SeaweedFS (S3) and fake-gcs-server (Google's) share the processors
 with who sends, and cost more than both: what is measured there is mostly them.  fake-gcs-server
