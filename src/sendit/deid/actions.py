@@ -116,7 +116,7 @@ def _tells_in_bytes(rule: Rule, value: bytes, context: Context) -> bool:
     if any(context.cleaner.tells(text) for text, _ in stretches(value, context.spend)):
         return True
     in_script = rule.charset.strip() not in READ_AS_BYTES and not value.isascii()
-    return in_script and bool(context.cleaner.places(decode(value, rule.charset)))
+    return in_script and bool(context.cleaner.places(decode(value, rule.charset, rule.vr)))
 
 
 def keep_time(rule: Rule, value: bytes, context: Context) -> Result:
@@ -141,7 +141,7 @@ def keep_number(rule: Rule, value: bytes, context: Context) -> Result:
 
 def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
     context.spend(len(value))
-    text = decode(value, rule.charset)
+    text = decode(value, rule.charset, rule.vr)
     return context.cleaner.clean(text).value == text
 
 
@@ -274,7 +274,7 @@ def hold_named_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     result = clean_own_meaning(rule, value, context)
     if result != UNCHANGED or (rule.index, value) in context.terms or not is_published(scheme):
         return result
-    meaning = decode(value, rule.charset)
+    meaning = decode(value, rule.charset, rule.vr)
     if context.cleaner.holds(meaning) and not is_term(meaning):
         raise Held(Reason.NUMBER_HIT, f"{rule.note.path} {KNOWN_IDENTIFIER}")
     return result
@@ -365,7 +365,7 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
 def _text_of(rule: Rule, value: bytes, context: Context) -> tuple[str, bool]:
     """Return a value as text, and whether it has to be written in another character set."""
     context.spend(len(value))
-    text, fits = decode_strictly(value, rule.charset)
+    text, fits = decode_strictly(value, rule.charset, rule.vr)
     if rule.as_utf8:
         return text.replace("\0", " "), "\0" in text or not text.isascii()
     if not fits:
