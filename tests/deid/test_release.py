@@ -158,6 +158,7 @@ NAMESAKES = {
     "a measure": ("Sandpiper^Amalia", "10", "1.0 mmol/ml"),
     "what operators do": ("TECH", "1", "tech"),
     "a half of a name": ("St. Clair^Amalia", "1", "ST"),
+    "an eponym of six letters": ("Graves^Amalia", "1", "Graves disease, thyroid enlarged"),
 }
 
 
@@ -584,6 +585,11 @@ LIKELY = {
     "day": "seen 14/03",
     "worded": "am 14. März 2019",
     "eastern": "2019年3月14日",
+    "blanks in a date": "am 14 / 3 / 2019",
+    "a blank before the year": "am 14.03. 2019",
+    "a tax number": "RSSMRA85T10A562S",
+    "a degree": "PETRA HAUSDORF, MD",
+    "an initial": "read by A. Hausdorf",
 }
 
 
