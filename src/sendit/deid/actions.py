@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sendit.deid import dummies
+from sendit.deid.attributes import LONGEST
 from sendit.deid.charset_names import TERMS, UTF_8, meant_by, split
 from sendit.deid.charsets import decode, decode_strictly, encode
 from sendit.deid.coding import is_published
@@ -318,9 +319,10 @@ def _replaced(
     if found.value == text and not moves:
         return None, (rule.note if rule.note.action else None)
     note = Note(rule.note.path, *(("C", found.rules[0]) if found.rules else ("", CHARACTER_SET)))
-    if rule.required and not found.value.strip(" *\\"):
+    new = found.within(LONGEST.get(rule.vr))
+    if rule.required and not new.strip(" *\\"):
         return rule.element(dummies.dummy(rule.vr)), note
-    return rule.element(_encoded(rule, found.value)), note
+    return rule.element(_encoded(rule, new)), note
 
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
@@ -352,7 +354,7 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
         return None, ()
     cleaned = context.cleaner.clean(text)
     rules = cleaned.rules
-    result = cleaned.value
+    result = cleaned.within(LONGEST.get(rule.vr))
     if UID_LIKE.search(result):
         result, rules = UID_LIKE.sub(_without_uid, result), (*rules, "pattern:uid")
     if result == text:
