@@ -380,6 +380,11 @@ def _text_of(rule: Rule, value: bytes, context: Context) -> tuple[str, bool]:
 
 def _encoded(rule: Rule, text: str) -> bytes:
     new = text.encode("utf-8") if rule.as_utf8 else encode(text, rule.charset)
+    if not rule.as_utf8 and not text.isascii():
+        # A month that a date moved to may have letters that the other had not: mai, février.
+        read, fits = decode_strictly(new, rule.charset, rule.vr)
+        if not fits or read != text.strip(" \0"):
+            raise WrongCharacterSet
     return new + b" " * (len(new) & 1)
 
 

@@ -62,14 +62,15 @@ class Cleaned:
     value: str = field(repr=False)
     rules: tuple[str, ...]
     """The rule of every piece that went or changed; empty when the text is as it was."""
-    shorter: str = field(default="", repr=False)
+    shorter: str | None = field(default=None, repr=False)
     """If the text has grown, what it is without the dates that have."""
 
     def within(self, longest: int | None) -> str:
         """Return the text; a date goes that would make a value longer than it may be."""
-        if self.shorter and longest and max(map(len, self.value.split("\\"))) > longest:
-            return self.shorter
-        return self.value
+        if self.shorter is None or not longest:
+            return self.value
+        fits = all(len(one) <= longest for one in self.value.split("\\"))
+        return self.value if fits else self.shorter
 
 
 class Cleaner:
