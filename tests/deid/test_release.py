@@ -854,6 +854,27 @@ def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+@pytest.mark.parametrize(
+    ("text", "cleaned", "passes"),
+    [
+        ("Pelikan^Ida claustrophobic, sedated", "* claustrophobic, sedated", True),
+        ("anxiolysis for Pelikan^Ida", "anxiolysis for *", True),
+        ("Pelikan Storch^Ida claustrophobic", "* Storch^*", False),
+        ("Pelikan^Ida Maudine claustrophobic", "* Maudine", False),
+    ],
+)
+def test_running_text_around_a_name_with_carets_is_no_name(
+    tmp_path: Path, text: str, cleaned: str, *, passes: bool
+) -> None:
+    original, result = pair(tmp_path, ImageComments=text)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", cleaned))
+
+    if passes:
+        check(original, result)
+    else:
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
 def test_a_syllable_of_a_name_with_a_hyphen_is_nobodys(tmp_path: Path) -> None:
     original, result = pair(tmp_path, PatientName="Al-Mutairi^Noura")
     rewrite(result, lambda ds: setattr(ds, "ImageComments", "Al-*S, al filter"))

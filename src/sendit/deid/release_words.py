@@ -12,6 +12,7 @@ import datetime
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import takewhile
 
 _WORD = re.compile(r"[^\W_]+")
 _SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -239,6 +240,16 @@ def parts_of_dates(text: str) -> set[str]:
     for first, second in _DAY_AND_MONTH.findall(text):
         found |= {first + second, second + first}
     return found
+
+
+def without_running_text(name: str) -> str:
+    """Return a name with carets without the words in small letters before and behind it."""
+    family, _, rest = name.partition("^")
+    *before, last = family.split(" ")
+    first, *behind = rest.split(" ")
+    before = [*takewhile(lambda word: not word[:1].islower(), reversed(before))][::-1]
+    behind = [*takewhile(lambda word: not word[:1].islower(), behind)]
+    return f"{' '.join((*before, last))}^{' '.join((first, *behind))}"
 
 
 def without_worded_dates(text: str) -> str:
