@@ -78,6 +78,22 @@ def test_escapes_tell_their_set_themselves(charset: bytes) -> None:
     assert decode_strictly(value, charset) == ("Yamada^Tarou=山田", False)
 
 
+@pytest.mark.parametrize(
+    ("charset", "escape", "word", "codec"),
+    [
+        (b"ISO 2022 IR 100\\ISO 2022 IR 144", b"\x1b-L", "Жуковский", "iso8859_5"),
+        (b"\\ISO 2022 IR 149", b"\x1b$)C", "홍길동", "euc_kr"),
+    ],
+)
+def test_set_in_force_ends_at_the_delimiters_of_names_in_names_only(
+    charset: bytes, escape: bytes, word: str, codec: str
+) -> None:
+    text = escape + b"Name=" + word.encode(codec) + b"^"
+
+    assert decode(text, charset) == f"Name={word}^"
+    assert decode(b"Anna=" + escape + word.encode(codec) + b"^Anna", charset) == f"Anna={word}^Anna"
+
+
 def test_character_that_was_cut_at_the_end_costs_itself_only() -> None:
     value = "胸部 造影".encode()[:-1]
 

@@ -505,3 +505,39 @@ def test_a_date_that_moves_within_its_month_is_not_taken_for_the_month(
     after, _ = deidentified(source, tmp_path, recipe=MOVED, shift_days=-3)
 
     assert after.SeriesDescription == f"brain {written.replace('27', '24')}"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "short", "long"),
+    [
+        ("SequenceName", "May 15, 2019 T2", "May 14, 2019 T2", "* T2"),
+        ("SequenceName", "May, 15 2019", "May, 14 2019", ""),
+        ("SeriesDescription", "T2 of 15 May 2019", "T2 of 14 May 2019", "T2 of 24 December 2018"),
+    ],
+)
+def test_a_date_that_becomes_too_long_for_its_attribute_goes(
+    tmp_path: Path, keyword: str, text: str, short: str, long: str
+) -> None:
+    source = write_instance(tmp_path / "in.dcm", make_instance(**{keyword: text}))
+
+    after = [
+        deidentified(source, tmp_path, recipe=MOVED, shift_days=days)[0][keyword].value
+        for days in (-1, -142)
+    ]
+
+    assert after == [short, long]
+
+
+@pytest.mark.parametrize("charset", [None, "ISO_IR 144"])
+def test_a_month_that_the_character_set_has_not_is_written_in_one_that_has(
+    tmp_path: Path, charset: str | None
+) -> None:
+    ds = make_instance(SeriesDescription="genou 3 mars 2019")
+    if charset:
+        ds.SpecificCharacterSet = charset
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    after, _ = deidentified(source, tmp_path, recipe=MOVED, shift_days=-20)
+
+    assert after.SpecificCharacterSet == "ISO_IR 192"
+    assert after.SeriesDescription == "genou 11 février 2019"

@@ -158,6 +158,7 @@ NAMESAKES = {
     "a measure": ("Sandpiper^Amalia", "10", "1.0 mmol/ml"),
     "what operators do": ("TECH", "1", "tech"),
     "a half of a name": ("St. Clair^Amalia", "1", "ST"),
+    "an eponym of six letters": ("Graves^Amalia", "1", "Graves disease, thyroid enlarged"),
 }
 
 
@@ -584,6 +585,11 @@ LIKELY = {
     "day": "seen 14/03",
     "worded": "am 14. März 2019",
     "eastern": "2019年3月14日",
+    "blanks in a date": "am 14 / 3 / 2019",
+    "a blank before the year": "am 14.03. 2019",
+    "a tax number": "RSSMRA85T10A562S",
+    "a degree": "PETRA HAUSDORF, MD",
+    "an initial": "read by A. Hausdorf",
 }
 
 
@@ -846,6 +852,27 @@ def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -
     rewrite(result, lambda ds: setattr(ds, "ImageComments", "Ilka"))
 
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned", "passes"),
+    [
+        ("Pelikan^Ida claustrophobic, sedated", "* claustrophobic, sedated", True),
+        ("anxiolysis for Pelikan^Ida", "anxiolysis for *", True),
+        ("Pelikan Storch^Ida claustrophobic", "* Storch^*", False),
+        ("Pelikan^Ida Maudine claustrophobic", "* Maudine", False),
+    ],
+)
+def test_running_text_around_a_name_with_carets_is_no_name(
+    tmp_path: Path, text: str, cleaned: str, *, passes: bool
+) -> None:
+    original, result = pair(tmp_path, ImageComments=text)
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", cleaned))
+
+    if passes:
+        check(original, result)
+    else:
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
 def test_a_syllable_of_a_name_with_a_hyphen_is_nobodys(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sendit.deid import dummies
+from sendit.deid.attributes import LONGEST
 from sendit.deid.charset_names import TERMS, UTF_8, meant_by, split
 from sendit.deid.charsets import decode, decode_strictly, encode
 from sendit.deid.coding import is_published
@@ -116,7 +117,7 @@ def _tells_in_bytes(rule: Rule, value: bytes, context: Context) -> bool:
     if any(context.cleaner.tells(text) for text, _ in stretches(value, context.spend)):
         return True
     in_script = rule.charset.strip() not in READ_AS_BYTES and not value.isascii()
-    return in_script and bool(context.cleaner.places(decode(value, rule.charset)))
+    return in_script and bool(context.cleaner.places(decode(value, rule.charset, rule.vr)))
 
 
 def keep_time(rule: Rule, value: bytes, context: Context) -> Result:
@@ -141,7 +142,7 @@ def keep_number(rule: Rule, value: bytes, context: Context) -> Result:
 
 def _tells_nothing(value: bytes, rule: Rule, context: Context) -> bool:
     context.spend(len(value))
-    text = decode(value, rule.charset)
+    text = decode(value, rule.charset, rule.vr)
     return context.cleaner.clean(text).value == text
 
 
@@ -274,7 +275,7 @@ def hold_named_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     result = clean_own_meaning(rule, value, context)
     if result != UNCHANGED or (rule.index, value) in context.terms or not is_published(scheme):
         return result
-    meaning = decode(value, rule.charset)
+    meaning = decode(value, rule.charset, rule.vr)
     if context.cleaner.holds(meaning) and not is_term(meaning):
         raise Held(Reason.NUMBER_HIT, f"{rule.note.path} {KNOWN_IDENTIFIER}")
     return result
@@ -318,9 +319,10 @@ def _replaced(
     if found.value == text and not moves:
         return None, (rule.note if rule.note.action else None)
     note = Note(rule.note.path, *(("C", found.rules[0]) if found.rules else ("", CHARACTER_SET)))
-    if rule.required and not found.value.strip(" *\\"):
+    new = found.within(LONGEST.get(rule.vr))
+    if rule.required and not new.strip(" *\\"):
         return rule.element(dummies.dummy(rule.vr)), note
-    return rule.element(_encoded(rule, found.value)), note
+    return rule.element(_encoded(rule, new)), note
 
 
 def search_codes(rule: Rule, value: bytes, context: Context) -> Result:
@@ -352,7 +354,7 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
         return None, ()
     cleaned = context.cleaner.clean(text)
     rules = cleaned.rules
-    result = cleaned.value
+    result = cleaned.within(LONGEST.get(rule.vr))
     if UID_LIKE.search(result):
         result, rules = UID_LIKE.sub(_without_uid, result), (*rules, "pattern:uid")
     if result == text:
@@ -365,7 +367,7 @@ def _cleaned(rule: Rule, value: bytes, context: Context) -> tuple[bytes | None, 
 def _text_of(rule: Rule, value: bytes, context: Context) -> tuple[str, bool]:
     """Return a value as text, and whether it has to be written in another character set."""
     context.spend(len(value))
-    text, fits = decode_strictly(value, rule.charset)
+    text, fits = decode_strictly(value, rule.charset, rule.vr)
     if rule.as_utf8:
         return text.replace("\0", " "), "\0" in text or not text.isascii()
     if not fits:
@@ -378,6 +380,11 @@ def _text_of(rule: Rule, value: bytes, context: Context) -> tuple[str, bool]:
 
 def _encoded(rule: Rule, text: str) -> bytes:
     new = text.encode("utf-8") if rule.as_utf8 else encode(text, rule.charset)
+    if not rule.as_utf8 and not text.isascii():
+        # A month that a date moved to may have letters that the other had not: mai, février.
+        read, fits = decode_strictly(new, rule.charset, rule.vr)
+        if not fits or read != text.strip(" \0"):
+            raise WrongCharacterSet
     return new + b" " * (len(new) & 1)
 
 

@@ -62,6 +62,12 @@ MAKERS: Final = frozenset(
 )
 """Manufacturers, models and software: full of numbers and dates that are nobody's."""
 TEXT_VRS: Final = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"UR", b"AE"))
+LONGEST: Final = {
+    **dict.fromkeys((b"AE", b"CS", b"DS", b"SH"), 16),
+    **dict.fromkeys((b"LO", b"PN", b"UI"), 64),
+    **{b"AS": 4, b"DA": 8, b"IS": 12, b"TM": 14, b"DT": 26, b"ST": 1024, b"LT": 10240},
+}
+"""Letters that one value may have, by VR (PS3.5 6.2); VRs without a limit are not here."""
 SAMPLES: Final = frozenset((0x0028, 0x5400, 0x7FE0))
 """Groups of words that are samples or tables of them."""
 GEOMETRY: Final = frozenset((0x0020, 0x0028, 0x0054, 0x0070, 0x7FE0))

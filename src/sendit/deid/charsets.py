@@ -18,8 +18,10 @@ from sendit.deid.charset_names import codec_of, meant_by
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
-DELIMITERS: Final = set(b"\\^=\r\n\t\f")
-"""Where a character set in force ends (PS3.5 6.1.2.5.3)."""
+_DELIMITERS: Final = set(b"\\\r\n\t\f")
+"""Where a character set in force ends (PS3.5 6.1.2.5.3)…"""
+_NAME_DELIMITERS: Final = _DELIMITERS | set(b"^=")
+"""… and where it ends in names, too."""
 ESCAPE: Final = b"\x1b"
 _DEFAULT: Final = ("iso8859",)
 _EXTENSIONS: Final = ("iso8859", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58")
@@ -53,18 +55,18 @@ _LONGEST_REST: Final = 3
 """Bytes of a character that was cut at the end of a value."""
 
 
-def decode(value: bytes, charset: bytes) -> str:
-    """Return a value as text, without padding.
+def decode(value: bytes, charset: bytes, vr: bytes = b"") -> str:
+    """Return a value as text, without padding; in a name (VR PN) sets end at its signs, too.
 
     What is not declared, or does not fit its declaration, is read as UTF-8 if it is that,
     else as Latin-1, or as Shift JIS or GB 2312 if it plainly is that.  UTF-8 declared as a set of
     one byte a character is read as UTF-8, too: nobody writes its sequences of signs in such a set
     by chance.
     """
-    return _decode(value.strip(b" \0"), charset)[0]
+    return _decode(value.strip(b" \0"), charset, vr)[0]
 
 
-def decode_strictly(value: bytes, charset: bytes) -> tuple[str, bool]:
+def decode_strictly(value: bytes, charset: bytes, vr: bytes = b"") -> tuple[str, bool]:
     """Return a value as text, and whether it is in the character set that was declared.
 
     Raises
@@ -72,7 +74,7 @@ def decode_strictly(value: bytes, charset: bytes) -> tuple[str, bool]:
     sendit.errors.Unreadable
         ``MALFORMED`` when nobody knows the declared set and the text could be in any.
     """
-    return _decode(value.strip(b" \0"), charset, strictly=True)
+    return _decode(value.strip(b" \0"), charset, vr, strictly=True)
 
 
 def encode(text: str, charset: bytes) -> bytes:
@@ -85,7 +87,7 @@ def encode(text: str, charset: bytes) -> bytes:
     return encoded
 
 
-def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str, bool]:
+def _decode(text: bytes, charset: bytes, vr: bytes, *, strictly: bool = False) -> tuple[str, bool]:
     if text.isascii() and ESCAPE not in text:
         return text.decode("ascii"), True
     declared = encodings(charset)
@@ -98,10 +100,10 @@ def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str
     if _LATIN.issuperset(declared) and (found := _as_chinese(text)) is not None:
         return found, False
     if declared != _DEFAULT and (ESCAPE not in text or len(declared) > 1):
-        found = _as_declared(text, declared)
+        found = _as_declared(text, declared, vr)
         if found is not None:
             return found, not codec_of(charset)
-    if ESCAPE in text and (found := _as_declared(text, _EXTENSIONS)) is not None:
+    if ESCAPE in text and (found := _as_declared(text, _EXTENSIONS, vr)) is not None:
         return found, False
     with suppress(UnicodeError):
         return text.decode("utf-8"), False
@@ -109,7 +111,7 @@ def _decode(text: bytes, charset: bytes, *, strictly: bool = False) -> tuple[str
         raise Unreadable(Reason.MALFORMED, "(0008,0005) names no character set")
     if declared != _DEFAULT:
         for length in range(1, _LONGEST_REST + 1):
-            found = _as_declared(text[:-length], declared)
+            found = _as_declared(text[:-length], declared, vr)
             if found is not None:
                 return found, False
     return _as_chinese(text) or text.decode("latin-1"), False
@@ -125,12 +127,13 @@ def _as_chinese(text: bytes) -> str | None:
         return None
 
 
-def _as_declared(text: bytes, declared: tuple[str, ...]) -> str | None:
+def _as_declared(text: bytes, declared: tuple[str, ...], vr: bytes) -> str | None:
+    delimiters = _NAME_DELIMITERS if vr == b"PN" else _DELIMITERS
     try:
         with warnings.catch_warnings():
             # pydicom replaces what it cannot decode and only warns.
             warnings.simplefilter("error")
-            return str(_pydicom().decode_bytes(text, list(declared), DELIMITERS))
+            return str(_pydicom().decode_bytes(text, list(declared), delimiters))
     except (LookupError, UnicodeError, UserWarning):
         return None
 

@@ -49,10 +49,11 @@ _COMPACT = re.compile(
     rf"(?<!\d)(?<!\d\.)(?P<y>{_YEAR4})(?P<m>\d\d)(?P<d>\d\d)(?P<t>\d{{6}}|\d{{4}})?(?!\d)"
 )
 _YMD = re.compile(
-    rf"{_BEFORE}(?P<y>{_YEAR4})(?P<s>[-/._ ]|\. )(?P<m>\d\d?)(?P=s)(?P<d>\d\d?)(?!\d)(?![.,/-]\d)"
+    rf"{_BEFORE}(?P<y>{_YEAR4})(?P<s>[-/._ ]|\. | [-/.] )(?P<m>\d\d?)(?P=s)(?P<d>\d\d?)"
+    r"(?!\d)(?![.,/-]\d)"
 )
 _DMY = re.compile(
-    rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/._ ]|\. )(?P<b>\d\d?)(?P=s)(?P<y>{_YEAR4}){_AFTER}"
+    rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/._ ]|\. | [-/.] )(?P<b>\d\d?)(?P=s) ?(?P<y>{_YEAR4}){_AFTER}"
 )
 _NORDIC = re.compile(rf"{_BEFORE}(?P<a>\d\d?)(?P<s>/)(?P<b>\d\d?)-(?P<y>{_YEAR4}){_AFTER}")
 _SHORT = re.compile(

@@ -30,7 +30,7 @@ def texts_of(value: bytes, vr: bytes, syntax: Syntax, charset: bytes) -> Sequenc
         count = len(value) // struct.calcsize(code)
         numbers = struct.unpack_from(f"{syntax.order}{count}{code}", value)
         return [f"{one:g}" if isinstance(one, float) else str(one) for one in numbers]
-    text = decode(value, charset)
+    text = decode(value, charset, vr)
     if vr in _ONE_VALUE:
         return [text]
     values = [one.strip(" \0") for one in text.split("\\")]

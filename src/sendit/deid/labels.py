@@ -19,6 +19,8 @@ _WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
 _NAME = rf"(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}(?:(?:, |[ ^-]){_WORD}(?! ?[:=：])){{0,2}})"
 _EASTERN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 _CREDENTIALS = r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\))"
+_LONG_WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}(?![^\W_])"
+"""FA of FA, MD is nobody."""
 _TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
 
 
@@ -33,7 +35,8 @@ _PERSONS: Final = (
         rf"(?:{_labels('eastern')})[:：= ]{{1,3}}(?P<name>{_EASTERN}{{2,5}}(?: {_EASTERN}{{1,4}})?)"
     ),
     re.compile(
-        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?{_TITLE_CASE}), "
+        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?{_TITLE_CASE}"
+        rf"|{_LONG_WORD} {_LONG_WORD}), "
         rf"{_CREDENTIALS}(?![^\W_])"
     ),
     re.compile(rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.) (?P<name>{_TITLE_CASE} {_TITLE_CASE})"),
@@ -52,7 +55,8 @@ def find_labelled(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
         taken = []
         for word in re.finditer(r"[^\W\d_][\w'’-]*", match["name"]):
             letters = fold(word.group()).letters
-            if letters in vocabulary.clinical or letters in vocabulary.function:
+            is_word = letters in vocabulary.clinical or letters in vocabulary.function
+            if is_word and len(letters) > 1:
                 break
             taken.append(word)
         if not all(vocabulary.is_common(fold(word.group()).letters) for word in taken):

@@ -148,6 +148,8 @@ _AGE = re.compile(
 
 _CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
+_LONG_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
+_INITIAL = r"(?:[^\W\d_a-zß-ÿ]\.? )?"
 _STREET = (
     r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
     r"|hwy|parkway|pkwy"
@@ -204,11 +206,12 @@ _NAMED = re.compile(
 )
 _BY_ROLE = re.compile(
     rf"(?<!\w)(?i:technologist|technician|tech|mtra|operator|radiologist|physician|referrer|ref"
-    rf"|reader|nurse)[.:]? (?P<name>(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.?) {_TITLE_CASE})"
+    rf"|reader|nurse)[.:]? (?P<name>(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.?)(?:, | {_INITIAL})"
+    rf"{_TITLE_CASE}|(?P<loud>{_LONG_WORD} {_LONG_WORD}))"
 )
 """Two words written like a name behind what somebody does."""
 _ALONE = re.compile(
-    rf"(?<!\w)(?:[Aa]ttending (?P<name>{_TITLE_CASE})"
+    rf"(?<!\w)(?:[Aa]ttending (?P<name>{_TITLE_CASE}(?: {_INITIAL}{_TITLE_CASE})?)"
     rf"|(?:MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder) (?P<other>{_CAP}))"
 )
 """One word is enough behind what else stands in no description."""
@@ -293,18 +296,24 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
         start, end = match.span("name")
         for word in re.finditer(r"[^\W\d_][\w'’-]*", text[start:end]):
             letters = fold(word.group()).letters
-            if letters in vocabulary.clinical or letters in vocabulary.function:
+            # A. is an initial, not the article.
+            is_word = letters in vocabulary.clinical or letters in vocabulary.function
+            if is_word and len(letters) > 1:
                 break
             yield Span(start + word.start(), start + word.end(), "pattern:name")
 
 
 def _by_role(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
-    """Yield words behind what somebody does, unless all are words of the language."""
+    """Yield words behind what somebody does, unless all are words of the language.
+
+    In capitals one such word is enough to be no name.
+    """
     for pattern in (_BY_ROLE, _ALONE):
         for match in pattern.finditer(text):
             name = match.lastgroup or "name"
             words = (fold(word).letters for word in match[name].split())
-            if not all(len(word) > 1 and vocabulary.is_common(word) for word in words):
+            common = [len(word) > 1 and vocabulary.is_common(word) for word in words]
+            if not (any(common) if name == "loud" else all(common)):
                 yield Span(*match.span(name), "pattern:name")
 
 
@@ -350,8 +359,10 @@ def _is_no_date(match: Match[str]) -> bool:
 
 
 def _has_ten_digits(match: Match[str]) -> bool:
-    digits = sum(char.isdigit() for char in match.group())
-    return digits > 9 or not match.group()[:2].isalpha() or len(match.group()) < 16
+    """Return whether what begins like the number of a bank account has as many digits as one."""
+    number = match.group()
+    like_an_account = number[:2].isalpha() and number[2:4].isdigit() and len(number) > 15
+    return not like_an_account or sum(char.isdigit() for char in number) > 9
 
 
 def _is_address(match: Match[str]) -> bool:

@@ -47,6 +47,7 @@ from sendit.deid.release_words import (
     parts_of,
     squeeze,
     told_words,
+    without_running_text,
     words_of,
 )
 
@@ -249,8 +250,9 @@ class Dossier:
         """Add names that stand in a text as PN values have them; a protocol has common words."""
         for match in CARET_NAME.finditer(text[:4000]) if "^" in text else ():
             if not any(map(is_common, words_of(match.group()))):
-                self._name(match.group())
-                self._spellings(match.group())
+                name = without_running_text(match.group())
+                self._name(name)
+                self._spellings(name)
 
     def _raw_names(self, value: bytes, text: str) -> None:
         if value.isascii() and text.isascii():

@@ -60,6 +60,7 @@ _NUMBERS = {
         r"|(?<!\w)[A-Z]{2}\d{2}(?: ?\d{4}){3,7}(?: ?\d{1,3})?(?!\w)"
         r"|(?<!\w)[A-CEGHJ-PR-TW-Z]{2} \d{2} \d{2} \d{2} [A-D](?!\w)"
         r"|(?<!\w)\d{8}-?[A-HJ-NP-TV-Z](?!\w)"
+        r"|(?<!\w)[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z](?!\w)"
         r"|(?<![\w.])\d{4} \d{3} \d{4}(?![\w.])"
     ),
     "pattern:labelled-id": re.compile(
@@ -86,14 +87,17 @@ _HOST = re.compile(
 _MAIL_LEFT = re.compile(r"[\w.+-]+@\*")
 """A mail address of which only the server went."""
 _PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/])/(?:[\w.-]{1,99}/){2,9}\w")
+_INITIALS = r"(?:[A-Z]\. ?){0,2}"
 _PERSON = re.compile(
     r"(?<!\w)(?:(?:Dr|Prof|Mrs|Miss|Herr|Frau|Mme|Attending)\.?|Sr\.) {1,2}"
     r"(?P<one>[A-Z][^\W\d_]{2,})"
     r"|\b(?:performed|reported|read|signed|referred|requested|ordered|dictated) by:? "
-    r"(?P<two>[A-Z][^\W\d_]{2,})"
-    r"|\b(?i:referring|attending|tech|operator|surgeon) ?[:=] ?(?P<four>[A-Z][^\W\d_]{2,})"
+    rf"{_INITIALS}(?P<two>[A-Z][^\W\d_]{{2,}})"
+    rf"|\b(?i:referring|attending|tech|operator|surgeon) ?[:=] ?{_INITIALS}"
+    r"(?P<four>[A-Z][^\W\d_]{2,})"
     r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
     rf"|(?<![^\W_])(?i:{_labels('persons')}) ?[:=] ?(?P<five>[A-Z][^\W\d_]{{2,}})"
+    r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
 )
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
 

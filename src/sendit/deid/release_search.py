@@ -311,9 +311,12 @@ class Searcher:
         )
 
     def _glued(self, word: str) -> bool:
-        """Return whether a name of five or six letters stands in a word with little else."""
+        """Return whether a name of five or six letters stands in a word with little else.
+
+        A word that is the name alone may be one of the field, which is told elsewhere.
+        """
         for name in self._middle:
-            if name in word:
+            if name in word and name != word:
                 rest = word.replace(name, "", 1)
                 if len(rest) <= 2 or rest.isdigit() or rest in self._words:
                     return True

@@ -12,6 +12,7 @@ import datetime
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import takewhile
 
 _WORD = re.compile(r"[^\W_]+")
 _SEAM = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -87,13 +88,14 @@ _MONTHS = {
     for name in names.split()
 }
 _NUMERIC_DATE = re.compile(
-    r"(?<![\d.])(?:(\d{4})([-./ ])(\d{1,2})\2(\d{1,2})"
-    r"|(\d{1,2})([-./ ])(\d{1,2})\6(\d{4}|\d{2}))(?!\d)"
+    r"(?<![\d.])(?:(\d{4})([-./ ]| [-./] )(\d{1,2})\2(\d{1,2})"
+    r"|(\d{1,2})([-./ ]| [-./] )(\d{1,2})\6(?: ?(?=\d{4}))?(\d{4}|\d{2}))(?!\d)"
 )
 _LIKE_VERSION = re.compile(r"(?<![\d.])(?!\d\d([-.])\d\d\1)\d{1,2}([-. ])\d{1,2}\2\d{2}(?![\d])")
 _COMPACT_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:\d{6})?(?!\d)")
 _WORDED_DATE = re.compile(
-    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}([^\W\d_]{3,9})[. ,-]{0,2}(\d{4}|\d{2})(?!\d)"
+    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}(?:of )?([^\W\d_]{3,9})[. ,-]{0,2}"
+    r"(\d{4}|\d{2})(?!\d)"
     r"|\b([^\W\d_]{3,9})[. -]{1,2}(\d{1,2})(?:st|nd|rd|th)?,? {0,2}[-]?(\d{4})(?!\d)"
 )
 
@@ -238,6 +240,16 @@ def parts_of_dates(text: str) -> set[str]:
     for first, second in _DAY_AND_MONTH.findall(text):
         found |= {first + second, second + first}
     return found
+
+
+def without_running_text(name: str) -> str:
+    """Return a name with carets without the words in small letters before and behind it."""
+    family, _, rest = name.partition("^")
+    *before, last = family.split(" ")
+    first, *behind = rest.split(" ")
+    before = [*takewhile(lambda word: not word[:1].islower(), reversed(before))][::-1]
+    behind = [*takewhile(lambda word: not word[:1].islower(), behind)]
+    return f"{' '.join((*before, last))}^{' '.join((first, *behind))}"
 
 
 def without_worded_dates(text: str) -> str:

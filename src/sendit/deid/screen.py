@@ -225,8 +225,9 @@ def _plan(syntax: Syntax, fields: tuple[str, ...], *, knowledge: bool) -> _Heade
 
 def _text(tag: int, value: bytes, charset: bytes, syntax: Syntax) -> str:
     """Return a value as text, a binary number (US) as its digits."""
-    if listed_vr(tag) != "US":
-        return decode(value, charset)
+    vr = listed_vr(tag)
+    if vr != "US":
+        return decode(value, charset, vr.encode("ascii"))
     order: Literal["little", "big"] = "little" if syntax.little else "big"
     numbers = (value[at : at + 2] for at in range(0, len(value), 2))
     return "\\".join(str(int.from_bytes(one, order)) for one in numbers)
@@ -246,5 +247,5 @@ def _known(found: Scan, charset: bytes) -> frozenset[KnownValue]:
     return frozenset(
         (tag, vr.decode("ascii"), text)
         for tag, vr, set_, value in gathered
-        if tells_who(tag, vr, value) and (text := decode(value, set_))
+        if tells_who(tag, vr, value) and (text := decode(value, set_, vr))
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sendit.deid.attributes import LONGEST
 from sendit.deid.known import kind_by_tag
 from sendit.deid.private import SafeElement
 from sendit.deid.site_fields import Attribute, By, Selector
@@ -25,8 +26,6 @@ SOP_CLASS = 0x00080016
 _DATE_VRS = ("DA", "DT")
 _NEED_VALUE = frozenset((Do.ADD, Do.REPLACE, Do.JITTER))
 _NO_TEXT = frozenset(("SQ", "OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT"))
-_LONGEST = {"AE": 16, "AS": 4, "CS": 16, "DA": 8, "DS": 16, "DT": 26, "IS": 12, "LO": 64}
-_LONGEST |= {"SH": 16, "ST": 1024, "TM": 14, "LT": 10240, "PN": 64, "UI": 64}
 _NUMBERS = frozenset(("US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
 
 
@@ -141,7 +140,7 @@ def _check_vr(do: Do, selector: Selector, value: Value | None) -> None:
         raise ValueError(f"func:uid makes a UID, and {selector.text} is none")
     if value == Value(From.FUNCTION, "shift") and vr not in _DATE_VRS:
         raise ValueError(f"func:shift moves dates, and {selector.text} is none")
-    longest = _LONGEST.get(vr)
+    longest = LONGEST.get(vr.encode("ascii"))
     if value.source is From.TEXT and longest is not None and len(value.text) > longest:
         raise ValueError(f"{selector.text} of VR {vr} takes at most {longest} characters")
     if (vr in _NUMBERS or value.source is From.TEXT) and not can_stand(value, vr.encode("ascii")):

@@ -62,6 +62,15 @@ class Cleaned:
     value: str = field(repr=False)
     rules: tuple[str, ...]
     """The rule of every piece that went or changed; empty when the text is as it was."""
+    shorter: str | None = field(default=None, repr=False)
+    """If the text has grown, what it is without the dates that have."""
+
+    def within(self, longest: int | None) -> str:
+        """Return the text; a date goes that would make a value longer than it may be."""
+        if self.shorter is None or not longest:
+            return self.value
+        fits = all(len(one) <= longest for one in self.value.split("\\"))
+        return self.value if fits else self.shorter
 
 
 class Cleaner:
@@ -129,7 +138,7 @@ class Cleaner:
         days = self._known.birth_dates | self._known.dates
         dates = find_dates(value, known=Known(birth_dates=days), shift_days=0)
         spans = merge((*finds, *patterns, *self._uids(value), *dates))
-        return Cleaned(apply(value, spans), tuple(span.rule for span in spans))
+        return _applied(value, spans)
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Return where known identifiers that are distinctive stand."""
@@ -175,7 +184,7 @@ class Cleaner:
     def _clean_of(self, value: str, persons: Iterable[Span]) -> Cleaned:
         finds = (Span(find.start, find.end, RULE) for find in self._finds(value))
         spans = merge((*finds, *persons, *map(self._checked, self._dates(value))))
-        return Cleaned(apply(value, spans), tuple(span.rule for span in spans))
+        return _applied(value, spans)
 
     def _clean(self, value: str) -> Cleaned:
         dates = [self._checked(span) for span in self._dates(value)]
@@ -183,10 +192,7 @@ class Cleaner:
         for find in self._finds(value):
             if not _is_month_of(find.start, find.end, value, dates):
                 spans.append(Span(find.start, find.end, RULE))
-        if not spans:
-            return Cleaned(value, ())
-        merged = merge(spans)
-        return Cleaned(apply(value, merged), tuple(span.rule for span in merged))
+        return _applied(value, merge(spans))
 
     def _finds(self, value: str) -> Iterator[Find]:
         """Yield every known identifier, in plain letters or in another form."""
@@ -212,6 +218,22 @@ class Cleaner:
         for match in _DOTTED.finditer(value):
             if match.group() in self._known.uids:
                 yield Span(match.start(), match.end(), RULE)
+
+
+def _applied(value: str, spans: list[Span]) -> Cleaned:
+    if not spans:
+        return Cleaned(value, ())
+    rules = tuple(span.rule for span in spans)
+    result = apply(value, spans)
+    if len(result) <= len(value):
+        return Cleaned(result, rules)
+    stayed = [
+        span._replace(replacement=REMOVED)
+        if len(span.replacement) > span.end - span.start
+        else span
+        for span in spans
+    ]
+    return Cleaned(result, rules, apply(value, stayed))
 
 
 def _remember(answers: dict[str, Cleaned], value: str, answer: Cleaned) -> None:
