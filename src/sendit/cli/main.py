@@ -121,9 +121,8 @@ def _run(request: _Request) -> int:
         _refuse_unknown(request.command)
         if request.command == "check" and "--json" in request.words:
             problems = str(error).splitlines()
-            sys.stdout.write(
-                json.dumps({"ok": False, "problems": problems, "checks": []}, indent=2) + "\n"
-            )
+            told = {"ok": False, "problems": problems, "warnings": [], "checks": []}
+            sys.stdout.write(json.dumps(told, indent=2) + "\n")
             return REFUSED
         raise
 
