@@ -12,6 +12,7 @@ from sendit.config import Configuration
 from sendit.errors import KeyProblem, UsageError
 from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON
+from sendit.pipeline.pausing import pause
 from sendit.pipeline.preparation import prepare
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Finding, Profile
@@ -104,6 +105,27 @@ def test_status_says_what_keeps_the_queue_waiting(in_this_process: Configuration
 
     assert "Nothing is let in: " in said
     assert "phi is not mounted" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({}, 'The node is paused. Run "sendit resume" when it may go on.'),
+        ({"target": "out"}, 'Paused: target out. Run "sendit resume" with its name.'),
+    ],
+    ids=["node", "target"],
+)
+def test_status_says_what_is_paused(
+    in_this_process: Configuration, words: dict[str, str], expected: str
+) -> None:
+    batch("ACC1", status=Status.QUEUE, stage=Stage.IMPORT, n_images=0)
+    assert "aused" not in say("status")
+    pause(in_this_process, **words)
+
+    said = say("status")
+
+    assert expected in said.splitlines()
+    assert "Nothing is let in" not in said
 
 
 def test_status_names_the_err_folders_of_each_inbox(installation: Installation) -> None:
