@@ -33,6 +33,8 @@ def config(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Path:
     "words",
     [
         ["no-such-command"],
+        ["flush", "--noinput"],
+        ["createsuperuser", "--help"],
         ["status", "--no-such-option"],
         ["status", "1", "2"],
         ["resolve", "1"],
