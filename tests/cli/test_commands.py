@@ -12,6 +12,7 @@ from sendit.config import Configuration
 from sendit.errors import KeyProblem, UsageError
 from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON
+from sendit.pipeline.pausing import pause
 from sendit.pipeline.preparation import prepare
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import Batch, Finding, Profile
@@ -106,6 +107,27 @@ def test_status_says_what_keeps_the_queue_waiting(in_this_process: Configuration
     assert "phi is not mounted" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({}, 'The node is paused. Run "sendit resume" when it may go on.'),
+        ({"target": "out"}, 'Paused: target out. Run "sendit resume" with its name.'),
+    ],
+    ids=["node", "target"],
+)
+def test_status_says_what_is_paused(
+    in_this_process: Configuration, words: dict[str, str], expected: str
+) -> None:
+    batch("ACC1", status=Status.QUEUE, stage=Stage.IMPORT, n_images=0)
+    assert "aused" not in say("status")
+    pause(in_this_process, **words)
+
+    said = say("status")
+
+    assert expected in said.splitlines()
+    assert "Nothing is let in" not in said
+
+
 def test_status_names_the_err_folders_of_each_inbox(installation: Installation) -> None:
     (installation.inbox / "ACC1.err").mkdir()
     (installation.inbox / "M\udcfcller.err2").mkdir()
@@ -144,7 +166,9 @@ def test_batch_logs_prints_a_heading_and_a_line_an_error() -> None:
     assert len(lines) == 2
     assert "NOT_DICOM" in lines[1]
     assert say("batch_logs", "ACC1").splitlines() == lines
-    assert say("batch_logs", "fine") == "No batch has an error.\n"
+    assert say("batch_logs", "fine") == "None of these batches has an error.\n"
+    Batch.objects.filter(pk=flagged.pk).update(has_error=False)
+    assert say("batch_logs") == "No batch has an error.\n"
 
 
 # upload_finished, retry, resolve.

@@ -136,6 +136,39 @@ def test_recall_of_nobody_known_is_refused(installation: Installation) -> None:
     assert (done.returncode, "No patient is known" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("scope", ["--patient", "--study", "--batch"])
+def test_recall_of_nothing_is_refused_in_words(installation: Installation, scope: str) -> None:
+    done = installation.run("recall", scope, "", "--reason", "x")
+
+    assert done.returncode == 1
+    assert f"No {scope[2:]} is known under that name" in done.stderr
+    assert "error in sendit itself" not in done.stderr
+
+
+def test_recall_of_an_unknown_batch_says_what_a_batch_is_called(installation: Installation) -> None:
+    done = installation.run("recall", "--batch", "nobody", "--reason", "x")
+
+    assert done.returncode == 1
+    assert 'Give its number or its uid, as "sendit status" shows them.' in done.stderr
+
+
+def test_recall_does_not_guess_between_a_number_and_a_uid(installation: Installation) -> None:
+    installation.add_study("2", n_series=1, n_images=1, PatientID="MRN-QX4711")
+    installation.run("run", "--once")
+    installation.add_study("ACC2", n_series=1, n_images=1, PatientID="MRN-QX4712")
+    installation.run("run", "--once")
+    assert len(installation.delivered()) == 2
+
+    refused = installation.run("recall", "--batch", "2", "--reason", "x")
+    left = len(installation.delivered())
+    done = installation.run("recall", "--batch", "#2", "--reason", "x")
+
+    assert (refused.returncode, left) == (1, 2)
+    assert 'write "#1" or "#2"' in refused.stderr
+    assert "of batch 2: removed" in done.stdout
+    assert len(installation.delivered()) == 1
+
+
 def test_retry_of_one_target_leaves_the_other(installation: Installation) -> None:
     installation.write_project(PROJECT + SECOND.replace("false", "true"))
     second = installation.root / "second"

@@ -15,7 +15,7 @@ from django.core.management import load_command_class
 from sendit import __version__
 from sendit.cli.command import actions_of
 from sendit.cli.main import main
-from sendit.cli.overview import COMMANDS, summary
+from sendit.cli.overview import COMMANDS, commands, summary
 from tests.support.installation import Installation
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +33,8 @@ def config(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Path:
     "words",
     [
         ["no-such-command"],
+        ["flush", "--noinput"],
+        ["createsuperuser", "--help"],
         ["status", "--no-such-option"],
         ["status", "1", "2"],
         ["resolve", "1"],
@@ -76,6 +78,12 @@ def test_help_lists_every_command_with_one_line(
         assert f"  {path.stem} " in text
         assert summary(path) in text
     assert "deid" in text
+
+
+@pytest.mark.parametrize("line", commands().values(), ids=str)
+def test_what_the_overview_says_of_a_command_is_a_whole_sentence(line: str) -> None:
+    assert line.endswith(".")
+    assert len(f"  export_metrics   {line}") <= 110
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in COMMANDS.glob("[a-z]*.py")), ids=str)
@@ -166,7 +174,8 @@ def test_every_problem_of_the_configuration_is_told_at_once(installation: Instal
     assert len(lines) == 2
     assert any(line.startswith("sendit.toml: mode: ") for line in lines)
     assert checked.returncode == 1
-    assert json.loads(checked.stdout)["problems"] == lines
+    told = json.loads(checked.stdout)
+    assert told == {"ok": False, "problems": lines, "warnings": [], "checks": []}
 
 
 def test_unknown_command_is_wrong_usage_beside_a_broken_configuration(

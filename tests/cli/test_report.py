@@ -6,6 +6,13 @@ from pathlib import Path
 from tests.support.installation import Installation
 
 
+def test_a_report_is_refused_in_words_where_no_folder_is(installation: Installation) -> None:
+    refused = installation.run("report", "--output", "nowhere/page.html")
+
+    assert refused.returncode == 1
+    assert refused.stderr == "nowhere is not a folder; make it, or name another.\n"
+
+
 def test_a_report_can_be_made_after_clean_up(installation: Installation) -> None:
     assert json.loads(installation.run("report", "--json").stdout) == []
     installation.add_study("ACC-CANARY-1", n_series=2, n_images=3)

@@ -130,10 +130,13 @@ def test_start_queue_looks_only_where_it_is_told(installation: Installation) -> 
     wanted = installation.add_study("ACC2", n_series=1, n_images=1)
 
     outside = installation.run("start_queue", "--subfolder", str(installation.out))
+    missing = installation.run("start_queue", "--subfolder", str(installation.inbox / "ACC3"))
     inside = installation.run("start_queue", "--number", "9", "--subfolder", str(wanted))
 
     assert outside.returncode == 1
     assert "is not in an inbox" in outside.stderr
+    assert missing.returncode == 1
+    assert missing.stderr == f"There is no such folder in the inbox {installation.inbox}.\n"
     assert inside.stdout.startswith("1 contenders, 1 started.\n"), inside.stderr
     assert [batch["uid"] for batch in installation.status()] == ["ACC2"]
 

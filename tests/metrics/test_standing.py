@@ -41,3 +41,46 @@ def test_batch_that_something_else_stopped_is_tried_again() -> None:
     batch = stopped(Stage.SEND, IDENTIFIER_LEFT="1 image was rejected.", DISK_FULL="No room left.")
 
     assert standing(batch, now=NOW).todo.startswith(f"sendit retry {batch.pk}")
+
+
+def delivery(state: str, recalled: dict[str, object] | None = None) -> dict[str, object]:
+    return {"target": "out", "state": state, "attempts": 1, "error": None, "recalled": recalled}
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (Stage.CLEAN_UP, "Rejected by a person; its originals go back to the inbox."),
+        ("", "Rejected by a person; its originals went back to the inbox."),
+    ],
+    ids=["on their way", "back"],
+)
+def test_rejected_batch_does_not_say_that_originals_are_back_before_they_are(
+    stage: Stage | str, words: str
+) -> None:
+    batch = make_batch("ACC1", status=Status.ERROR, stage=stage, turned_down=True)
+
+    told = standing(batch, now=NOW, deliveries=[delivery("pending"), delivery("failed")])
+
+    assert (told.words, told.todo) == (words, "")
+
+
+@pytest.mark.parametrize(
+    ("one", "left"),
+    [
+        (delivery("verified"), True),
+        (delivery("sent"), True),
+        (delivery("verified", {"left": 2}), True),
+        (delivery("verified", {"left": 0}), False),
+    ],
+    ids=["verified", "sent", "some left", "recalled"],
+)
+def test_rejected_batch_that_was_delivered_says_how_to_take_it_back(
+    one: dict[str, object], *, left: bool
+) -> None:
+    batch = make_batch("ACC1", status=Status.ERROR, stage="", turned_down=True)
+
+    told = standing(batch, now=NOW, deliveries=[one])
+
+    assert ("What was sent before is still at a target." in told.words) == left
+    assert told.todo == (f"sendit recall --batch {batch.pk} --reason TEXT" if left else "")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any  # a batch as ``metrics.status`` describes it: a JSON object
 
 from sendit.cli.table import one_line, table
+from sendit.cli.work_check import pauses
 from sendit.config import Configuration
 from sendit.config.places import hung_places
 from sendit.ingest.eyes import beside_folders
@@ -14,6 +15,7 @@ from sendit.metrics.recalls import recalled_text
 from sendit.metrics.said import said_once
 from sendit.metrics.standing import standing
 from sendit.pipeline.admission import obstacle
+from sendit.pipeline.pausing import paused
 from sendit.records.models import Batch
 from sendit.terms import Status
 
@@ -33,13 +35,16 @@ def all_lines(
     *,
     now: datetime,
 ) -> Iterator[str]:
-    """Yield a table of all batches, what keeps the rest out, and what was set aside."""
+    """Yield a table of all batches, what is paused or kept out, and what was set aside."""
     if batches:
         rows = [_row(batch, told, now) for batch, told in zip(batches, described, strict=True)]
         yield from table(HEADER, rows)
     else:
         yield "No batch yet."
-    waiting = any(batch.status == Status.QUEUE for batch in batches)
+    if (stopped := pauses()) is not None:
+        yield ""
+        yield stopped
+    waiting = any(batch.status == Status.QUEUE for batch in batches) and not paused().node
     if waiting and (why := obstacle(configuration)) is not None:
         yield ""
         yield f"Nothing is let in: {why}"

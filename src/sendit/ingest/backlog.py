@@ -57,7 +57,7 @@ def start_queue(
     Raises
     ------
     sendit.errors.UsageError
-        When the folder is not in an inbox.
+        When the folder is not in an inbox, or not there.
     """
     inbox, name = _place(configuration, folder) if folder is not None else (None, None)
     if not Batch.objects.queued().exists():
@@ -85,6 +85,8 @@ def _place(configuration: Configuration, folder: Path) -> tuple[Path, str | None
         for path in (asked, resolved(asked)):
             for root in (inbox.path, resolved(inbox.path)):
                 if path.is_relative_to(root):
+                    if not path.is_dir():
+                        raise UsageError(f"There is no such folder in the inbox {inbox.path}.")
                     inside = path.relative_to(root).parts
                     return inbox.path, inside[0] if inside else None
     raise UsageError(

@@ -13,7 +13,7 @@ from sendit.metrics.wording import moment_text
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
 from sendit.pipeline.pausing import OUTWARD
 from sendit.records.models import Batch
-from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, Outcome, Stage, Status
+from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, DeliveryState, Outcome, Stage, Status
 
 DOING: dict[str, str] = {
     Stage.IMPORT: "being read in",
@@ -23,6 +23,8 @@ DOING: dict[str, str] = {
     Stage.VERIFY: "being verified at its targets",
     Stage.CLEAN_UP: "being cleaned up",
 }
+
+_TAKEN = (DeliveryState.SENT, DeliveryState.VERIFIED)
 
 OF_FILES = frozenset(
     code
@@ -54,7 +56,7 @@ def standing(
     """Return how a batch stands; ``deliveries`` and ``held`` as ``metrics.status`` tells them."""
     status = Status(batch.status)
     if batch.turned_down:
-        return Standing("quiet", "Rejected by a person; its originals went back to the inbox.")
+        return _rejected(batch, deliveries)
     if status == Status.ERROR:
         return Standing("bad", f"Stopped at {batch.stage}; its errors say why.", _stopped(batch))
     if batch.has_error or (batch.held and batch.held not in (HELD_MANUAL, HELD_STATIC)):
@@ -79,6 +81,15 @@ def standing(
     return Standing("busy", f"{DOING[batch.stage].capitalize()}.")
 
 
+def _rejected(batch: Batch, deliveries: Sequence[Mapping[str, Any]]) -> Standing:
+    go = "went" if batch.stage == "" else "go"
+    words = f"Rejected by a person; its originals {go} back to the inbox."
+    taken = [one for one in deliveries if one["state"] in _TAKEN]
+    if all(one["recalled"] and not one["recalled"]["left"] for one in taken):
+        return Standing("quiet", words)
+    return Standing("quiet", f"{words} What was sent before is still at a target.", _recall(batch))
+
+
 def _at_rest(batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any]]) -> Standing:
     if status == Status.EMPTY:
         return Standing("quiet", f"Nothing to send: {_why_empty(batch)}.")
@@ -87,7 +98,7 @@ def _at_rest(batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any
         return Standing(
             "bad",
             "Delivered and recalled; copies are left at a target.",
-            f"sendit recall --batch {batch.pk} --reason TEXT",
+            _recall(batch),
         )
     if recalls:
         return Standing("quiet", "Delivered and recalled; what was recalled is gone.")
@@ -119,6 +130,10 @@ def _stopped(batch: Batch) -> str:
     if asks or (unsettled and all(error["code"] in OF_FILES for error in unsettled)):
         return f"sendit resolve {batch.pk} --accept|--reject"
     return _retry(batch)
+
+
+def _recall(batch: Batch) -> str:
+    return f"sendit recall --batch {batch.pk} --reason TEXT"
 
 
 def _retry(batch: Batch) -> str:

@@ -55,6 +55,13 @@ class Copy:
     """Why it is still there; empty when it is gone."""
 
 
+_NAMES = {
+    Recall.PATIENT: "Give the pseudonym, or exactly what the original header says.",
+    Recall.STUDY: "Give its pseudonym, or its new or original Study Instance UID.",
+    Recall.BATCH: 'Give its number or its uid, as "sendit status" shows them.',
+}
+
+
 def recall(
     configuration: Configuration, wanted: Wanted, *, reason: str, now: Callable[[], datetime]
 ) -> Iterator[Copy]:
@@ -63,16 +70,18 @@ def recall(
     Raises
     ------
     sendit.errors.UsageError
-        When nothing is known under that name, or no reason is given.
+        When nothing is known under that name, or two batches are, or no reason is given.
     """
     if not reason.strip():
         raise UsageError("A reason is needed; it is kept with the recall. Nothing was taken back.")
-    studies = set(_studies(wanted))
-    if not studies and not _batches(wanted).exists():
+    named = bool(wanted.name.strip())  # without a name, all that has none would be meant
+    studies = set(_studies(wanted)) if named else set()
+    if not studies and not (named and _batches(wanted).exists()):
         raise UsageError(
             f"No {wanted.scope} is known under that name: nothing of it was delivered from here. "
-            "Give a pseudonym, a new UID, or exactly what the original header says."
+            f"{_NAMES[wanted.scope]}"
         )
+    _require_one_batch(wanted)
     with transaction.atomic():
         made = Recall.objects.create(scope=wanted.scope, reason=reason, time=now())
         RecalledStudy.objects.bulk_create(
@@ -112,6 +121,20 @@ def _batches(wanted: Wanted) -> QuerySet[Batch]:
     else:
         images = Image.objects.filter(Q(study_instance_uid=name) | Q(study_pseudonym=name))
     return Batch.objects.filter(pk__in=images.values("batch"))
+
+
+def _require_one_batch(wanted: Wanted) -> None:
+    """Return unless a word is the number of one batch and the uid of another."""
+    if wanted.scope != Recall.BATCH or wanted.name.startswith("#"):
+        return
+    meant = {*_batches(wanted).values_list("pk", flat=True)}
+    meant |= {*_copies(wanted).values_list("batch", flat=True)}
+    if len(meant) > 1:
+        words = " or ".join(f'"#{number}"' for number in sorted(meant))
+        raise UsageError(
+            f"That is the number of one batch and the uid of another: write {words}. "
+            "Nothing was taken back."
+        )
 
 
 def _studies(wanted: Wanted) -> Iterator[tuple[str, str, str]]:

@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -142,6 +143,18 @@ def test_identified_images_reach_a_target_that_accepts_them(line: Line) -> None:
     assert set(tree(line.installation.out).values()) == originals
     assert not StageRun.objects.filter(stage__in=[Stage.IDENTIFY, Stage.DEIDENTIFY]).exists()
     assert not line.workspace.phi(batch.pk).exists()
+
+
+def test_what_is_kept_of_an_identified_delivery_names_no_patient(line: Line) -> None:
+    line.set_project(AS_IS.replace('kind = "folder"', 'kind = "folder"\naccepts_identified = true'))
+    line.installation.add_study("ACC1", n_series=1, n_images=1, PatientID="CANARY1")
+
+    batch = line.run("ACC1")
+
+    kept = json.dumps(Delivery.objects.get(batch=batch).receipt)
+    assert [path.name for path in line.installation.out.iterdir()] == ["CANARY1"]
+    assert '"n_instances": 1' in kept
+    assert "CANARY1" not in kept
 
 
 def test_identified_patient_whose_id_is_a_way_out_stays_inside_the_target(line: Line) -> None:

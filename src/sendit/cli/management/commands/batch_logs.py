@@ -36,5 +36,6 @@ class Command(SenditCommand):
             for entry in batch["errors"]:
                 self.say(*(f"  {line}" for line in entry_lines([entry])))
         if not flagged:
-            self.say("No batch has an error.")
+            which = "None of these batches" if options.batches else "No batch"
+            self.say(f"{which} has an error.")
         return 0

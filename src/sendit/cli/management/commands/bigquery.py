@@ -13,8 +13,9 @@ from sendit.storage.bigquery_schema import SCHEMAS
 class Command(SenditCommand):
     """Prints the definitions of the tables."""
 
-    help = """Print the tables that a target of kind "gcs" loads rows into, as JSON, as BigQuery's
-REST interface takes them: what a dataset's owner wants to see, or makes beforehand."""
+    help = """Print the tables that a target of kind "gcs" loads rows into, as JSON.
+They are as BigQuery's REST interface takes them: what a dataset's owner wants to see, or
+makes beforehand."""
     example = "sendit bigquery schema instances"
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -13,8 +13,8 @@ from sendit.config import Configuration
 class Command(SenditCommand):
     """Examines the installation."""
 
-    help = """Say what is wrong with an installation that runs: clocks, keys, rights, room, swap,
-and whether anybody is at work. Changes nothing."""
+    help = """Say what is wrong with an installation that runs; changes nothing.
+Looks at clocks, keys, rights, room and swap, and whether anybody is at work."""
     example = "sendit doctor"
 
     def add_arguments(self, parser: CommandParser) -> None:

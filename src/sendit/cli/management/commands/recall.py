@@ -17,7 +17,7 @@ class Command(SenditCommand):
 
     help = """Take back every delivered copy of a patient, a study or a batch.
 Each target that can removes what it has, and is asked whether it is gone; what is left is
-listed for a person.  If it comes in again, it is held."""
+listed for a person. If it comes in again, it is held."""
     example = 'sendit recall --patient 4711 --reason "consent withdrawn"'
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +36,9 @@ listed for a person.  If it comes in again, it is held."""
         """Recall, and say what became of each copy."""
         self.prepare(configuration)
         scope = next(
-            word for word in (Recall.PATIENT, Recall.STUDY, Recall.BATCH) if getattr(options, word)
+            word
+            for word in (Recall.PATIENT, Recall.STUDY, Recall.BATCH)
+            if getattr(options, word) is not None
         )
         wanted = Wanted(scope, getattr(options, scope))
         left = 0

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 from sendit.cli import batch_argument
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
+from sendit.errors import UsageError
 from sendit.metrics.report import write_report
 from sendit.metrics.report_document import report_document
 from sendit.records.models import Batch
@@ -62,6 +63,8 @@ It identifies nobody, needs nothing from anywhere, and can be made after clean-u
             return 0
         work_dir = configuration.settings.work_dir
         path = options.output or work_dir / "reports" / name
+        if not path.parent.is_dir():
+            raise UsageError(f"{path.parent} is not a folder; make it, or name another.")
         write_report(batches, path, work_dir=work_dir, now=datetime.now(UTC))
         self.say(str(path))
         return 0

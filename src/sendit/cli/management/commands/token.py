@@ -49,7 +49,13 @@ scopes and an end, and is shown once: only its digest is kept."""
             help="read (if none is named), act: retry, resolve, release; phi: names of files.",
         )
         issuing.add_argument("--project", default="", metavar="P", help="Only for this project.")
-        issuing.add_argument("--days", type=int, default=DAYS, metavar="N", help="Until its end.")
+        issuing.add_argument(
+            "--days",
+            type=int,
+            default=DAYS,
+            metavar="N",
+            help=f"Days until it expires (default {DAYS}, at most {MOST_DAYS}).",
+        )
         revoking = actions.add_parser("revoke", help="Make a token worthless.")
         revoking.add_argument("number", type=int, metavar="N", help="As list shows it.")
         actions.add_parser("list", help="Show all tokens, without their texts.")

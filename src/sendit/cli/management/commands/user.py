@@ -51,13 +51,13 @@ Nobody has a password unless one was given; the first admin is made here."""
         )
         adding = actions.add_parser("add", help="Make a user; asks for the password.")
         _name(adding)
-        adding.add_argument("--role", choices=_ROLES, action="append", default=[])
+        _role_option(adding, "--role", "What the user may do")
         _project(adding)
         _stdin(adding)
         role = actions.add_parser("role", help="Grant or revoke roles.")
         _name(role)
-        role.add_argument("--grant", choices=_ROLES, action="append", default=[])
-        role.add_argument("--revoke", choices=_ROLES, action="append", default=[])
+        _role_option(role, "--grant", "What the user may do from now on")
+        _role_option(role, "--revoke", "What the user may do no more")
         _project(role)
         password = actions.add_parser("password", help="Set a new password; ends all sessions.")
         _name(password)
@@ -188,7 +188,17 @@ def check_project(configuration: Configuration, project: str) -> None:
 
 
 def _name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("name", metavar="NAME", help="Under which the user signs in.")
+
+
+def _role_option(parser: argparse.ArgumentParser, option: str, what: str) -> None:
+    parser.add_argument(
+        option,
+        choices=_ROLES,
+        action="append",
+        default=[],
+        help=f"{what}; can be given several times.",
+    )
 
 
 def _project(parser: argparse.ArgumentParser) -> None:
