@@ -100,6 +100,19 @@ def test_kept_numbers_that_are_wrong_are_named_until_the_watcher_starts(
     assert diagnosis(installation)["numbers of batches"] is None
 
 
+def test_damaged_database_is_called_damaged(installation: Installation) -> None:
+    assert installation.run("status").returncode == 0
+    database = installation.work_dir / "sendit.sqlite3"
+    with database.open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(b"\xa5" * (database.stat().st_size - 4096))
+
+    found = diagnosis(installation)
+
+    assert "Put it back from your backup" in (found["database"] or "")
+    assert found["keys"] is None
+
+
 def test_work_dir_of_too_long_a_name_is_a_finding_beside_the_others(
     installation: Installation, tmp_path: Path
 ) -> None:

@@ -1,10 +1,12 @@
 """``sendit serve``: loop, workers and pages together, and an orderly end."""
 
 import argparse
+import json
 import signal
 import socket
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,7 +14,7 @@ from sendit.cli.management.commands.serve import port_number
 from sendit.cli.web_server import check_host, open_port
 from sendit.config import Configuration
 from sendit.errors import UsageError
-from tests.support.installation import Installation
+from tests.support.installation import INSTALLATION, Installation
 from tests.support.serving import PATIENCE, serving, until
 
 
@@ -112,3 +114,20 @@ def test_another_host_needs_a_configuration_that_is_made_for_it(
 def test_a_port_that_is_no_port_is_refused(port: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a port"):
         port_number(port)
+
+
+def test_request_that_makes_no_sense_is_not_quoted_in_the_log(installation: Installation) -> None:
+    installation.write_config(f'log_format = "json"\n{INSTALLATION}')
+
+    with serving(installation, "--port", "0") as served:
+        until(served.link)
+        where = urlsplit(served.address)
+        with socket.create_connection((where.hostname or "", where.port or 0), PATIENCE) as raw:
+            raw.sendall(b"GET /batches/?q=CANARY ONE HTTP/1.1\r\nCanary One: x\r\n\r\n")
+            answer = raw.recv(4096)
+        until(lambda: "gunicorn.error" in served.errors.read_text())
+        lines = served.errors.read_text().splitlines()
+
+    assert b" 400 " in answer
+    assert "canary" not in "".join(lines).lower()
+    assert [json.loads(line)["level"] for line in lines if "gunicorn.error" in line] == ["warning"]

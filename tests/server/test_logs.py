@@ -77,6 +77,16 @@ def test_text_of_a_foreign_exception_is_withheld(formatter: logging.Formatter) -
     assert "test_logs.py" in line
 
 
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_server_speaks_of_its_processes_and_of_no_request(formatter: logging.Formatter) -> None:
+    died = make_record("gunicorn.error", "Worker (pid:%s) exited with code %s.", 7, 1)
+    quoted = make_record("gunicorn.error", f"Invalid request from ip=127.0.0.1: {CANARY}")
+    failed = make_record("gunicorn.error", "Error handling request %s", f"/batches/?q={CANARY}")
+
+    assert "Worker (pid:7) exited with code 1." in formatter.format(died)
+    assert CANARY not in formatter.format(quoted) + formatter.format(failed)
+
+
 def test_configuration_shows_ours_and_silences_what_quotes_values() -> None:
     script = (
         "import logging.config, sendit.server.logs as logs;"

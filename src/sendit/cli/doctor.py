@@ -17,7 +17,7 @@ from pathlib import Path
 from django.db import DatabaseError, OperationalError, connection
 
 from sendit.cli.clock_check import clock_of_database, clock_of_volume
-from sendit.cli.hints import for_database
+from sendit.cli.hints import DAMAGED, for_database
 from sendit.cli.machine_check import core_dumps, swap
 from sendit.cli.rights_check import rights
 from sendit.cli.work_check import (
@@ -132,18 +132,24 @@ def _look(what: str, do: Callable[[], object]) -> Finding:
     except SenditError as error:
         said = str(error)
     except DatabaseError as error:
-        # What others say may quote a value.
-        words = error if isinstance(error, OperationalError) else type(error).__name__
-        said = (
-            f"The database does not answer as it should ({str(words).strip()}): "
-            f"{for_database(connection.vendor)}"
-        )
+        said = _of_database(error)
     except OSError as error:
         said = (
             f"{os.strerror(error.errno or 0)}: {error.filename}. Sendit cannot use it: mend the "
             "path, its owner or its file system."
         )
     return Finding(what, said if isinstance(said, str) and said else None)
+
+
+def _of_database(error: DatabaseError) -> str:
+    if type(error) is DatabaseError:
+        return DAMAGED
+    # What others say may quote a value.
+    words = error if isinstance(error, OperationalError) else type(error).__name__
+    return (
+        f"The database does not answer as it should ({str(words).strip()}): "
+        f"{for_database(connection.vendor)}"
+    )
 
 
 def _inboxes(configuration: Configuration) -> str:

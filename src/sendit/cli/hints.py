@@ -7,6 +7,8 @@ from pathlib import Path
 from sendit.config import Configuration
 from sendit.ingest.loop_lock import loop_is_alive
 
+DAMAGED = "The database is damaged, or is none. Put it back from your backup."
+
 
 def who_goes_on(configuration: Configuration) -> list[str]:
     """Return a line that says how work goes on, when nobody is at it."""

@@ -159,9 +159,7 @@ def _run_with_django(request: _Request) -> int:
     except database.DatabaseError as error:
         if type(error) is not database.DatabaseError:  # ours, and its text may quote a value
             raise
-        return _say(
-            "The database is damaged, or is none. Put it back from your backup.", code=REFUSED
-        )
+        return _say(importlib.import_module("sendit.cli.hints").DAMAGED, code=REFUSED)
     return 0
 
 

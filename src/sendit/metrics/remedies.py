@@ -14,10 +14,24 @@ _INBOX = (
     "Mend or remove the file in the .err folder of the inbox and drop the extension to hand it in "
     "again; then accept this batch, or reject it."
 )
+_FILTERED = (
+    "Nothing has to be done. If the project should take such images, say so in its file and hand "
+    "the study in again."
+)
 _LEFT_OUT = "Accept the batch without it, or reject the batch."
 _LATER = "It was tried until the tries were used up: mend the cause, then retry."
 
 REMEDIES: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            Reason.MODALITY,
+            Reason.SOP_CLASS,
+            Reason.BURNED_IN,
+            Reason.LISTED,
+        ),
+        _FILTERED,
+    ),
+    **dict.fromkeys((Reason.DICOMDIR, Reason.SAME_FILE, Reason.REVIEW), "Nothing has to be done."),
     **dict.fromkeys(
         (
             Reason.DOCUMENT,

@@ -1,8 +1,8 @@
 """How gunicorn serves the identity service; read by gunicorn itself (``--config python:…``)."""
 
-from sendit.web.gunicorn_config import on_starting
+from sendit.web.gunicorn_config import errorlog, on_starting
 
-__all__ = ["on_starting"]
+__all__ = ["errorlog", "on_starting"]
 
 workers = 1
 """One process: its threads share the count of requests that the rate limit goes by."""

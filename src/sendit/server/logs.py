@@ -16,9 +16,11 @@ from traceback import walk_tb
 from sendit.errors import SenditError
 from sendit.pipeline.log_context import current
 
-TRUSTED = ("sendit", "django", "gunicorn", "celery")
+TRUSTED = ("sendit", "django", "celery")
 """Loggers whose messages are shown; ours by our own rule, the servers' since they hold paths of
 our URLs, which are numbers."""
+OF_PROCESSES = ("worker ",)
+"""How the messages of gunicorn begin that are about its processes; the others quote requests."""
 WITHHELD = "(message withheld: it may hold identifying values)"
 
 
@@ -104,7 +106,9 @@ def _context(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _message(record: logging.LogRecord) -> str:
-    if record.name.partition(".")[0] in TRUSTED:
+    source = record.name.partition(".")[0]
+    of_processes = source == "gunicorn" and str(record.msg).casefold().startswith(OF_PROCESSES)
+    if source in TRUSTED or of_processes:
         return record.getMessage()
     return f"{record.name}: {WITHHELD}"
 

@@ -129,3 +129,18 @@ def test_whole_results_are_not_made_again(line: Line) -> None:
     assert is_delivered(line, batch_id, right)
     runs = line.batch(batch_id).runs.filter(stage=Stage.DEIDENTIFY)
     assert [run.images for run in runs] == [3]
+
+
+def test_original_that_somebody_removed_is_named(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=3)
+    batch_id = line.hand_in("ACC1")
+    runner = line.runner()
+    while line.batch(batch_id).stage != Stage.DEIDENTIFY:
+        assert runner.advance(batch_id) is not Step.IDLE
+    line.workspace.original(batch_id, 2).unlink()
+
+    line.work()
+
+    assert line.batch(batch_id).status == Status.ERROR
+    assert f"phi/{batch_id}/2.dcm is missing" in line.batch(batch_id).errors[0]["message"]
+    assert not line.installation.delivered()

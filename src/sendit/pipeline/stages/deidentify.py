@@ -121,8 +121,8 @@ def _one(work: Work, image: Image, finish: Callable[[], Report], chunk: Chunk) -
         if isinstance(error, Unreadable) and not original.is_file():
             work.workspace.check()
             raise BatchStopped(
-                "An original is missing from the working area; see whether somebody removed it "
-                'and put it back, then run "sendit retry".'
+                f"The original phi/{work.batch_id}/{original.name} is missing from the working "
+                'area; see whether somebody removed it and put it back, then run "sendit retry".'
             ) from None
         _refused(image, error.reason, error.detail, chunk)
     except (SenditError, OSError):
