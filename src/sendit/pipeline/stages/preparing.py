@@ -8,6 +8,7 @@ original names, as keyed digests, is written beside the batch.
 from collections.abc import Collection, Mapping
 
 from sendit.deid.release import Gate
+from sendit.errors import BatchStopped
 from sendit.pipeline import machine
 from sendit.pipeline.stages.originals import OriginalNames
 from sendit.pipeline.work import Work
@@ -39,8 +40,11 @@ def prepare(work: Work) -> None:
     ------
     sendit.errors.Rejected
         ``IDENTIFIER_LEFT``: an original name would stand in a manifest.
+    sendit.errors.BatchStopped
+        When two images became the same one.
     """
     images: list[Image] = _IMAGES.objects(batch=work.batch_id)
+    _require_all_different(work, images)
     sources = _sources(work)
     _check(work, images, sources)
     names = OriginalNames(work)
@@ -55,6 +59,21 @@ def prepare(work: Work) -> None:
         },
         now=work.now(),
     )
+
+
+def _require_all_different(work: Work, images: Collection[Image]) -> None:
+    """Return if no two images became the same one: import took in none twice."""
+    first: dict[str, int] = {}
+    for image in images:
+        other = first.setdefault(image.sop_instance_uid, image.nr)
+        if other != image.nr:
+            folder = f"phi/{work.batch_id}"
+            raise BatchStopped(
+                f"{folder}/{other}.dcm and {folder}/{image.nr}.dcm became the same image: in the "
+                "working area, one was put in the other's place. Nothing was sent. See who "
+                f'changes files there, then run "sendit resolve {work.batch_id} --reject" and hand '
+                "the study in again from where it came from."
+            )
 
 
 def _sources(work: Work) -> dict[str, str]:
