@@ -4,9 +4,8 @@ The runs are interleaved (cp, engine, pipeline, cp, engine, …), so that a mach
 down slows them all; each figure is the median of the rounds.  Trust the CPU time and the
 ratios more than the wall time of a shared machine.
 
-Each run begins after a pause.  The host of a virtual machine may take back memory that is free
-for some seconds, and to write into memory that it has to give again takes up to ten times as
-long: without a pause, what comes right after a run that wrote much is quicker than the others.
+What writing costs may change by the minute (``docs/concepts/scale.md`` says why), so only ratios
+of one run can be compared, and only with those of runs in which ``cp`` took as long.
 """
 
 import argparse
@@ -16,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,8 +97,7 @@ def compare(
     starts: dict[str, list[float]] = {way.name: [] for way in ways}
     for number in range(arguments.rounds):
         for way in ways:
-            given = _given_to(way, folder)
-            cost = run_once(way, given, scratch / "run", arguments.processes, arguments.pause)
+            cost = run_once(way, _given_to(way, folder), scratch / "run", arguments.processes)
             costs[way.name].append(cost)
             if way.starts:
                 start = run_once(way, empty, scratch / "run", arguments.processes)
@@ -113,12 +110,11 @@ def _ways_on(corpus: Corpus, asked: Sequence[str]) -> Sequence[Way]:
     return [WAYS[name] for name in asked if corpus.ways is None or name in corpus.ways]
 
 
-def run_once(way: Way, corpus: Path, folder: Path, processes: int, pause_s: float = 0.0) -> Cost:
+def run_once(way: Way, corpus: Path, folder: Path, processes: int) -> Cost:
     """Measure one run in an empty folder, which is removed afterwards."""
     folder.mkdir()
     command = way.prepare(corpus, folder, processes)
     expected = warm(corpus)
-    time.sleep(pause_s)
     cost = measure(command, folder=folder, log=folder / "log", environ=environment())
     arrived = way.arrived(folder)
     if arrived != expected:
@@ -195,7 +191,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--images", type=int, help="how many, instead of each corpus's own number")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each way (5)")
     parser.add_argument("--processes", type=int, default=1, help="engine jobs and workers (1)")
-    parser.add_argument("--pause", type=float, default=6.0, help="seconds before each run (6)")
     parser.add_argument("--quick", action="store_true", help="few images, 3 rounds")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))

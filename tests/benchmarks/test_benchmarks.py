@@ -39,8 +39,6 @@ def test_benchmark_measures_what_arrived(tmp_path: Path) -> None:
             str(ONE_OF_EACH),
             "--rounds",
             "1",
-            "--pause",
-            "0",
             "--ways",
             "cp",
             "digest",
