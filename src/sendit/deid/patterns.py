@@ -148,7 +148,7 @@ _AGE = re.compile(
 
 _CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
-_LONG_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
+_LOUD_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
 _INITIAL = r"(?:[^\W\d_a-zß-ÿ]\.? )?"
 _STREET = (
     r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
@@ -207,7 +207,7 @@ _NAMED = re.compile(
 _BY_ROLE = re.compile(
     rf"(?<!\w)(?i:technologist|technician|tech|mtra|operator|radiologist|physician|referrer|ref"
     rf"|reader|nurse)[.:]? (?P<name>(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.?)(?:, | {_INITIAL})"
-    rf"{_TITLE_CASE}|(?P<loud>{_LONG_WORD} {_LONG_WORD}))"
+    rf"{_TITLE_CASE}|(?P<loud>{_LOUD_WORD} {_LOUD_WORD}))"
 )
 """Two words written like a name behind what somebody does."""
 _ALONE = re.compile(
