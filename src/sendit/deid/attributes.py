@@ -7,6 +7,8 @@ from typing import Final
 
 STAMPS: Final = frozenset((0x00120062, 0x00120063, 0x00120064, 0x00280303))
 """Attributes that say what was done; always written anew."""
+ALWAYS_THERE: Final = frozenset((0x00080005, 0x00080050, 0x00100010, 0x00100020))
+"""Attributes that a result has, whether the original had them or not."""
 ROLES: Final = {
     0x00080005: "charset",
     0x00080008: "image_type",

@@ -52,7 +52,9 @@ def compose(
     additions = _additions(instance, context, recipe)
     segments = instance.scan.segments
     for segment in segments:
-        edits, notes = edits_of(segment, instance.plans.rules, syntax, context)
+        edits, notes = edits_of(
+            segment.data, segment.found.events, instance.plans.rules, syntax, context
+        )
         result.notes += notes
         additions = _insert(edits, additions, segment, syntax, is_last=segment is segments[-1])
         bodies = _bodies(instance, segment, edits, result.notes)

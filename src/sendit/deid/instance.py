@@ -3,9 +3,9 @@
 Everything here identifies, so nothing of it shows in a ``repr``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from sendit.deid.answers import PERSONS
 from sendit.deid.attributes import CODE_VALUE, TEXT_VALUE
@@ -19,6 +19,7 @@ from sendit.deid.pixels.native import Shape
 from sendit.deid.plans import Plans
 from sendit.deid.rules import Context, Rule
 from sendit.deid.segments import Scan
+from sendit.deid.walk import Event, Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
@@ -26,6 +27,8 @@ DATES: Final = (b"DA", b"DT")
 NAME: Final = b"PN"
 MAX_GATHERED: Final = 5000
 """Different values of one instance that may name somebody; each is looked for in every text."""
+
+_Gathered: TypeAlias = dict[tuple[int, bytes, bytes, bytes], None]
 
 
 @dataclass(slots=True)
@@ -99,12 +102,29 @@ def own_values(found: Scan) -> tuple[dict[str, bytes], bytes]:
     values: dict[str, bytes] = {}
     charset = b""
     for segment in found.segments:
-        data = segment.data
-        for rule, _pos, start, stop in segment.found.events:
-            if type(rule) is Rule and rule.role:
+        some, met = _own_values(segment.data, segment.found.events)
+        values.update(some)
+        charset = charset if met is None else met
+    return values, charset
+
+
+def _own_values(data: bytes, events: Sequence[Event]) -> tuple[dict[str, bytes], bytes | None]:
+    values: dict[str, bytes] = {}
+    charset = None
+    for rule, _pos, start, stop in events:
+        if type(rule) is Rule:
+            if rule.role:
                 values[rule.role] = data[start:stop]
                 charset = rule.charset
+        elif type(rule) is Stretch:
+            some, met = rule.once(_own_values_of)
+            values.update(some)
+            charset = charset if met is None else met
     return values, charset
+
+
+def _own_values_of(stretch: Stretch) -> tuple[dict[str, bytes], bytes | None]:
+    return _own_values(stretch.data, stretch.events)
 
 
 def gather(found: Scan) -> Gathering:
@@ -115,24 +135,37 @@ def gather(found: Scan) -> Gathering:
     sendit.errors.Unreadable
         With ``TOO_LARGE`` when there are too many to be looked for.
     """
-    gathered: dict[tuple[int, bytes, bytes, bytes], None] = {}
+    gathered: _Gathered = {}
     concept = b""
-    kinds = kind_by_tag()
     for segment in found.segments:
-        data = segment.data
-        for rule, _pos, start, stop in segment.found.events:
-            if type(rule) is Gathered or (type(rule) is Rule and rule.gathers):
-                vr = rule.vr
-                if vr in DATES:
-                    gathered[rule.tag, vr, b"", data[start : start + 8]] = None
-                elif 0 < stop - start <= MAX_VALUE:
-                    value = data[start:stop]
-                    if vr == NAME or b"^" in value or rule.tag in kinds:
-                        gathered[rule.tag, vr, rule.charset, value] = None
-                    elif rule.tag == CODE_VALUE:
-                        concept = value.strip(b" \0")
-                    elif rule.tag == TEXT_VALUE and concept in PERSONS:
-                        gathered[rule.tag, NAME, rule.charset, value] = None
+        concept = _gather(segment.data, segment.found.events, gathered, concept)
     if len(gathered) > MAX_GATHERED:
         raise Unreadable(Reason.TOO_LARGE, f"names more than {MAX_GATHERED} persons, ids and days")
     return tuple(gathered)
+
+
+def _gather(data: bytes, events: Sequence[Event], gathered: _Gathered, concept: bytes) -> bytes:
+    """Add what may name somebody; return the concept that was named last."""
+    kinds = kind_by_tag()
+    for rule, _pos, start, stop in events:
+        if type(rule) is Gathered or (type(rule) is Rule and rule.gathers):
+            vr = rule.vr
+            if vr in DATES:
+                gathered[rule.tag, vr, b"", data[start : start + 8]] = None
+            elif 0 < stop - start <= MAX_VALUE:
+                value = data[start:stop]
+                if vr == NAME or b"^" in value or rule.tag in kinds:
+                    gathered[rule.tag, vr, rule.charset, value] = None
+                elif rule.tag == CODE_VALUE:
+                    concept = value.strip(b" \0")
+                elif rule.tag == TEXT_VALUE and concept in PERSONS:
+                    gathered[rule.tag, NAME, rule.charset, value] = None
+        elif type(rule) is Stretch:
+            gathered.update(rule.once(_gathered_of))
+    return concept
+
+
+def _gathered_of(stretch: Stretch) -> _Gathered:
+    gathered: _Gathered = {}
+    _gather(stretch.data, stretch.events, gathered, b"")
+    return gathered

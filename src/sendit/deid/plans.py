@@ -12,15 +12,16 @@ What an action does is told in ``actions.py``.
 from dataclasses import replace
 
 from sendit.deid import actions
-from sendit.deid.attributes import STAMPS
+from sendit.deid.attributes import ALWAYS_THERE, CODE_VALUE, STAMPS, TEXT_VALUE
 from sendit.deid.element_values import WITHOUT_TEXT
-from sendit.deid.passing_plans import CHARSET_TAG, PIXEL_TAGS, vr_of
+from sendit.deid.passing_plans import CHARSET_TAG, PIXEL_TAGS, Gathered, vr_of
 from sendit.deid.places import Decided, Place, Places
 from sendit.deid.private import creator_tag
 from sendit.deid.profile import Decision, fitting
 from sendit.deid.rules import Note, Rule
 from sendit.deid.site_rules import Do, SiteAction
 from sendit.deid.site_values import act_of, can_stand, where_listed
+from sendit.deid.stretches import Stretches
 from sendit.deid.syntax import tag_text
 from sendit.deid.table_plans import TablePlan
 from sendit.deid.walk import BULK, ENTER, KEEP, REPORT, SWITCH, Plan
@@ -154,4 +155,22 @@ class Plans(Places):
 
     def new_plan(self, place: Place) -> DeidPlan:
         """Return the plan of a place that is seen for the first time."""
-        return DeidPlan(self, place)
+        plan = DeidPlan(self, place)
+        if place == Place((), place.syntax, as_utf8=place.as_utf8):
+            site = self.recipe.site
+            added = () if site is None else (tag for tag, _ in site.additions)
+            plan.memory = Stretches(_lasts, (*STAMPS, *ALWAYS_THERE, *added))
+        return plan
+
+
+def _lasts(rule: object) -> bool:
+    """Return whether what is done at an element depends on nothing that stands before it.
+
+    Concepts, units and coding schemes give a meaning to what stands behind them.
+    """
+    if type(rule) is Rule and rule.conceptual:
+        return rule.act is actions.keep_number
+    return not (type(rule) is Gathered or type(rule) is Rule) or rule.tag not in (
+        CODE_VALUE,
+        TEXT_VALUE,
+    )

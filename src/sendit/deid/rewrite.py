@@ -13,7 +13,7 @@ from sendit.deid.blocks import Creator, CreatorsMet, InBlock
 from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.segments import Segment
 from sendit.deid.syntax import Syntax
-from sendit.deid.walk import CLOSE, OPEN
+from sendit.deid.walk import CLOSE, OPEN, Event, Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
@@ -26,16 +26,15 @@ Edit: TypeAlias = tuple[int, int, bytes]
 
 
 def edits_of(
-    segment: Segment, rules: Sequence[Rule], syntax: Syntax, context: Context
+    data: bytes, events: Sequence[Event], rules: Sequence[Rule], syntax: Syntax, context: Context
 ) -> tuple[list[Edit], list[Note]]:
-    """Apply the rules of one segment.
+    """Apply the rules of what a walk over ``data`` reported.
 
     Returns
     -------
     tuple
         The edits in order of position, and what to report.
     """
-    data = segment.data
     edits: list[Edit] = []
     notes: list[Note] = []
     memos = context.memos
@@ -47,9 +46,14 @@ def edits_of(
     growth = 0
     new: bytes | None
     note: Note | None
-    for rule, pos, start, stop in segment.found.events:
+    for rule, pos, start, stop in events:
         if type(rule) is not Rule:
-            if rule is None:
+            if type(rule) is Stretch:
+                new, told = _of_stretch(rule, rules, syntax, context)
+                notes += told
+                if new is not None:
+                    edits.append((pos, stop, new))
+            elif rule is None:
                 new = _padded(data, pos, start, stop, syntax)
                 edits.append((pos, stop, new))
                 growth += len(new) - (stop - pos)
@@ -99,6 +103,20 @@ def edits_of(
     _remove(creators.orphans(0), edits, notes)
     edits.sort(key=_position)
     return edits, notes
+
+
+def _of_stretch(
+    stretch: Stretch, rules: Sequence[Rule], syntax: Syntax, context: Context
+) -> tuple[bytes | None, Sequence[Note]]:
+    """Return what stands in the place of a stretch (None: it stays), and what to report."""
+    found = context.stretches.get(stretch)
+    if found is None:
+        edits, notes = edits_of(stretch.data, stretch.events, rules, syntax, context)
+        new = b"".join(assemble(stretch.data, edits)) if edits else None
+        if len(context.stretches) >= MAX_REMEMBERED:
+            context.stretches.clear()
+        found = context.stretches[stretch] = new, notes
+    return found
 
 
 def _remove(

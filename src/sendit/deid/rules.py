@@ -6,7 +6,7 @@ engine remembers it.  The actions themselves stand in ``actions``.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ from sendit.deid.identities import Identity
 from sendit.deid.syntax import Syntax
 from sendit.deid.text import Cleaner
 from sendit.deid.uids import NewUids
+from sendit.deid.walk import Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
@@ -51,6 +52,10 @@ class Context:
     cleaner: Cleaner = field(repr=False)
     memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
     """By the index of a rule: value → result."""
+    stretches: dict[Stretch, tuple[bytes | None, Sequence[Note]]] = field(
+        default_factory=dict, repr=False
+    )
+    """What stands in the place of a stretch (None: it stays), and what was done."""
     concept: bytes = b""
     """Code of the concept name that was met last: what a content item speaks of."""
     unit: bytes = b""

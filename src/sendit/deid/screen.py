@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from sendit.deid.charsets import decode
 from sendit.deid.files import FileSource, Source
@@ -26,8 +26,9 @@ from sendit.deid.passing_plans import (
 )
 from sendit.deid.reading import read_data_set
 from sendit.deid.segments import Scan
+from sendit.deid.stretches import Stretches
 from sendit.deid.syntax import Syntax
-from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Plan
+from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Event, Plan, Stretch
 from sendit.dictionary import TAGS, listed_vr
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason
@@ -48,6 +49,8 @@ _TERMS: Final = """
     OCT OP OPM OPR OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
     RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF ST STAIN TEXTUREMAP TG US
     VA VF XA XAPROTOCOL XC"""
+_Gathered: TypeAlias = tuple[int, bytes, bytes | None, bytes]
+"""Tag, VR, character set (None: the one of the whole data set) and value."""
 MODALITIES: Final = frozenset(_TERMS.split())
 """The defined terms of Modality, the retired ones included (PS3.3 C.7.3.1.1.1)."""
 
@@ -130,9 +133,7 @@ def header_of(source: Source, *, fields: tuple[str, ...], knowledge: bool = Fals
     )
     raw: dict[int, bytes] = {}
     for segment in found.segments:
-        for tag, _pos, start, stop in segment.found.events:
-            if type(tag) is int:
-                raw.setdefault(tag, segment.data[start:stop])
+        _add_wanted(segment.data, segment.found.events, raw)
     charset = raw.get(CHARSET_TAG, b"")
     values = dict.fromkeys((*OWN_FIELDS, *fields), "")
     for keyword in values:
@@ -220,7 +221,9 @@ class _KnowingPlan(_HeaderPlan):
 @lru_cache(maxsize=32)
 def _plan(syntax: Syntax, fields: tuple[str, ...], *, knowledge: bool) -> _HeaderPlan:
     wanted = {TAGS[keyword] for keyword in (*OWN_FIELDS, *fields)} | {CHARSET_TAG}
-    return (_KnowingPlan if knowledge else _HeaderPlan)(syntax, frozenset(wanted))
+    plan = (_KnowingPlan if knowledge else _HeaderPlan)(syntax, frozenset(wanted))
+    plan.memory = Stretches(lambda _: True)
+    return plan
 
 
 def _text(tag: int, value: bytes, charset: bytes, syntax: Syntax) -> str:
@@ -233,19 +236,47 @@ def _text(tag: int, value: bytes, charset: bytes, syntax: Syntax) -> str:
     return "\\".join(str(int.from_bytes(one, order)) for one in numbers)
 
 
+def _add_wanted(data: bytes, events: Sequence[Event], raw: dict[int, bytes]) -> None:
+    """Add the values of the wanted attributes, of each the first one."""
+    for tag, _pos, start, stop in events:
+        if type(tag) is int:
+            raw.setdefault(tag, data[start:stop])
+        elif type(tag) is Stretch:
+            for one, value in tag.once(_wanted_of).items():
+                raw.setdefault(one, value)
+
+
+def _wanted_of(stretch: Stretch) -> dict[int, bytes]:
+    raw: dict[int, bytes] = {}
+    _add_wanted(stretch.data, stretch.events, raw)
+    return raw
+
+
 def _known(found: Scan, charset: bytes) -> frozenset[KnownValue]:
     """Return what says who somebody is: persons, ids, places, devices, births."""
-    gathered: set[tuple[int, bytes, bytes, bytes]] = set()
+    gathered: set[_Gathered] = set()
     for segment in found.segments:
-        data = segment.data
-        for rule, _pos, start, stop in segment.found.events:
-            if 0 < stop - start <= MAX_VALUE:
-                if type(rule) is Gathered:
-                    gathered.add((rule.tag, rule.vr, rule.charset, data[start:stop]))
-                elif type(rule) is int:
-                    gathered.add((rule, vr_of(rule, b""), charset, data[start:stop]))
+        _gather(segment.data, segment.found.events, gathered)
     return frozenset(
         (tag, vr.decode("ascii"), text)
-        for tag, vr, set_, value in gathered
-        if tells_who(tag, vr, value) and (text := decode(value, set_, vr))
+        for tag, vr, own, value in gathered
+        if tells_who(tag, vr, value)
+        and (text := decode(value, charset if own is None else own, vr))
     )
+
+
+def _gather(data: bytes, events: Sequence[Event], gathered: set[_Gathered]) -> None:
+    for rule, _pos, start, stop in events:
+        if type(rule) is Stretch:
+            gathered.update(rule.once(_gathered_of))
+        elif 0 < stop - start <= MAX_VALUE:
+            if type(rule) is Gathered:
+                gathered.add((rule.tag, rule.vr, rule.charset, data[start:stop]))
+            elif type(rule) is int:
+                gathered.add((rule, vr_of(rule, b""), None, data[start:stop]))
+
+
+def _gathered_of(stretch: Stretch) -> set[_Gathered]:
+    gathered: set[_Gathered] = set()
+    _gather(stretch.data, stretch.events, gathered)
+    return gathered

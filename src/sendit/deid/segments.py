@@ -91,6 +91,8 @@ def scan(
             break
         result.segments.append(segment)
         found = segment.found
+        if plan.memory is not None and offset == start:
+            plan.memory.learn(plan, segment.data, found)
         if found.padding >= 0:
             result.repairs.append("trailing-zeros")
         if segment.bulk is None:

@@ -13,13 +13,16 @@ DICOM: PS3.5 7.1 (data elements), 7.5 (sequences), 6.2.2 (UN with sequences insi
 
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sendit.deid.syntax import LONG_VRS, SHORT_VRS, UNDEFINED, Syntax, damaged_text
 from sendit.errors import Unreadable
 from sendit.terms import Reason
+
+T = TypeVar("T")
 
 MAX_DEPTH: Final = 100
 """Sequences inside sequences; structured reports of real life stay under 20."""
@@ -47,9 +50,11 @@ class Kind(IntEnum):
     SWITCH = 4
     """Reported, and the plan changes for what follows (Specific Character Set)."""
     DELIMITER = 5
+    STRETCH = 6
+    """Here may begin what was met before, byte for byte (``stretches.py``)."""
 
 
-KEEP, REPORT, ENTER, BULK, SWITCH, DELIMITER = (int(kind) for kind in Kind)
+KEEP, REPORT, ENTER, BULK, SWITCH, DELIMITER, STRETCH = (int(kind) for kind in Kind)
 
 
 class Slot(NamedTuple):
@@ -63,6 +68,13 @@ class Slot(NamedTuple):
     """Plan for the items, when entered."""
 
 
+class Memory(Protocol):
+    """Remembers what comes again."""
+
+    def learn(self, plan: "Plan", data: bytes, found: "Walked", /) -> None:
+        """Look at what was walked from the beginning under ``plan``."""
+
+
 class Plan(dict[bytes, Slot], ABC):
     """Slots by the bytes that begin an element; made on first sight by ``slot_for``.
 
@@ -72,6 +84,8 @@ class Plan(dict[bytes, Slot], ABC):
 
     opaque = False
     """Whether items are bytes and not elements (fragments of pixel data)."""
+    memory: "Memory | None" = None
+    """What remembers stretches, in the plan that an outermost data set begins with."""
 
     def __init__(self, syntax: Syntax) -> None:
         super().__init__()
@@ -147,6 +161,31 @@ Event: TypeAlias = tuple[Any, int, int, int]
 the length field, length, 0)."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Elements of the outermost data set that come again, and what a walk over them told.
+
+    In the place of a rule: all of them stand here.
+    """
+
+    data: bytes = field(repr=False)
+    tops: tuple[int, ...]
+    """Positions of the elements, in ``data``; as those of the events."""
+    events: tuple[Event, ...] = field(repr=False)
+    last: int
+    """The last tag."""
+    plan: Plan = field(repr=False)
+    """The plan in force behind."""
+    _told: dict[Callable[["Stretch"], Any], Any] = field(default_factory=dict, repr=False)
+
+    def once(self, ask: Callable[["Stretch"], T]) -> T:
+        """Return what ``ask`` says of the stretch; it is asked once."""
+        if ask not in self._told:
+            self._told[ask] = ask(self)
+        told: T = self._told[ask]
+        return told
+
+
 @dataclass(slots=True)
 class Walked:
     """Where a walk ended and what it reported."""
@@ -166,6 +205,8 @@ class Walked:
     odd: int = 0
     padding: int = -1
     """Where zeros begin that fill the file up behind the last element; or -1."""
+    remembered: int = 0
+    """How many of ``tops`` stand in stretches."""
 
 
 class _Frame(NamedTuple):
@@ -181,7 +222,9 @@ class _Frame(NamedTuple):
     after: Event | None
 
 
-def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Walked:
+def walk(
+    data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1, singly: bool = False
+) -> Walked:
     """Walk a data set from ``pos`` on.
 
     Parameters
@@ -194,6 +237,8 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
         What to do at each element.
     last
         Tag before ``pos``, when the walk goes on behind pixels.
+    singly
+        Whether to walk every element, also where a stretch stands that was met before.
 
     Raises
     ------
@@ -227,6 +272,22 @@ def walk(data: bytes, pos: int, limit: int, plan: Plan, *, last: int = -1) -> Wa
             while pos < end:
                 slot = plan[data[pos : pos + explicit_key]]
                 tag, kind, form, rule, inner = slot
+                if kind == STRETCH:
+                    stretches, slot = rule
+                    if not (stack or singly) and (
+                        stretch := next(
+                            (s for s in stretches if data.startswith(s.data, pos)), None
+                        )
+                    ):
+                        if tag <= last and found.disorder < 0:
+                            found.disorder = tag
+                        stop = pos + len(stretch.data)
+                        events.append((stretch, pos, pos, stop))
+                        tops.extend(map(pos.__add__, stretch.tops))
+                        found.remembered += len(stretch.tops)
+                        pos, last, plan = stop, stretch.last, stretch.plan
+                        continue
+                    tag, kind, form, rule, inner = slot
                 if form == SHORT_FORM:
                     length = u16(data, pos + 6)[0]
                     start = pos + 8
