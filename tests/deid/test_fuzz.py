@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sendit.deid.syntax import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Syntax
-from sendit.deid.walk import Plan, walk
+from sendit.deid.walk import walk
+from sendit.deid.walk_plan import Plan
 from sendit.errors import ImageError, Unreadable
 from tests.deid.fuzz import SEEDS, attempt, engine_for, originals, run
 from tests.support.make_study import make_instance, write_instance

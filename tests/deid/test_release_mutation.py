@@ -44,7 +44,7 @@ from sendit.deid.known import Known, kind_by_tag
 from sendit.deid.pixels.pass_through import Passed
 from sendit.deid.release_words import squeeze
 from sendit.deid.rules import Note
-from sendit.deid.walk import KEEP, REPORT
+from sendit.deid.walk_plan import KEEP, REPORT
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
 from tests.deid.engines import identities_for

@@ -25,7 +25,7 @@ from sendit.deid.screen import _plan, header_of
 from sendit.deid.segments import scan
 from sendit.deid.stretches import MAX_STRETCHES, Stretches
 from sendit.deid.syntax import EXPLICIT_LITTLE
-from sendit.deid.walk import ENTER, KEEP, REPORT, STRETCH, Plan, Stretch, Walked
+from sendit.deid.walk_plan import ENTER, KEEP, REPORT, STRETCH, Plan, Stretch, Walked
 from sendit.errors import ImageError
 from sendit.terms import OUTCOME_OF, Outcome
 from tests.deid.fuzz import spoiled

@@ -19,7 +19,7 @@ from sendit.deid.pixels.native import Shape
 from sendit.deid.plans import Plans
 from sendit.deid.rules import Context, Rule
 from sendit.deid.segments import Scan
-from sendit.deid.walk import Event, Stretch
+from sendit.deid.walk_plan import Event, Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

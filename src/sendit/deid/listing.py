@@ -16,7 +16,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.site_fields import Attribute
 from sendit.deid.site_lists import Listed, ValueList, taken
 from sendit.deid.syntax import IMPLICIT_LITTLE, Syntax
-from sendit.deid.walk import BULK, ENTER, KEEP, REPORT, SWITCH, Mark, Plan
+from sendit.deid.walk_plan import BULK, ENTER, KEEP, REPORT, SWITCH, Mark, Plan
 
 
 @dataclass(frozen=True, slots=True)

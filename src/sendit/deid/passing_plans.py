@@ -8,7 +8,7 @@ from typing import Final
 
 from sendit.deid.known import kind_by_tag
 from sendit.deid.syntax import IMPLICIT_LITTLE, LONG_VRS, Syntax
-from sendit.deid.walk import ENTER, KEEP, REPORT, SWITCH, Mark, Plan
+from sendit.deid.walk_plan import ENTER, KEEP, REPORT, SWITCH, Mark, Plan
 from sendit.dictionary import ATTRIBUTES
 
 PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))

@@ -16,7 +16,7 @@ from sendit.deid.profile import IodTypes, Profile
 from sendit.deid.recipe import Recipe
 from sendit.deid.rules import Act, Note, Rule
 from sendit.deid.syntax import IMPLICIT_LITTLE, Syntax, tag_text
-from sendit.deid.walk import Plan
+from sendit.deid.walk_plan import Plan
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

@@ -24,7 +24,7 @@ from sendit.deid.site_values import act_of, can_stand, where_listed
 from sendit.deid.stretches import Stretches
 from sendit.deid.syntax import tag_text
 from sendit.deid.table_plans import TablePlan
-from sendit.deid.walk import BULK, ENTER, KEEP, REPORT, SWITCH, Plan
+from sendit.deid.walk_plan import BULK, ENTER, KEEP, REPORT, SWITCH, Plan
 
 
 class DeidPlan(TablePlan):

@@ -13,7 +13,7 @@ from sendit.deid.private import Decision, Fate, creator_tag, is_creator
 from sendit.deid.profile import FULL_DATES, MODIFIED_DATES
 from sendit.deid.rules import Act, Note, Rule
 from sendit.deid.syntax import NUMBER_SIZES, tag_text
-from sendit.deid.walk import ENTER, REPORT, SWITCH
+from sendit.deid.walk_plan import ENTER, REPORT, SWITCH
 
 
 class PrivatePlan(PlacedPlan):

@@ -7,7 +7,7 @@ from sendit.deid.part10 import Frame
 from sendit.deid.repair import mended
 from sendit.deid.segments import Scan, scan
 from sendit.deid.syntax import Syntax
-from sendit.deid.walk import Plan
+from sendit.deid.walk_plan import Plan
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

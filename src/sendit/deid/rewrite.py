@@ -13,7 +13,7 @@ from sendit.deid.blocks import Creator, CreatorsMet, InBlock
 from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.segments import Segment
 from sendit.deid.syntax import Syntax
-from sendit.deid.walk import CLOSE, OPEN, Event, Stretch
+from sendit.deid.walk_plan import CLOSE, OPEN, Event, Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

@@ -14,7 +14,7 @@ from sendit.deid.identities import Identity
 from sendit.deid.syntax import Syntax
 from sendit.deid.text import Cleaner
 from sendit.deid.uids import NewUids
-from sendit.deid.walk import Stretch
+from sendit.deid.walk_plan import Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

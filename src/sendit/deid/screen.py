@@ -28,7 +28,7 @@ from sendit.deid.reading import read_data_set
 from sendit.deid.segments import Scan
 from sendit.deid.stretches import Stretches
 from sendit.deid.syntax import Syntax
-from sendit.deid.walk import BULK, KEEP, REPORT, SWITCH, Event, Plan, Stretch
+from sendit.deid.walk_plan import BULK, KEEP, REPORT, SWITCH, Event, Plan, Stretch
 from sendit.dictionary import TAGS, listed_vr
 from sendit.errors import Excluded, Unreadable
 from sendit.terms import Reason

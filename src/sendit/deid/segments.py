@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from sendit.deid.files import Source
 from sendit.deid.syntax import UNDEFINED, damaged_text
-from sendit.deid.walk import BULK, KEEP, Plan, Slot, Walked, walk
+from sendit.deid.walk import walk
+from sendit.deid.walk_plan import BULK, KEEP, Plan, Slot, Walked
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 

@@ -2,7 +2,7 @@
 
 What stood byte for byte in a header before, under the same plan, means the same again, so the
 walk steps over it at once and whoever rewrites or reads it takes the answer of the first time
-(:class:`~sendit.deid.walk.Stretch`).  Only elements of the outermost data set are remembered,
+(:class:`~sendit.deid.walk_plan.Stretch`).  Only elements of the outermost data set are remembered,
 those of a private group together with its creators, and none that is understood by what stands
 before it.
 """
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any, Final
 
-from sendit.deid.walk import STRETCH, Mark, Plan, Slot, Stretch, Walked, walk
+from sendit.deid.walk import walk
+from sendit.deid.walk_plan import STRETCH, Mark, Plan, Slot, Stretch, Walked
 
 LEAST_ELEMENTS: Final = 3
 """Fewer are walked as fast."""

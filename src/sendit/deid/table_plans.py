@@ -35,7 +35,7 @@ from sendit.deid.private_plans import PrivatePlan
 from sendit.deid.profile import CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, Decision, fitting
 from sendit.deid.rules import UNCHANGED, Act, Note, Rule
 from sendit.deid.syntax import tag_text
-from sendit.deid.walk import ENTER, KEEP, REPORT, Plan
+from sendit.deid.walk_plan import ENTER, KEEP, REPORT, Plan
 from sendit.terms import Reason
 
 
