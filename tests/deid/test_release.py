@@ -940,6 +940,20 @@ def test_references_of_a_batch_stay_together(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.VALUE_LOST
 
 
+def test_what_one_sop_class_may_lose_another_may_not(tmp_path: Path) -> None:
+    secondary, one = pair(tmp_path / "1", modality="OT", FrameOfReferenceUID="1.2.826.0.1.9")
+    slices, two = pair(tmp_path / "2", modality="CT", FrameOfReferenceUID="1.2.826.0.1.9")
+    for result in (one, two):
+        rewrite(result, lambda ds: delattr(ds, "FrameOfReferenceUID"))
+    gate = Gate(Allowance(OPTIONS))
+    gate.check(one, known=gate.known_of(secondary), original=secondary)
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(two, known=gate.known_of(slices), original=slices)
+
+    assert caught.value.reason is Reason.IOD_BROKEN
+
+
 def test_item_counts_are_compared(tmp_path: Path) -> None:
     original, result = pair(tmp_path, modality="US")
     rewrite(result, lambda ds: setattr(ds, "AnatomicRegionSequence", Sequence()))

@@ -1,14 +1,10 @@
 """A reader that remembers stretches of headers reads each file as if it were the first."""
 
 import dataclasses
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -49,7 +45,9 @@ def check(reader: Reader, files: Iterable[Path]) -> None:
         assert told(reader.read(path)) == told(Reader().read(path)), path.name
 
 
-def slice_of(number: int, *, series: int = 1, undefined: bool = False, tail: bool = False) -> Dataset:
+def slice_of(
+    number: int, *, series: int = 1, undefined: bool = False, tail: bool = False
+) -> Dataset:
     ds = make_instance(series=series, number=number, modality="MR")
     ds.ImageComments = "x" * (number % 3)
     if number % 5 == 0:
@@ -75,7 +73,9 @@ def slice_of(number: int, *, series: int = 1, undefined: bool = False, tail: boo
     return ds
 
 
-def write_series(folder: Path, numbers: Iterable[int], *, syntax: str, **options: object) -> list[Path]:
+def write_series(
+    folder: Path, numbers: Iterable[int], *, syntax: str, **options: object
+) -> list[Path]:
     return [
         write_instance(
             folder / f"{number}.dcm",

@@ -18,6 +18,7 @@ from pathlib import Path
 from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
 from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD, Dossier, Known
+from sendit.deid.release_looked import Looked
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
@@ -33,7 +34,7 @@ from sendit.deid.release_references import sources_of
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind, tells_how_old
 from sendit.deid.release_streams import check_streams
-from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids, required_types
+from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids
 from sendit.deid.release_text import is_defined, readings
 from sendit.deid.release_words import dates_in, parts_of_dates, without_worded_dates
 from sendit.errors import Held, Rejected
@@ -87,7 +88,7 @@ class _Judge:
 
     known: Known
     searcher: Searcher
-    clean: dict[bytes, set[tuple[Key, bytes]]] = field(default_factory=dict, repr=False)
+    clean: dict[bytes, Looked] = field(default_factory=dict, repr=False)
     held_bytes: int = 0
 
 
@@ -200,8 +201,7 @@ class Gate:
                 pixels_changed=allowance.pixels_changed,
             )
         sop_class = before.level.value(_SOP_CLASS).decode("latin-1")
-        types = required_types(sop_class)
-        return comparison.compare(before.level, content.level, types=types).days
+        return comparison.compare(before.level, content.level, sop_class=sop_class).days
 
     def _judge(self, known: Known, allowance: Allowance) -> _Judge:
         place = id(known.words), allowance
@@ -243,9 +243,9 @@ class Gate:
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
             judge.held_bytes = 0
-        clean = judge.clean.setdefault(charset, set())
+        clean = judge.clean.setdefault(charset, Looked())
         # In the order of tags: what is found first must not depend on how a set is laid out.
-        for element in sorted(level.elements() - clean):
+        for element in sorted(clean.new_in(level)):
             key, value = element
             hit = judge.searcher.find(key, value, charset)
             if hit is not None and not (hit.in_number and allowance.numbers):

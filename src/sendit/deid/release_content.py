@@ -14,25 +14,53 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 
 _CHARSET = 0x00080005
+_ODD_GROUP = 1 << 32
 
 Key: TypeAlias = int
 """``tag << 16 | VR``, the VR as two ASCII bytes."""
+Element: TypeAlias = tuple[Key, bytes]
 
 
 @dataclass(slots=True)
 class Level:
     """One data set: the main one, or an item of a sequence."""
 
-    leaves: list[tuple[Key, bytes]] = field(default_factory=list, repr=False)
+    leaves: list[Element] = field(default_factory=list, repr=False)
     sequences: list[tuple[Key, list["Level"]]] = field(default_factory=list, repr=False)
-    _by_tag: dict[int, tuple[Key, bytes]] | None = field(default=None, repr=False)
-    _elements: frozenset[tuple[Key, bytes]] | None = field(default=None, repr=False)
+    stretches: list[tuple[int, "Level"]] = field(default_factory=list, repr=False)
+    """Levels whose leaves are among these, and among those of other files; and where they begin."""
+    is_stretch: bool = False
+    _parts: list["Level"] | None = field(default=None, repr=False)
+    _by_tag: dict[int, Element] | None = field(default=None, repr=False)
+    _elements: frozenset[Element] | None = field(default=None, repr=False)
+    _odd: list[Element] | None = field(default=None, repr=False)
     _creators: dict[int, str] | None = field(default=None, repr=False)
 
-    def by_tag(self) -> dict[int, tuple[Key, bytes]]:
+    def parts(self) -> list["Level"]:
+        """Return the stretches and what stands between them; asked for once reading is done.
+
+        What was found out about a stretch need not be found out again.
+        """
+        if self._parts is None:
+            self._parts, at = [], 0
+            for begin, stretch in self.stretches:
+                if at < begin:
+                    self._parts.append(Level(self.leaves[at:begin]))
+                self._parts.append(stretch)
+                at = begin + len(stretch.leaves)
+            if at < len(self.leaves):
+                self._parts.append(Level(self.leaves[at:]))
+        return self._parts
+
+    def by_tag(self) -> dict[int, Element]:
         """Return the leaves by tag; asked for once reading is done."""
         if self._by_tag is None:
-            self._by_tag = {leaf[0] >> 16: leaf for leaf in self.leaves}
+            if self.stretches:
+                self._by_tag = {}
+                for part in self.parts():
+                    self._by_tag |= part.by_tag()
+            else:
+                self._by_tag = {leaf[0] >> 16: leaf for leaf in self.leaves}
         return self._by_tag
 
     def value(self, tag: int) -> bytes:
@@ -55,15 +83,29 @@ class Level:
         if self._creators is None:
             self._creators = {
                 key >> 16: value.decode("latin-1").strip(" \0").casefold()
-                for key, value in self.leaves
-                if key >> 32 & 1 and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
+                for key, value in self.odd()
+                if key & _ODD_GROUP and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
             }
         return self._creators
 
-    def elements(self) -> frozenset[tuple[Key, bytes]]:
+    def odd(self) -> list[Element]:
+        """Return the leaves of private groups and of overlays; asked for once reading is done."""
+        if self._odd is None:
+            if self.stretches:
+                self._odd = [leaf for part in self.parts() for leaf in part.odd()]
+            else:
+                self._odd = [leaf for leaf in self.leaves if _is_odd(leaf[0])]
+        return self._odd
+
+    def elements(self) -> frozenset[Element]:
         """Return the leaves as a set; asked for once reading is done."""
         if self._elements is None:
-            self._elements = frozenset(self.leaves)
+            if self.stretches:
+                self._elements = frozenset[Element]().union(
+                    *(part.elements() for part in self.parts())
+                )
+            else:
+                self._elements = frozenset(self.leaves)
         return self._elements
 
 
@@ -83,7 +125,7 @@ class Content:
 
     preamble: bytes = field(default=b"", repr=False)
     has_prefix: bool = False
-    meta: list[tuple[Key, bytes]] = field(default_factory=list, repr=False)
+    meta: list[Element] = field(default_factory=list, repr=False)
     transfer_syntax_uid: str = IMPLICIT
     level: Level = field(default_factory=Level, repr=False)
     pixels: PixelData | None = None
@@ -106,6 +148,10 @@ def vr_of(key: Key) -> str:
 def key_of(tag: int, vr: str) -> Key:
     """Return the key of a tag and a VR."""
     return tag << 16 | int.from_bytes(vr.encode("ascii"), "big")
+
+
+def _is_odd(key: Key) -> bool:
+    return bool(key & _ODD_GROUP) or key >> 40 in (0x50, 0x60)
 
 
 def creator_tag(tag: int) -> int:

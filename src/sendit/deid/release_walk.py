@@ -126,6 +126,7 @@ class Walk:
                     Level(
                         [leaf for one in parts for leaf in one.level.leaves],
                         [some for one in parts for some in one.level.sequences],
+                        is_stretch=True,
                     ),
                 )
 
@@ -223,6 +224,7 @@ class Walk:
             if not depth:
                 self.position = at
                 if (stretch := memory.stretch(data, at)) is not None:
+                    level.stretches.append((len(level.leaves), stretch.level))
                     level.leaves += stretch.level.leaves
                     level.sequences += stretch.level.sequences
                     self.taken += len(stretch.level.leaves)
