@@ -11,6 +11,7 @@ was judged once is not judged again.
 """
 
 import datetime
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ class _Judge:
 
     known: Known
     searcher: Searcher
-    clean: dict[bytes, Looked] = field(default_factory=dict, repr=False)
+    clean: dict[bytes, Looked] = field(default_factory=lambda: defaultdict(Looked), repr=False)
     held_bytes: int = 0
 
 
@@ -243,7 +244,7 @@ class Gate:
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
             judge.held_bytes = 0
-        clean = judge.clean.setdefault(charset, Looked())
+        clean = judge.clean[charset]
         # In the order of tags: what is found first must not depend on how a set is laid out.
         for element in sorted(clean.new_in(level)):
             key, value = element

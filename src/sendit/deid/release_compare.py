@@ -12,6 +12,7 @@ subtracted from each other, and only what is new is looked at.
 import datetime
 import re
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
@@ -82,12 +83,12 @@ class Movement:
 
     days: int | None = None
 
-    def add(self, days: int | None, name: str) -> None:
+    def add(self, days: int | None, path: str, tag: int) -> None:
         """Refuse when a date moved by another number of days than those before."""
         if self.days is None:
             self.days = days
         elif days is not None and days != self.days:
-            raise Rejected(Reason.VALUE_LOST, f"{name} interval changed")
+            raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} interval changed")
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class _Iod:
     """What objects of one SOP Class must have, and what was judged in them."""
 
     types: dict[str, str]
-    judged: dict[str, _Judged] = field(default_factory=dict, repr=False)
+    judged: dict[str, _Judged] = field(default_factory=lambda: defaultdict(_Judged), repr=False)
 
 
 class Comparison:
@@ -148,7 +149,7 @@ class Comparison:
         return movement
 
     def _level(self, original: Level, result: Level, path: str, iod: _Iod, moved: Movement) -> None:
-        types, judged = iod.types, iod.judged.setdefault(path, _Judged())
+        types, judged = iod.types, iod.judged[path]
         for element in judged.may_stay.new_in(result) & original.elements():
             self._check_staying(element, path)
             judged.may_stay.add(element)
@@ -171,7 +172,7 @@ class Comparison:
                         days = self._check_changed(key, value, now, path, types)
                         judged.may_become[pair] = days
                         self._held_bytes += OVERHEAD + len(value) + len(now[1])
-                    moved.add(judged.may_become[pair], f"{path}{tag_name(key >> 16)}")
+                    moved.add(judged.may_become[pair], path, key >> 16)
         if original.sequences:
             self._sequences(original, result, path, iod, moved)
 
@@ -302,7 +303,7 @@ class Comparison:
             days = (after - before).days
             if days == 0:
                 raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
-            moved.add(days, f"{path}{tag_name(tag)}")
+            moved.add(days, path, tag)
         return moved.days
 
     def _sequences(

@@ -27,41 +27,26 @@ class Level:
 
     leaves: list[Element] = field(default_factory=list, repr=False)
     sequences: list[tuple[Key, list["Level"]]] = field(default_factory=list, repr=False)
-    stretches: list[tuple[int, "Level"]] = field(default_factory=list, repr=False)
-    """Levels whose leaves are among these, and among those of other files; and where they begin."""
-    is_stretch: bool = False
-    _parts: list["Level"] | None = field(default=None, repr=False)
+    base: "Level | None" = field(default=None, repr=False)
+    """A level whose leaves are among these, and among those of other files; no tag is in both."""
+    own: list[Element] = field(default_factory=list, repr=False)
+    """The leaves that are not of the base, when there is one."""
     _by_tag: dict[int, Element] | None = field(default=None, repr=False)
     _elements: frozenset[Element] | None = field(default=None, repr=False)
     _odd: list[Element] | None = field(default=None, repr=False)
     _creators: dict[int, str] | None = field(default=None, repr=False)
 
-    def parts(self) -> list["Level"]:
-        """Return the stretches and what stands between them; asked for once reading is done.
-
-        What was found out about a stretch need not be found out again.
-        """
-        if self._parts is None:
-            self._parts, at = [], 0
-            for begin, stretch in self.stretches:
-                if at < begin:
-                    self._parts.append(Level(self.leaves[at:begin]))
-                self._parts.append(stretch)
-                at = begin + len(stretch.leaves)
-            if at < len(self.leaves):
-                self._parts.append(Level(self.leaves[at:]))
-        return self._parts
-
     def by_tag(self) -> dict[int, Element]:
         """Return the leaves by tag; asked for once reading is done."""
         if self._by_tag is None:
-            if self.stretches:
-                self._by_tag = {}
-                for part in self.parts():
-                    self._by_tag |= part.by_tag()
-            else:
-                self._by_tag = {leaf[0] >> 16: leaf for leaf in self.leaves}
+            self._by_tag = {leaf[0] >> 16: leaf for leaf in self.leaves}
         return self._by_tag
+
+    def build_on(self, base: "Level", own: list[Element]) -> None:
+        """Tell a base, and the leaves beside it; unless a tag stands twice, so order matters."""
+        by_tag = base.by_tag() | {leaf[0] >> 16: leaf for leaf in own}
+        if len(by_tag) == len(self.leaves):
+            self.base, self.own, self._by_tag = base, own, by_tag
 
     def value(self, tag: int) -> bytes:
         """Return one value without its padding; nothing when it is not there."""
@@ -91,21 +76,19 @@ class Level:
     def odd(self) -> list[Element]:
         """Return the leaves of private groups and of overlays; asked for once reading is done."""
         if self._odd is None:
-            if self.stretches:
-                self._odd = [leaf for part in self.parts() for leaf in part.odd()]
-            else:
-                self._odd = [leaf for leaf in self.leaves if _is_odd(leaf[0])]
+            leaves = self.leaves if self.base is None else self.own
+            self._odd = [leaf for leaf in leaves if _is_odd(leaf[0])]
+            if self.base is not None:
+                self._odd += self.base.odd()
         return self._odd
 
     def elements(self) -> frozenset[Element]:
         """Return the leaves as a set; asked for once reading is done."""
         if self._elements is None:
-            if self.stretches:
-                self._elements = frozenset[Element]().union(
-                    *(part.elements() for part in self.parts())
-                )
-            else:
+            if self.base is None:
                 self._elements = frozenset(self.leaves)
+            else:
+                self._elements = self.base.elements().union(self.own)
         return self._elements
 
 

@@ -10,6 +10,7 @@ Where these may not stand in a result is decided by ``release_search``.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -107,7 +108,7 @@ class Dossier:
 
     def __init__(self) -> None:
         self._known = Known()
-        self._seen: dict[bytes, Looked] = {}
+        self._seen: dict[bytes, Looked] = defaultdict(Looked)
         self._lines: set[str] = set()
         self._held_bytes = 0
         self._version = 0
@@ -163,7 +164,7 @@ class Dossier:
                         self._identifier(text, kind)
 
     def _elements(self, charset: bytes, level: Level) -> None:
-        seen = self._seen.setdefault(charset, Looked())
+        seen = self._seen[charset]
         new = seen.new_in(level)
         if not new:
             return

@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from sendit.deid.release_content import Element, Level
 
-_MOST_STRETCHES = 1 << 10
+_MOST_BASES = 1 << 8
 
 
 class Looked:
@@ -12,8 +12,8 @@ class Looked:
 
     def __init__(self) -> None:
         self._elements: set[Element] = set()
-        self._left: dict[int, tuple[Level, Set[Element]]] = {}
-        """What was left to look at of a stretch when it stood somewhere last."""
+        self._left: dict[int, tuple[Level, frozenset[Element]]] = {}
+        """What was left of a base when one of its levels was looked at last."""
 
     def add(self, *elements: Element) -> None:
         """Remember elements that were looked at."""
@@ -21,19 +21,13 @@ class Looked:
 
     def new_in(self, level: Level) -> Set[Element]:
         """Return the elements of a level that were not looked at."""
-        if not level.stretches:
+        base = level.base
+        if base is None:
             return level.elements() - self._elements
-        if len(self._left) > _MOST_STRETCHES:
+        if len(self._left) > _MOST_BASES:
             self._left.clear()
-        new = set[Element]()
-        for part in level.parts():
-            if not part.is_stretch:
-                new |= part.elements() - self._elements
-                continue
-            # The stretch is kept beside what is left of it, so its id is nobody else's.
-            _, left = self._left.get(id(part)) or (part, part.elements())
-            if left:
-                left = left - self._elements
-                new |= left
-            self._left[id(part)] = part, left
-        return new
+        # The base is kept beside what is left of it, so its id is nobody else's.
+        _, left = self._left.get(id(base)) or (base, base.elements())
+        left = left - self._elements
+        self._left[id(base)] = base, left
+        return left | (frozenset(level.own) - self._elements)

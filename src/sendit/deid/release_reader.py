@@ -12,7 +12,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from sendit.deid.release_content import Content
+from sendit.deid.release_content import Content, Level
 from sendit.deid.release_stretches import Memory
 from sendit.deid.release_walk import Malformed, NeedMore, Walk
 
@@ -61,16 +61,21 @@ class Reader:
             content.problem = str(error) or "not a data set"
             content.rest = walk.data[walk.position :]
         else:
-            self._learn(walk, content)
+            self._remember(walk, content.level)
         return content
 
-    def _learn(self, walk: Walk, content: Content) -> None:
-        """Remember what two headers of a series have in common, unless most was remembered."""
-        if 4 * walk.taken > 3 * len(content.level.leaves) or len(walk.header) > _FIRST_READ:
-            return
+    def _remember(self, walk: Walk, level: Level) -> None:
+        taken = sum(len(stretch.leaves) for _, stretch in walk.taken)
+        if 4 * taken > 3 * len(level.leaves):
+            self._memories[walk.kind].share(level, walk.taken)
+        elif len(walk.header) <= _FIRST_READ:
+            self._learn(walk, level)
+
+    def _learn(self, walk: Walk, level: Level) -> None:
+        """Remember what two headers of a series have in common."""
         if len(self._series) >= _MOST_SERIES:
             self._series.clear()
-        series = content.level.value(_SERIES)
+        series = level.value(_SERIES)
         count, before = self._series.get(series, (0, b""))
         self._series[series] = count + 1, walk.header
         # With the second, the third, the fifth…: a series without a pattern must not cost more.

@@ -40,12 +40,14 @@ class Memory:
         """The same of plain elements (no sequence, nothing to swap) that begin no stretch, with
         the length of the whole element."""
         self._beginning: dict[bytes, list[Stretch]] = {}
+        self._bases: dict[tuple[int, ...], tuple[list[Level], Level]] = {}
+        """By the stretches: they, and all they hold."""
         self._held_bytes = 0
 
     def make_room(self) -> None:
         """Forget everything when it has become much."""
         if len(self.heads) > _MOST_HEADS or self._held_bytes > _MOST_HELD_BYTES:
-            for memory in (self.heads, self.plain, self._beginning):
+            for memory in (self.heads, self.plain, self._beginning, self._bases):
                 memory.clear()
             self._held_bytes = 0
 
@@ -67,3 +69,17 @@ class Memory:
                 self._held_bytes -= sum(len(one.raw) for one in alike[_MOST_CANDIDATES:])
                 del alike[_MOST_CANDIDATES:]
             self.plain.pop(head, None)
+
+    def share(self, level: Level, taken: list[tuple[int, Level]]) -> None:
+        """Build a level on what its stretches hold together."""
+        stretches, own, at = [stretch for _, stretch in taken], [], 0
+        for begin, stretch in taken:
+            own += level.leaves[at:begin]
+            at = begin + len(stretch.leaves)
+        own += level.leaves[at:]
+        # The stretches are kept beside the base, so their ids are nobody else's.
+        place = tuple(map(id, stretches))
+        if place not in self._bases:
+            base = Level([leaf for one in stretches for leaf in one.leaves])
+            self._bases[place] = stretches, base
+        level.build_on(self._bases[place][1], own)

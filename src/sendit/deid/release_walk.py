@@ -83,8 +83,8 @@ class Walk:
         self.kind = "e"
         self.header = b""
         """The data set up to its pixels, once it was read."""
-        self.taken = 0
-        """Leaves of the data set that were taken from memory."""
+        self.taken: list[tuple[int, Level]] = []
+        """What was taken from memory, and where among the leaves it begins."""
 
     def meta(self, content: Content) -> None:
         """Read group 0002, which is always explicit little endian."""
@@ -126,7 +126,6 @@ class Walk:
                     Level(
                         [leaf for one in parts for leaf in one.level.leaves],
                         [some for one in parts for some in one.level.sequences],
-                        is_stretch=True,
                     ),
                 )
 
@@ -224,10 +223,9 @@ class Walk:
             if not depth:
                 self.position = at
                 if (stretch := memory.stretch(data, at)) is not None:
-                    level.stretches.append((len(level.leaves), stretch.level))
+                    self.taken.append((len(level.leaves), stretch.level))
                     level.leaves += stretch.level.leaves
                     level.sequences += stretch.level.sequences
-                    self.taken += len(stretch.level.leaves)
                     at += len(stretch.raw)
                     continue
             key, length, start = self._head(at, kind)
