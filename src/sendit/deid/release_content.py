@@ -31,6 +31,8 @@ class Level:
     """A level whose leaves are among these, and among those of other files; no tag is in both."""
     own: list[Element] = field(default_factory=list, repr=False)
     """The leaves that are not of the base, when there is one."""
+    mark: object = field(default=None, repr=False)
+    """Stands for a level that others hold, where it was looked at; no other has it."""
     _by_tag: dict[int, Element] | None = field(default=None, repr=False)
     _elements: frozenset[Element] | None = field(default=None, repr=False)
     _odd: list[Element] | None = field(default=None, repr=False)

@@ -12,8 +12,8 @@ class Looked:
 
     def __init__(self) -> None:
         self._elements: set[Element] = set()
-        self._left: dict[int, tuple[Level, frozenset[Element]]] = {}
-        """What was left of a base when one of its levels was looked at last."""
+        self._left: dict[object, frozenset[Element]] = {}
+        """By the mark of a base: what of it was new last time."""
 
     def add(self, *elements: Element) -> None:
         """Remember elements that were looked at."""
@@ -21,13 +21,11 @@ class Looked:
 
     def new_in(self, level: Level) -> Set[Element]:
         """Return the elements of a level that were not looked at."""
-        base = level.base
-        if base is None:
+        if level.base is None:
             return level.elements() - self._elements
         if len(self._left) > _MOST_BASES:
             self._left.clear()
-        # The base is kept beside what is left of it, so its id is nobody else's.
-        _, left = self._left.get(id(base)) or (base, base.elements())
-        left = left - self._elements
-        self._left[id(base)] = base, left
+        mark = level.base.mark
+        left = self._left.get(mark, level.base.elements()) - self._elements
+        self._left[mark] = left
         return left | (frozenset(level.own) - self._elements)

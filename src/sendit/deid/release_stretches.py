@@ -11,12 +11,13 @@ Which stretches are worth it is told by two headers of one series (``release_rea
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sendit.deid.release_content import Key, Level
+from sendit.deid.release_content import Element, Key, Level
 
 _MOST_HEADS = 1 << 16
 _MOST_HELD_BYTES = 1 << 20
 _MOST_CANDIDATES = 8
 """Stretches that begin alike and are tried one after another: one for each series under way."""
+_MOST_BASES = 64
 LEAST_ELEMENTS = 4
 """Fewer are read one by one as fast."""
 
@@ -40,8 +41,8 @@ class Memory:
         """The same of plain elements (no sequence, nothing to swap) that begin no stretch, with
         the length of the whole element."""
         self._beginning: dict[bytes, list[Stretch]] = {}
-        self._bases: dict[tuple[int, ...], tuple[list[Level], Level]] = {}
-        """By the stretches: they, and all they hold."""
+        self._bases: dict[tuple[object, ...], Level] = {}
+        """By the marks of stretches: what they hold together."""
         self._held_bytes = 0
 
     def make_room(self) -> None:
@@ -60,6 +61,7 @@ class Memory:
 
     def remember(self, stretches: Iterable[Stretch]) -> None:
         """Keep stretches for the files to come."""
+        self.make_room()
         for stretch in stretches:
             head = stretch.raw[:8]
             alike = self._beginning.setdefault(head, [])
@@ -72,14 +74,15 @@ class Memory:
 
     def share(self, level: Level, taken: list[tuple[int, Level]]) -> None:
         """Build a level on what its stretches hold together."""
-        stretches, own, at = [stretch for _, stretch in taken], [], 0
+        own, at = list[Element](), 0
         for begin, stretch in taken:
             own += level.leaves[at:begin]
             at = begin + len(stretch.leaves)
         own += level.leaves[at:]
-        # The stretches are kept beside the base, so their ids are nobody else's.
-        place = tuple(map(id, stretches))
-        if place not in self._bases:
-            base = Level([leaf for one in stretches for leaf in one.leaves])
-            self._bases[place] = stretches, base
-        level.build_on(self._bases[place][1], own)
+        marks = tuple(stretch.mark for _, stretch in taken)
+        if (base := self._bases.get(marks)) is None:
+            if len(self._bases) >= _MOST_BASES:
+                self._bases.clear()
+            leaves = [leaf for _, stretch in taken for leaf in stretch.leaves]
+            base = self._bases[marks] = Level(leaves, mark=object())
+        level.build_on(base, own)

@@ -126,6 +126,7 @@ class Walk:
                     Level(
                         [leaf for one in parts for leaf in one.level.leaves],
                         [some for one in parts for some in one.level.sequences],
+                        mark=object(),
                     ),
                 )
 
