@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 
 from sendit.deid.release_content import Content, Level
-from sendit.deid.release_stretches import Memory
+from sendit.deid.release_stretches import Header, Memory
 from sendit.deid.release_walk import Malformed, NeedMore, Walk
 
 _FIRST_READ = 1 << 16
@@ -26,8 +26,8 @@ class Reader:
 
     def __init__(self) -> None:
         self._memories = {kind: Memory() for kind in "ieb"}
-        self._series: dict[bytes, tuple[int, bytes]] = {}
-        """How many files were read element by element, and the header of the last one."""
+        self._series: dict[bytes, tuple[int, Level]] = {}
+        """How many of its files were read element by element, and the last one of these."""
 
     def read(self, path: Path) -> Content:
         """Return the content of one file, as far as it could be read."""
@@ -56,31 +56,32 @@ class Reader:
         walk = Walk(data, start, size, self._memories, descriptor)
         try:
             walk.meta(content)
-            walk.main(content)
+            header = walk.main(content)
         except (Malformed, struct.error, zlib.error, RecursionError) as error:
             content.problem = str(error) or "not a data set"
             content.rest = walk.data[walk.position :]
         else:
-            self._remember(walk, content.level)
+            self._remember(walk, header, content.level)
         return content
 
-    def _remember(self, walk: Walk, level: Level) -> None:
-        taken = sum(len(stretch.leaves) for _, stretch in walk.taken)
-        if 4 * taken > 3 * len(level.leaves):
-            self._memories[walk.kind].share(level, walk.taken)
-        elif len(walk.header) <= _FIRST_READ:
-            self._learn(walk, level)
-
-    def _learn(self, walk: Walk, level: Level) -> None:
-        """Remember what two headers of a series have in common."""
+    def _remember(self, walk: Walk, header: Header, level: Level) -> None:
+        taken = sum(len(span.stretch.leaves) for span in walk.spans if span.stretch is not None)
+        if _is_most(taken, level):
+            self._memories[header.kind].share(level, walk.spans)
+            return
         if len(self._series) >= _MOST_SERIES:
             self._series.clear()
         series = level.value(_SERIES)
-        count, before = self._series.get(series, (0, b""))
-        self._series[series] = count + 1, walk.header
+        count, before = self._series.get(series, (0, Level()))
+        self._series[series] = count + 1, level
         # With the second, the third, the fifth…: a series without a pattern must not cost more.
-        if count and not count & (count - 1):
-            self._memories[walk.kind].remember(walk.stretches(before))
+        is_turn = count and not count & (count - 1)
+        if is_turn and _is_most(len(before.elements() & level.elements()), level):
+            walk.learn(header, before)
+
+
+def _is_most(count: int, level: Level) -> bool:
+    return 4 * count > 3 * len(level.leaves)
 
 
 def _read_exactly(descriptor: int, size: int) -> bytes:

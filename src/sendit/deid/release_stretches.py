@@ -1,46 +1,87 @@
 """Remember stretches of elements that stand in slice after slice, to read them at once.
 
-The headers of one series are the same but for a dozen elements.  Where the bytes of a stretch
-stand again they are the same elements again, for what an element of the main data set says
-depends on its own bytes and on the encoding alone.  So this saves time and changes nothing: it
-judges nothing, and a byte that differs is read as if nothing had been remembered.
+The headers of one series are the same but for a dozen elements.  What an element of the main
+data set says depends on its own bytes and on the encoding alone; so where the bytes of a
+stretch stand again, they are the elements that they were.  This saves time and changes
+nothing: a byte that differs is read as if nothing had been remembered.
 
 Which stretches are worth it is told by two headers of one series (``release_reader``).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Set
+from typing import NamedTuple
 
-from sendit.deid.release_content import Element, Key, Level
+from sendit.deid.release_content import Element, Level
 
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_LONG = frozenset(int.from_bytes(vr, "big") for vr in LONG_VRS)
+_ITEMS = 0xFFFE
 _MOST_HEADS = 1 << 16
 _MOST_HELD_BYTES = 1 << 20
-_MOST_CANDIDATES = 8
-"""Stretches that begin alike and are tried one after another: one for each series under way."""
+_MOST_ALIKE = 32
+"""Stretches that begin alike and are tried one after another: some for each series under way."""
 _MOST_BASES = 64
-LEAST_ELEMENTS = 4
+_LEAST_ELEMENTS = 4
 """Fewer are read one by one as fast."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Neighbouring elements of a main data set: their bytes, and what was read from them."""
+class Span(NamedTuple):
+    """What of a data set is no single leaf: a sequence, or a stretch that was remembered."""
 
-    raw: bytes = field(repr=False)
-    level: Level
-    """It is shared by all contents that were read from it; nobody adds to it."""
+    first: int
+    """How many leaves stand before it."""
+    begin: int
+    end: int
+    stretch: Level | None = None
+
+
+class Header(NamedTuple):
+    """A data set up to its pixels, as it stands in a file and as it was read."""
+
+    kind: str
+    data: bytes
+    begin: int
+    end: int
+    leaves: list[Element]
+    spans: list[Span]
+
+    def common(self, before: Set[Element]) -> Iterator[bytes]:
+        """Yield stretches that another header may share, of which these are the elements."""
+        first, at = 0, self.begin
+        for span in (*self.spans, Span(len(self.leaves), self.end, self.end)):
+            yield from self._runs(self.leaves[first : span.first], at, before)
+            if span.stretch is None:
+                yield self.data[span.begin : span.end]
+            first = span.first + (0 if span.stretch is None else len(span.stretch.leaves))
+            at = span.end
+
+    def _runs(self, leaves: Iterable[Element], at: int, before: Set[Element]) -> Iterator[bytes]:
+        begin, count = at, 0
+        for key, value in leaves:
+            end = at + 8 + len(value)
+            if self.kind != "i" and key & 0xFFFF in _LONG and key >> 32 != _ITEMS:
+                end += 4
+            count += 1
+            if (key, value) not in before:
+                if count > _LEAST_ELEMENTS:
+                    yield self.data[begin:at]
+                begin, count = end, 0
+            at = end
+        if count >= _LEAST_ELEMENTS:
+            yield self.data[begin:at]
 
 
 class Memory:
     """What was seen before in one encoding."""
 
     def __init__(self) -> None:
-        self.heads: dict[bytes, tuple[Key, int]] = {}
+        self.heads: dict[bytes, tuple[int, int]] = {}
         """By raw bytes: the key, and the length of the value (-1: four bytes follow)."""
-        self.plain: dict[bytes, tuple[Key, int]] = {}
+        self.plain: dict[bytes, tuple[int, int]] = {}
         """The same of plain elements (no sequence, nothing to swap) that begin no stretch, with
         the length of the whole element."""
-        self._beginning: dict[bytes, list[Stretch]] = {}
+        self._stretches: dict[bytes, list[tuple[bytes, Level]]] = {}
+        """By how they begin: their bytes, and what was read from these."""
         self._bases: dict[tuple[object, ...], Level] = {}
         """By the marks of stretches: what they hold together."""
         self._held_bytes = 0
@@ -48,41 +89,40 @@ class Memory:
     def make_room(self) -> None:
         """Forget everything when it has become much."""
         if len(self.heads) > _MOST_HEADS or self._held_bytes > _MOST_HELD_BYTES:
-            for memory in (self.heads, self.plain, self._beginning, self._bases):
+            for memory in (self.heads, self.plain, self._stretches, self._bases):
                 memory.clear()
             self._held_bytes = 0
 
-    def stretch(self, data: bytes, at: int) -> Stretch | None:
-        """Return a stretch that stands in the data of a main data set at that place."""
-        for stretch in self._beginning.get(data[at : at + 8], ()):
-            if data.startswith(stretch.raw, at):
+    def find(self, data: bytes, at: int) -> tuple[bytes, Level] | None:
+        """Return a stretch that stands at a place of a main data set."""
+        for stretch in self._stretches.get(data[at : at + 8], ()):
+            if data.startswith(stretch[0], at):
                 return stretch
         return None
 
-    def remember(self, stretches: Iterable[Stretch]) -> None:
-        """Keep stretches for the files to come."""
+    def remember(self, raw: bytes, level: Level) -> None:
+        """Keep a stretch for the files to come."""
         self.make_room()
-        for stretch in stretches:
-            head = stretch.raw[:8]
-            alike = self._beginning.setdefault(head, [])
-            if all(stretch.raw != one.raw for one in alike):
-                alike.insert(0, stretch)
-                self._held_bytes += len(stretch.raw)
-                self._held_bytes -= sum(len(one.raw) for one in alike[_MOST_CANDIDATES:])
-                del alike[_MOST_CANDIDATES:]
-            self.plain.pop(head, None)
+        alike = self._stretches.setdefault(raw[:8], [])
+        alike.insert(0, (raw, level))
+        self._held_bytes += len(raw)
+        if len(alike) > _MOST_ALIKE:
+            self._held_bytes -= len(alike.pop()[0])
+        self.plain.pop(raw[:8], None)
 
-    def share(self, level: Level, taken: list[tuple[int, Level]]) -> None:
+    def share(self, level: Level, spans: Iterable[Span]) -> None:
         """Build a level on what its stretches hold together."""
-        own, at = list[Element](), 0
-        for begin, stretch in taken:
-            own += level.leaves[at:begin]
-            at = begin + len(stretch.leaves)
+        stretches, own, at = list[Level](), list[Element](), 0
+        for span in spans:
+            if span.stretch is not None and span.stretch.leaves:
+                stretches.append(span.stretch)
+                own += level.leaves[at : span.first]
+                at = span.first + len(span.stretch.leaves)
         own += level.leaves[at:]
-        marks = tuple(stretch.mark for _, stretch in taken)
+        marks = tuple(stretch.mark for stretch in stretches)
         if (base := self._bases.get(marks)) is None:
             if len(self._bases) >= _MOST_BASES:
                 self._bases.clear()
-            leaves = [leaf for _, stretch in taken for leaf in stretch.leaves]
+            leaves = [leaf for stretch in stretches for leaf in stretch.leaves]
             base = self._bases[marks] = Level(leaves, mark=object())
         level.build_on(base, own)

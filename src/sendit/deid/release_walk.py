@@ -9,8 +9,6 @@ DICOM: PS3.5 7 (data elements, sequences), A.4 (encapsulated pixel data).
 import os
 import struct
 import zlib
-from collections.abc import Iterator
-from itertools import groupby
 
 from sendit.deid.release_content import (
     BIG_ENDIAN,
@@ -23,10 +21,9 @@ from sendit.deid.release_content import (
     PixelData,
     tag_name,
 )
-from sendit.deid.release_stretches import LEAST_ELEMENTS, Memory, Stretch
+from sendit.deid.release_stretches import LONG_VRS, Header, Memory, Span
 from sendit.dictionary import listed_vr
 
-LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 SQ = int.from_bytes(b"SQ", "big")
@@ -80,11 +77,8 @@ class Walk:
         self._size = size
         self._memories = memories
         self._descriptor = descriptor
-        self.kind = "e"
-        self.header = b""
-        """The data set up to its pixels, once it was read."""
-        self.taken: list[tuple[int, Level]] = []
-        """What was taken from memory, and where among the leaves it begins."""
+        self.spans: list[Span] = []
+        """What of the data set was read otherwise than element by element."""
 
     def meta(self, content: Content) -> None:
         """Read group 0002, which is always explicit little endian."""
@@ -99,8 +93,8 @@ class Walk:
                 syntax = value.decode("ascii", "replace").strip(" \0")
         content.transfer_syntax_uid = syntax or self._guess()
 
-    def main(self, content: Content) -> None:
-        """Read the data set itself."""
+    def main(self, content: Content) -> Header:
+        """Read the data set itself; return what of it stands before the pixels."""
         if content.transfer_syntax_uid == DEFLATED:
             content.rest = self._inflate()
             content.inflated = self.data
@@ -108,35 +102,24 @@ class Walk:
         if content.transfer_syntax_uid in _PLAIN:
             seen = _PLAIN[self._guess()]
             content.mislabelled, kind = seen != kind, seen
-        self.kind, start = kind, self.position
-        stop = self._elements(content.level, start, self._size, kind, 0)
-        self.header = self.data[start : self.position]
+        level, data, start = content.level, self.data, self.position
+        stop = self._elements(level, start, self._size, kind, 0)
+        header = Header(kind, data, start, self.position, level.leaves[:], self.spans[:])
         while stop is not None:
             content.pixels = self._pixels(stop, kind)
-            stop = self._elements(content.level, self.position, self._size, kind, 0)
+            stop = self._elements(level, self.position, self._size, kind, 0)
+        return header
 
-    def stretches(self, before: bytes) -> Iterator[Stretch]:
-        """Yield the stretches of the header that stand in another header too."""
-        walk = Walk(self.header, 0, len(self.header), self._memories, -1)
-        elements = groupby(walk._one_by_one(self.kind), lambda one: one.raw in before)
-        for is_same, run in elements:
-            if is_same and len(parts := list(run)) >= LEAST_ELEMENTS:
-                yield Stretch(
-                    b"".join(one.raw for one in parts),
-                    Level(
-                        [leaf for one in parts for leaf in one.level.leaves],
-                        [some for one in parts for some in one.level.sequences],
-                        mark=object(),
-                    ),
-                )
+    def learn(self, header: Header, before: Level) -> None:
+        """Remember the stretches of a header that stand in another one too.
 
-    def _one_by_one(self, kind: str) -> Iterator[Stretch]:
-        at = 0
-        while at < len(self.data):
-            level, begin = Level(), at
-            key, length, start = self._head(at, kind)
-            at = self._other(level, key, length, start, kind, 0)
-            yield Stretch(self.data[begin:at], level)
+        Each is read afresh from its bytes alone.
+        """
+        for raw in header.common(before.elements()):
+            level = Level(mark=object())
+            walk = Walk(raw, 0, len(raw), self._memories, -1)
+            if raw and walk._elements(level, 0, len(raw), header.kind, 0) is None:
+                self._memories[header.kind].remember(raw, level)
 
     def _has_vr(self) -> bool:
         vr = self.data[self.position + 4 : self.position + 6]
@@ -223,11 +206,12 @@ class Walk:
                 break
             if not depth:
                 self.position = at
-                if (stretch := memory.stretch(data, at)) is not None:
-                    self.taken.append((len(level.leaves), stretch.level))
-                    level.leaves += stretch.level.leaves
-                    level.sequences += stretch.level.sequences
-                    at += len(stretch.raw)
+                if (found_here := memory.find(data, at)) is not None:
+                    raw, stretch = found_here
+                    self.spans.append(Span(len(level.leaves), at, at + len(raw), stretch))
+                    level.leaves += stretch.leaves
+                    level.sequences += stretch.sequences
+                    at += len(raw)
                     continue
             key, length, start = self._head(at, kind)
             tag = key >> 16
@@ -236,7 +220,10 @@ class Walk:
                 return None
             if not depth and tag in PIXEL_TAGS:
                 return at
+            last, count = at, len(level.sequences)
             at = self._other(level, key, length, start, kind, depth)
+            if not depth and len(level.sequences) > count:
+                self.spans.append(Span(len(level.leaves), last, at))
             if 0 <= end < at:
                 raise Malformed("an element ends after its item")
         self.position = at
