@@ -1,10 +1,15 @@
 """A reader that remembers stretches of headers reads each file as if it were the first."""
 
 import dataclasses
-from collections.abc import Iterable
+import pickle
+import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -15,8 +20,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from sendit.deid.release import Allowance, Gate
 from sendit.deid.release_content import Content, Level
 from sendit.deid.release_reader import Reader
+from sendit.errors import ImageError, Rejected
+from sendit.terms import Reason
+from tests.support.cleaned import OPTIONS, clean_copy, rewrite
 from tests.support.make_study import make_instance, write_instance
 
 SYNTAXES = {
@@ -30,9 +39,11 @@ ITEM = b"\xfe\xff\x00\xe0"
 
 
 def told(content: Content) -> object:
-    """Return all that a reader says of a file, in a form that can be compared."""
+    """Return all that a reader says of a file, and how the gate asks for it."""
     fields = (one.name for one in dataclasses.fields(content) if one.name != "level")
-    return [getattr(content, name) for name in fields], elements(content.level)
+    level = content.level
+    views = level.by_tag(), level.elements(), sorted(level.odd()), level.creators()
+    return [getattr(content, name) for name in fields], elements(level), views
 
 
 def elements(level: Level) -> object:
@@ -40,9 +51,13 @@ def elements(level: Level) -> object:
     return list(level.leaves), deeper
 
 
-def check(reader: Reader, files: Iterable[Path]) -> None:
+def check(reader: Reader, files: Iterable[Path]) -> list[Content]:
+    """Read files with a reader that remembers, and with a new one for each."""
+    contents = []
     for path in files:
-        assert told(reader.read(path)) == told(Reader().read(path)), path.name
+        contents.append(reader.read(path))
+        assert told(contents[-1]) == told(Reader().read(path)), path.name
+    return contents
 
 
 def slice_of(
@@ -91,4 +106,172 @@ def write_series(
 def test_a_series_is_read_as_by_a_new_reader(tmp_path: Path, syntax: str, undefined: bool) -> None:
     files = write_series(tmp_path, range(12), syntax=syntax, undefined=undefined, tail=True)
 
-    check(Reader(), files)
+    contents = check(Reader(), files)
+
+    assert contents[0].level.base is None
+    assert contents[-1].level.base is not None
+    before, after = ({id(leaf) for leaf in one.level.leaves} for one in contents[-2:])
+    assert len(before & after) > len(after) // 2
+
+
+def test_series_in_any_order_are_read_as_by_a_new_reader(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    files = [
+        path
+        for series in range(1, 6)
+        for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+        for path in write_series(
+            tmp_path / f"{series}{syntax}", range(6), syntax=syntax, series=series
+        )
+    ]
+    chance.shuffle(files)
+
+    contents = check(Reader(), files)
+
+    assert sum(one.level.base is not None for one in contents) > 20
+
+
+def test_a_reader_remembers_no_more_than_there_is_room_for(tmp_path: Path) -> None:
+    ds, reader = slice_of(1), Reader()
+    block = ds.private_block(0x0019, "EXAMPLE 1")
+    for series in range(100):
+        ds.SeriesInstanceUID = f"1.2.3.{series}"
+        block.add_new(0x30, "UT", str(series) * 15_000)
+        contents = []
+        for number in range(4):
+            block.add_new(0x31, "UT", f"{number}" + str(series) * 15_000)
+            contents += check(reader, [write_instance(tmp_path / "a.dcm", ds)])
+        assert contents[-1].level.base is not None
+
+    assert len(pickle.dumps(reader)) < 1 << 23
+
+
+def test_files_of_every_sort_are_read_as_by_a_new_reader() -> None:
+    reader = Reader()
+    files = [Path(name) for name in get_testdata_files() if Path(name).is_file()]
+
+    check(reader, [path for path in files for _ in range(3)])
+    check(reader, files)
+
+
+def test_a_tag_that_stands_twice_is_read_as_by_a_new_reader(tmp_path: Path) -> None:
+    files = write_series(tmp_path, range(8), syntax=ExplicitVRLittleEndian)
+    for number, path in enumerate(files):
+        data = path.read_bytes()
+        place = data.index(b"\xe0\x7f\x10\x00")
+        for text in (b"Sandpiper ", b"%09d " % number):
+            data = data[:place] + b"\x10\x00\x10\x00PN\x0a\x00" + text + data[place:]
+        path.write_bytes(data)
+
+    contents = check(Reader(), files)
+
+    assert contents[-1].level.value(0x00100010) == b"Sandpiper"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Reader, bytes]]:
+    """A reader that knows a series, and the bytes of one of its files, by syntax."""
+    readers = {}
+    for name, syntax in SYNTAXES.items():
+        reader = Reader()
+        files = write_series(tmp_path_factory.mktemp(name), range(9), syntax=syntax, tail=True)
+        check(reader, files)
+        readers[name] = reader, files[8].read_bytes()
+    return readers
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    syntax=st.sampled_from(sorted(SYNTAXES)),
+    changes=st.lists(
+        st.tuples(st.floats(0, 1), st.integers(0, 6), st.binary(max_size=12)),
+        min_size=1,
+        max_size=4,
+    ),
+    cut=st.just(0) | st.integers(0, 2500),
+)
+def test_a_spoilt_sibling_is_read_as_by_a_new_reader(
+    trained: dict[str, tuple[Reader, bytes]],
+    tmp_path_factory: pytest.TempPathFactory,
+    syntax: str,
+    changes: list[tuple[float, int, bytes]],
+    cut: int,
+) -> None:
+    reader, data = trained[syntax]
+    for where, taken, put in changes:
+        place = 132 + int(where * (len(data) - 132))
+        data = data[:place] + put + data[place + taken :]
+    path = tmp_path_factory.mktemp("spoilt") / "a.dcm"
+    path.write_bytes(data[: len(data) - cut])
+
+    check(reader, [path])
+
+
+LEAKS: dict[str, Callable[[Dataset], object]] = {
+    "name": lambda ds: setattr(ds, "ScanningSequence", "SANDPIPER"),
+    "text": lambda ds: setattr(ds, "SeriesDescription", "Thorax Sandpiper"),
+    "date": lambda ds: setattr(ds, "ProtocolName", "of 14.03.2019"),
+    "value unchanged": lambda ds: setattr(ds, "StudyDate", "20190314"),
+    "other shift": lambda ds: setattr(ds, "StudyDate", "20190101"),
+    "uid": lambda ds: setattr(ds, "StudyInstanceUID", str(make_instance().StudyInstanceUID)),
+    "private": lambda ds: ds.private_block(0x0019, "EXAMPLE 1", create=True).add_new(1, "LO", "x"),
+    "overlay": lambda ds: ds.add_new(0x60000010, "US", 5),
+    "item": lambda ds: setattr(ds.AnatomicRegionSequence[0], "CodeMeaning", "Sandpiper"),
+    "number lost": lambda ds: setattr(ds, "RepetitionTime", "1"),
+    "item lost": lambda ds: setattr(ds, "AnatomicRegionSequence", Sequence()),
+    "element lost": lambda ds: delattr(ds, "PixelSpacing"),
+    "marker lost": lambda ds: delattr(ds, "PatientIdentityRemoved"),
+}
+
+
+def released(folder: Path, numbers: Iterable[int], **attributes: object) -> list[tuple[Path, Path]]:
+    """Write a series and its clean copies."""
+    pairs = []
+    for number in numbers:
+        ds = slice_of(number)
+        for keyword, value in attributes.items():
+            setattr(ds, keyword, value)
+        original = write_instance(folder / "in" / f"{number}.dcm", ds)
+        pairs.append((original, clean_copy(original, folder / "out" / f"{number}.dcm")))
+    return pairs
+
+
+@pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
+def test_a_leak_inside_of_what_is_remembered_is_refused(
+    tmp_path: Path, leak: Callable[[Dataset], object]
+) -> None:
+    pairs = released(tmp_path, range(9))
+    gate = Gate(Allowance(OPTIONS))
+    for original, result in pairs[:8]:
+        gate.check(result, known=gate.known_of(original), original=original)
+    original, result = pairs[8]
+    gate.check(result, known=gate.known_of(original), original=original)
+    rewrite(result, leak)
+
+    with pytest.raises(ImageError):
+        gate.check(result, known=gate.known_of(original), original=original)
+
+
+@pytest.mark.parametrize("series", [1, 2], ids=["same series", "other series"])
+def test_what_may_stand_with_one_patient_is_refused_with_another(
+    tmp_path: Path, series: int
+) -> None:
+    """The very bytes that were read and judged before name somebody now."""
+    text = "as Whimbrel saw"
+    ours = released(tmp_path / "ours", range(8), AcquisitionComments=text)
+    theirs = released(
+        tmp_path / "theirs",
+        range(8),
+        AcquisitionComments=text,
+        PatientID="MRN5538221",
+        PatientName="Whimbrel^Jon",
+        SeriesNumber=str(series),
+    )
+    gate = Gate(Allowance(OPTIONS))
+    for original, result in ours:
+        gate.check(result, known=gate.known_of(original), original=original)
+
+    for original, result in theirs:
+        with pytest.raises(Rejected) as caught:
+            gate.check(result, known=gate.known_of(original), original=original)
+        assert caught.value.reason is Reason.IDENTIFIER_LEFT
