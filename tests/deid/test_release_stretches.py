@@ -136,14 +136,17 @@ def test_a_reader_remembers_no_more_than_there_is_room_for(tmp_path: Path) -> No
     block = ds.private_block(0x0019, "EXAMPLE 1")
     for series in range(100):
         ds.SeriesInstanceUID = f"1.2.3.{series}"
-        block.add_new(0x30, "UT", str(series) * 15_000)
+        block.add_new(0x2F, "LO", "x" * (series % 64))
+        block.add_new(0x30, "UT", f"{series:03}" * 10_000)
+        for element in (0x31, 0x32):
+            block.add_new(element, "LO", "the same")
         contents = []
         for number in range(4):
-            block.add_new(0x31, "UT", f"{number}" + str(series) * 15_000)
+            block.add_new(0x2E, "LO", str(number))
             contents += check(reader, [write_instance(tmp_path / "a.dcm", ds)])
         assert contents[-1].level.base is not None
 
-    assert len(pickle.dumps(reader)) < 1 << 23
+    assert len(pickle.dumps(reader)) < 1 << 22
 
 
 def test_files_of_every_sort_are_read_as_by_a_new_reader() -> None:
@@ -154,18 +157,22 @@ def test_files_of_every_sort_are_read_as_by_a_new_reader() -> None:
     check(reader, files)
 
 
-def test_a_tag_that_stands_twice_is_read_as_by_a_new_reader(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [b"\x10\x00\x10\x00PN\x02\x00%02d", b"\xfe\xff\x01\x00\x00\x00\x00\x00"],
+    ids=["a tag twice", "of the group of delimiters"],
+)
+def test_an_element_out_of_place_is_read_as_by_a_new_reader(tmp_path: Path, odd: bytes) -> None:
     files = write_series(tmp_path, range(8), syntax=ExplicitVRLittleEndian)
     for number, path in enumerate(files):
         data = path.read_bytes()
-        place = data.index(b"\xe0\x7f\x10\x00")
-        for text in (b"Sandpiper ", b"%09d " % number):
-            data = data[:place] + b"\x10\x00\x10\x00PN\x0a\x00" + text + data[place:]
-        path.write_bytes(data)
+        place = data.index(b"\x10\x00\x10\x00PN")
+        put = odd % number if b"%" in odd else odd
+        path.write_bytes(data[:place] + put + data[place:])
 
     contents = check(Reader(), files)
 
-    assert contents[-1].level.value(0x00100010) == b"Sandpiper"
+    assert contents[-1].level.value(0x00100010) == b"Sandpiper^Amalia"
 
 
 @pytest.fixture(scope="module")
