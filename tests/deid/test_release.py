@@ -854,6 +854,36 @@ def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+def named_by(creator: str) -> Callable[[Dataset], object]:
+    """Return what adds a private element that holds a name if the creator is MMCPrivate."""
+
+    def add(ds: Dataset) -> None:
+        ds.private_block(0x0009, creator, create=True).add_new(0x55, "LO", "Whimbrel, Jon")
+
+    return add
+
+
+@pytest.mark.parametrize("creator", ["MMCPrivate", "MMCPRIVATE "])
+def test_a_name_in_a_private_element_that_is_called_so_is_known(
+    tmp_path: Path, creator: str
+) -> None:
+    original, result = pair(tmp_path, prepare=named_by(creator))
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "seen with Whimbrel"))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_private_value_is_looked_at_again_under_another_creator(tmp_path: Path) -> None:
+    first, _ = pair(tmp_path / "1", prepare=named_by("EXAMPLE 1"))
+    second, result = pair(tmp_path / "2", prepare=named_by("MMCPrivate"))
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "seen with Whimbrel"))
+    gate = Gate(Allowance(OPTIONS))
+    gate.known_of(first)
+
+    with pytest.raises(Rejected):
+        gate.check(result, known=gate.known_of(second), original=second)
+
+
 @pytest.mark.parametrize(
     ("text", "cleaned", "passes"),
     [

@@ -68,11 +68,14 @@ class Level:
         Asked for by each private element, once reading is done.
         """
         if self._creators is None:
+            leaves = self.leaves if self.base is None else self.own
             self._creators = {
                 key >> 16: value.decode("latin-1").strip(" \0").casefold()
-                for key, value in self.odd()
+                for key, value in leaves
                 if key & _ODD_GROUP and 0x10 <= (key >> 16 & 0xFFFF) <= 0xFF
             }
+            if self.base is not None:
+                self._creators |= self.base.creators()
         return self._creators
 
     def odd(self) -> list[Element]:

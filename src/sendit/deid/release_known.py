@@ -108,7 +108,8 @@ class Dossier:
 
     def __init__(self) -> None:
         self._known = Known()
-        self._seen: dict[bytes, Looked] = defaultdict(Looked)
+        self._seen: dict[tuple[bytes, frozenset[tuple[int, str]]], Looked] = defaultdict(Looked)
+        """By character set and private creators; what a value says depends on these."""
         self._lines: set[str] = set()
         self._held_bytes = 0
         self._version = 0
@@ -164,7 +165,7 @@ class Dossier:
                         self._identifier(text, kind)
 
     def _elements(self, charset: bytes, level: Level) -> None:
-        seen = self._seen[charset]
+        seen = self._seen[charset, frozenset(level.creators().items())]
         new = seen.new_in(level)
         if not new:
             return
