@@ -65,7 +65,7 @@ class Reader:
         return content
 
     def _remember(self, walk: Walk, header: Header, level: Level) -> None:
-        taken = sum(len(span.stretch.leaves) for span in walk.spans if span.stretch is not None)
+        taken = sum(span.last - span.first for span in walk.spans)
         if _is_most(taken, level):
             self._memories[header.kind].share(level, walk.spans)
             return

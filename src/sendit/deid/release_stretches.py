@@ -34,6 +34,11 @@ class Span(NamedTuple):
     end: int
     stretch: Level | None = None
 
+    @property
+    def last(self) -> int:
+        """Return how many leaves stand before what follows."""
+        return self.first + (0 if self.stretch is None else len(self.stretch.leaves))
+
 
 class Header(NamedTuple):
     """A data set up to its pixels, as it stands in a file and as it was read."""
@@ -41,19 +46,18 @@ class Header(NamedTuple):
     kind: str
     data: bytes
     begin: int
-    end: int
     leaves: list[Element]
     spans: list[Span]
 
     def common(self, before: Set[Element]) -> Iterator[bytes]:
         """Yield stretches that another header may share, of which these are the elements."""
         first, at = 0, self.begin
-        for span in (*self.spans, Span(len(self.leaves), self.end, self.end)):
+        for span in self.spans:
             yield from self._runs(self.leaves[first : span.first], at, before)
             if span.stretch is None:
                 yield self.data[span.begin : span.end]
-            first = span.first + (0 if span.stretch is None else len(span.stretch.leaves))
-            at = span.end
+            first, at = span.last, span.end
+        yield from self._runs(self.leaves[first:], at, before)
 
     def _runs(self, leaves: Iterable[Element], at: int, before: Set[Element]) -> Iterator[bytes]:
         begin, count = at, 0
@@ -117,7 +121,7 @@ class Memory:
             if span.stretch is not None and span.stretch.leaves:
                 stretches.append(span.stretch)
                 own += level.leaves[at : span.first]
-                at = span.first + len(span.stretch.leaves)
+                at = span.last
         own += level.leaves[at:]
         marks = tuple(stretch.mark for stretch in stretches)
         if (base := self._bases.get(marks)) is None:

@@ -104,7 +104,7 @@ class Walk:
             content.mislabelled, kind = seen != kind, seen
         level, data, start = content.level, self.data, self.position
         stop = self._elements(level, start, self._size, kind, 0)
-        header = Header(kind, data, start, self.position, level.leaves[:], self.spans[:])
+        header = Header(kind, data, start, level.leaves[:], self.spans[:])
         while stop is not None:
             content.pixels = self._pixels(stop, kind)
             stop = self._elements(level, self.position, self._size, kind, 0)
@@ -118,7 +118,7 @@ class Walk:
         for raw in header.common(before.elements()):
             level = Level(mark=object())
             walk = Walk(raw, 0, len(raw), self._memories, -1)
-            if raw and walk._elements(level, 0, len(raw), header.kind, 0) is None:
+            if walk._elements(level, 0, len(raw), header.kind, 0) is None:
                 self._memories[header.kind].remember(raw, level)
 
     def _has_vr(self) -> bool:
@@ -206,8 +206,8 @@ class Walk:
                 break
             if not depth:
                 self.position = at
-                if (found_here := memory.find(data, at)) is not None:
-                    raw, stretch = found_here
+                if (remembered := memory.find(data, at)) is not None:
+                    raw, stretch = remembered
                     self.spans.append(Span(len(level.leaves), at, at + len(raw), stretch))
                     level.leaves += stretch.leaves
                     level.sequences += stretch.sequences
