@@ -970,6 +970,24 @@ def test_references_of_a_batch_stay_together(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.VALUE_LOST
 
 
+def test_what_went_from_one_file_is_compared_where_it_stands_in_another(tmp_path: Path) -> None:
+    pairs = [
+        pair(tmp_path / str(number), number=number, InstanceCreatorUID="1.2.826.0.1.77")
+        for number in range(3)
+    ]
+    rewrite(pairs[1][1], lambda ds: delattr(ds, "InstanceCreatorUID"))
+    rewrite(pairs[2][1], lambda ds: setattr(ds, "InstanceCreatorUID", "2.25.7"))
+    gate = Gate(Allowance(OPTIONS))
+    for original, result in pairs[:2]:
+        gate.check(result, known=gate.known_of(original), original=original)
+    original, result = pairs[2]
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(result, known=gate.known_of(original), original=original)
+
+    assert caught.value.detail == "(0008,0014) reference broken"
+
+
 def test_what_one_sop_class_may_lose_another_may_not(tmp_path: Path) -> None:
     secondary, one = pair(tmp_path / "1", modality="OT", FrameOfReferenceUID="1.2.826.0.1.9")
     slices, two = pair(tmp_path / "2", modality="CT", FrameOfReferenceUID="1.2.826.0.1.9")

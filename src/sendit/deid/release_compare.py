@@ -97,6 +97,8 @@ class _Judged:
 
     may_stay: Looked = field(default_factory=Looked, repr=False)
     may_go: Looked = field(default_factory=Looked, repr=False)
+    gone: set[int] = field(default_factory=set)
+    """The tags of what went from one file or another."""
     may_become: dict[tuple[Element, Element], int | None] = field(default_factory=dict, repr=False)
     """By what stood there and what does now: by how many days a date was moved."""
 
@@ -154,15 +156,21 @@ class Comparison:
             self._check_staying(element, path)
             judged.may_stay.add(element)
             self._held_bytes += OVERHEAD + len(element[1])
-        changed = judged.may_go.new_in(original) - result.elements()
+        by_tag = result.by_tag()
+        new = judged.may_go.new_in(original)
+        if not judged.gone.isdisjoint(by_tag):
+            # What went from one file may stand in another, and be another value there.
+            there = judged.gone & by_tag.keys()
+            new |= {leaf for leaf in original.leaves if leaf[0] >> 16 in there}
+        changed = new - result.elements()
         if changed:
-            by_tag = result.by_tag()
             if SAFE_PRIVATE in self._profile.options:
                 self._check_safe_private(changed, original, by_tag, path)
             for key, value in changed:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):
                     judged.may_go.add((key, value))
+                    judged.gone.add(key >> 16)
                     self._held_bytes += OVERHEAD + len(value)
                 elif now is None:
                     self._refuse_loss(key, path, types)
