@@ -22,6 +22,9 @@ from pydicom.uid import (
 
 from sendit.deid import Recipe, check_release, known_of
 from sendit.deid.release import Allowance, Gate
+from sendit.deid.release_compare import Comparison
+from sendit.deid.release_content import Level, key_of
+from sendit.deid.release_table import Profile
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
@@ -986,6 +989,23 @@ def test_what_went_from_one_file_is_compared_where_it_stands_in_another(tmp_path
         gate.check(result, known=gate.known_of(original), original=original)
 
     assert caught.value.detail == "(0008,0014) reference broken"
+
+
+def test_a_number_that_one_creator_may_lose_another_may_not() -> None:
+    comparison = Comparison(
+        Profile(frozenset({"retain-safe-private"})), touched=frozenset(), pixels_changed=False
+    )
+
+    def lose(creator: bytes) -> None:
+        b_value = [(key_of(0x00190010, "LO"), creator), (key_of(0x0019100C, "IS"), b"1000")]
+        comparison.compare(Level(b_value), Level(), sop_class="")
+
+    lose(b"EXAMPLE 1 ")
+
+    with pytest.raises(Rejected) as caught:
+        lose(b"SIEMENS MR HEADER ")
+
+    assert caught.value.detail == "(0019,100C) private"
 
 
 def test_what_one_sop_class_may_lose_another_may_not(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from sendit.deid.release_content import Element, Key, Level, creator_tag, tag_name, vr_of
+from sendit.deid.release_content import Creators, Element, Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD
 from sendit.deid.release_looked import Looked
 from sendit.deid.release_sources import CLASS_UIDS
@@ -108,7 +108,10 @@ class _Iod:
     """What objects of one SOP Class must have, and what was judged in them."""
 
     types: dict[str, str]
-    judged: dict[str, _Judged] = field(default_factory=lambda: defaultdict(_Judged), repr=False)
+    judged: dict[tuple[str, Creators], _Judged] = field(
+        default_factory=lambda: defaultdict(_Judged), repr=False
+    )
+    """By path and private creators."""
 
 
 class Comparison:
@@ -151,7 +154,7 @@ class Comparison:
         return movement
 
     def _level(self, original: Level, result: Level, path: str, iod: _Iod, moved: Movement) -> None:
-        types, judged = iod.types, iod.judged[path]
+        types, judged = iod.types, iod.judged[path, original.creators_set()]
         for element in judged.may_stay.new_in(result) & original.elements():
             self._check_staying(element, path)
             judged.may_stay.add(element)

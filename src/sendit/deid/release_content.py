@@ -19,6 +19,7 @@ _ODD_GROUP = 1 << 32
 Key: TypeAlias = int
 """``tag << 16 | VR``, the VR as two ASCII bytes."""
 Element: TypeAlias = tuple[Key, bytes]
+Creators: TypeAlias = frozenset[tuple[int, str]]
 
 
 @dataclass(slots=True)
@@ -77,6 +78,10 @@ class Level:
             if self.base is not None:
                 self._creators |= self.base.creators()
         return self._creators
+
+    def creators_set(self) -> Creators:
+        """Return the private creators to remember by: what their elements say depends on them."""
+        return frozenset(self.creators().items())
 
     def odd(self) -> list[Element]:
         """Return the leaves of private groups and of overlays; asked for once reading is done."""

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sendit.deid.release_content import Content, Key, Level, creator_tag, vr_of
+from sendit.deid.release_content import Content, Creators, Key, Level, creator_tag, vr_of
 from sendit.deid.release_looked import Looked
 from sendit.deid.release_romanising import spellings, words_run_together
 from sendit.deid.release_sources import (
@@ -108,7 +108,7 @@ class Dossier:
 
     def __init__(self) -> None:
         self._known = Known()
-        self._seen: dict[tuple[bytes, frozenset[tuple[int, str]]], Looked] = defaultdict(Looked)
+        self._seen: dict[tuple[bytes, Creators], Looked] = defaultdict(Looked)
         """By character set and private creators; what a value says depends on these."""
         self._lines: set[str] = set()
         self._held_bytes = 0
@@ -165,7 +165,7 @@ class Dossier:
                         self._identifier(text, kind)
 
     def _elements(self, charset: bytes, level: Level) -> None:
-        seen = self._seen[charset, frozenset(level.creators().items())]
+        seen = self._seen[charset, level.creators_set()]
         new = seen.new_in(level)
         if not new:
             return
