@@ -90,6 +90,8 @@ class _Judge:
     known: Known
     searcher: Searcher
     clean: dict[bytes, Looked] = field(default_factory=lambda: defaultdict(Looked), repr=False)
+    whole: set[tuple[object, bytes]] = field(default_factory=set, repr=False)
+    """Items that are clean whatever the dates moved by: their marks, with a character set."""
     held_bytes: int = 0
 
 
@@ -238,11 +240,12 @@ class Gate:
     ) -> None:
         if level.leaves or level.sequences:
             self._check_private(level, allowance, path)
-        charset = level.charset(charset)
+        inherited, charset = charset, level.charset(charset)
         if not is_defined(charset):
             raise Rejected(Reason.IOD_BROKEN, f"{path}(0008,0005)")
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
+            judge.whole.clear()
             judge.held_bytes = 0
         clean = judge.clean[charset]
         # In the order of tags: what is found first must not depend on how a set is laid out.
@@ -269,8 +272,13 @@ class Gate:
             for item in items:
                 if tells_how_old(key >> 16, item):
                     raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(key >> 16)} age")
+                if (item.mark, charset) in judge.whole:
+                    continue
                 deeper = f"{path}{tag_name(key >> 16)}/"
                 self._search(item, charset, deeper, judge, allowance, days)
+        if level.mark is not None and not level.sequences and not clean.new_in(level):
+            judge.whole.add((level.mark, inherited))
+            judge.held_bytes += OVERHEAD
 
 
 def known_of(source: Path, *, extra: Sequence[str] = ()) -> Known:

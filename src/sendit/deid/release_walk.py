@@ -119,6 +119,10 @@ class Walk:
             level = Level(mark=object())
             walk = Walk(raw, 0, len(raw), self._memories, -1)
             if walk._elements(level, 0, len(raw), header.kind, 0) is None:
+                for _, items in level.sequences:
+                    for item in items:
+                        if item is not _NOTHING:
+                            item.mark = object()
                 self._memories[header.kind].remember(raw, level)
 
     def _has_vr(self) -> bool:
