@@ -149,6 +149,21 @@ def test_a_reader_remembers_no_more_than_there_is_room_for(tmp_path: Path) -> No
     assert len(pickle.dumps(reader)) < 1 << 22
 
 
+def test_a_header_that_is_large_is_not_remembered(tmp_path: Path) -> None:
+    ds = slice_of(1)
+    ds.private_block(0x0019, "EXAMPLE 1").add_new(0x30, "UT", "large " * 20_000)
+    header = write_instance(tmp_path / "a.dcm", ds)
+    ds = slice_of(2, series=2)
+    ds.DataSetTrailingPadding = bytes(100_000)
+    tail = write_instance(tmp_path / "b.dcm", ds)
+    reader = Reader()
+
+    contents = check(reader, [header] * 4 + [tail])
+
+    assert all(one.level.base is None for one in contents)
+    assert len(pickle.dumps(reader)) < 20_000
+
+
 def test_files_of_every_sort_are_read_as_by_a_new_reader() -> None:
     reader = Reader()
     files = [Path(name) for name in get_testdata_files() if Path(name).is_file()]

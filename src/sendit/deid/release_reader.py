@@ -18,6 +18,8 @@ from sendit.deid.release_walk import Malformed, NeedMore, Walk
 
 _FIRST_READ = 1 << 16
 _MOST_SERIES = 64
+_MOST_LEARNED = 1 << 16
+"""Bytes of a header that is remembered; a larger one comes alone."""
 _SERIES = 0x0020000E
 
 
@@ -27,7 +29,7 @@ class Reader:
     def __init__(self) -> None:
         self._memories = {kind: Memory() for kind in "ieb"}
         self._series: dict[bytes, tuple[int, Level]] = {}
-        """How many of its files were read element by element, and the last one of these."""
+        """By UID: how many files were read element by element, and the last one of these."""
 
     def read(self, path: Path) -> Content:
         """Return the content of one file, as far as it could be read."""
@@ -68,12 +70,15 @@ class Reader:
         taken = sum(span.last - span.first for span in walk.spans)
         if _is_most(taken, level):
             self._memories[header.kind].share(level, walk.spans)
-            return
+        elif header.end - header.begin <= _MOST_LEARNED:
+            self._learn(walk, header, level)
+
+    def _learn(self, walk: Walk, header: Header, level: Level) -> None:
         if len(self._series) >= _MOST_SERIES:
             self._series.clear()
         series = level.value(_SERIES)
         count, before = self._series.get(series, (0, Level()))
-        self._series[series] = count + 1, level
+        self._series[series] = count + 1, Level(header.leaves)
         # With the second, the third, the fifth…: a series without a pattern must not cost more.
         is_turn = count and not count & (count - 1)
         if is_turn and _is_most(len(before.elements() & level.elements()), level):

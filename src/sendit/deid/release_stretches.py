@@ -46,6 +46,7 @@ class Header(NamedTuple):
     kind: str
     data: bytes
     begin: int
+    end: int
     leaves: list[Element]
     spans: list[Span]
 

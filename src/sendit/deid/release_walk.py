@@ -104,7 +104,7 @@ class Walk:
             content.mislabelled, kind = seen != kind, seen
         level, data, start = content.level, self.data, self.position
         stop = self._elements(level, start, self._size, kind, 0)
-        header = Header(kind, data, start, level.leaves[:], self.spans[:])
+        header = Header(kind, data, start, self.position, level.leaves[:], self.spans[:])
         while stop is not None:
             content.pixels = self._pixels(stop, kind)
             stop = self._elements(level, self.position, self._size, kind, 0)
