@@ -22,6 +22,9 @@ from pydicom.uid import (
 
 from sendit.deid import Recipe, check_release, known_of
 from sendit.deid.release import Allowance, Gate
+from sendit.deid.release_compare import Comparison
+from sendit.deid.release_content import Level, key_of
+from sendit.deid.release_table import Profile
 from sendit.deid.release_words import dates_in
 from sendit.errors import Held, ImageError, Rejected
 from sendit.terms import Reason
@@ -854,6 +857,36 @@ def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+def named_by(creator: str) -> Callable[[Dataset], object]:
+    """Return what adds a private element that holds a name if the creator is MMCPrivate."""
+
+    def add(ds: Dataset) -> None:
+        ds.private_block(0x0009, creator, create=True).add_new(0x55, "LO", "Whimbrel, Jon")
+
+    return add
+
+
+@pytest.mark.parametrize("creator", ["MMCPrivate", "MMCPRIVATE "])
+def test_a_name_in_a_private_element_that_is_called_so_is_known(
+    tmp_path: Path, creator: str
+) -> None:
+    original, result = pair(tmp_path, prepare=named_by(creator))
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "seen with Whimbrel"))
+
+    assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+
+
+def test_a_private_value_is_looked_at_again_under_another_creator(tmp_path: Path) -> None:
+    first, _ = pair(tmp_path / "1", prepare=named_by("EXAMPLE 1"))
+    second, result = pair(tmp_path / "2", prepare=named_by("MMCPrivate"))
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "seen with Whimbrel"))
+    gate = Gate(Allowance(OPTIONS))
+    gate.known_of(first)
+
+    with pytest.raises(Rejected):
+        gate.check(result, known=gate.known_of(second), original=second)
+
+
 @pytest.mark.parametrize(
     ("text", "cleaned", "passes"),
     [
@@ -938,6 +971,55 @@ def test_references_of_a_batch_stay_together(tmp_path: Path) -> None:
         gate.check(two, known=gate.known_of(second), original=second)
 
     assert caught.value.reason is Reason.VALUE_LOST
+
+
+def test_what_went_from_one_file_is_compared_where_it_stands_in_another(tmp_path: Path) -> None:
+    pairs = [
+        pair(tmp_path / str(number), number=number, InstanceCreatorUID="1.2.826.0.1.77")
+        for number in range(3)
+    ]
+    rewrite(pairs[1][1], lambda ds: delattr(ds, "InstanceCreatorUID"))
+    rewrite(pairs[2][1], lambda ds: setattr(ds, "InstanceCreatorUID", "2.25.7"))
+    gate = Gate(Allowance(OPTIONS))
+    for original, result in pairs[:2]:
+        gate.check(result, known=gate.known_of(original), original=original)
+    original, result = pairs[2]
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(result, known=gate.known_of(original), original=original)
+
+    assert caught.value.detail == "(0008,0014) reference broken"
+
+
+def test_a_number_that_one_creator_may_lose_another_may_not() -> None:
+    comparison = Comparison(
+        Profile(frozenset({"retain-safe-private"})), touched=frozenset(), pixels_changed=False
+    )
+
+    def lose(creator: bytes) -> None:
+        b_value = [(key_of(0x00190010, "LO"), creator), (key_of(0x0019100C, "IS"), b"1000")]
+        comparison.compare(Level(b_value), Level(), sop_class="")
+
+    lose(b"EXAMPLE 1 ")
+
+    with pytest.raises(Rejected) as caught:
+        lose(b"SIEMENS MR HEADER ")
+
+    assert caught.value.detail == "(0019,100C) private"
+
+
+def test_what_one_sop_class_may_lose_another_may_not(tmp_path: Path) -> None:
+    secondary, one = pair(tmp_path / "1", modality="OT", FrameOfReferenceUID="1.2.826.0.1.9")
+    slices, two = pair(tmp_path / "2", modality="CT", FrameOfReferenceUID="1.2.826.0.1.9")
+    for result in (one, two):
+        rewrite(result, lambda ds: delattr(ds, "FrameOfReferenceUID"))
+    gate = Gate(Allowance(OPTIONS))
+    gate.check(one, known=gate.known_of(secondary), original=secondary)
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(two, known=gate.known_of(slices), original=slices)
+
+    assert caught.value.reason is Reason.IOD_BROKEN
 
 
 def test_item_counts_are_compared(tmp_path: Path) -> None:

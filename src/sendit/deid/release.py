@@ -11,6 +11,7 @@ was judged once is not judged again.
 """
 
 import datetime
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
 from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD, Dossier, Known
+from sendit.deid.release_looked import Looked
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
@@ -33,7 +35,7 @@ from sendit.deid.release_references import sources_of
 from sendit.deid.release_search import Searcher
 from sendit.deid.release_sources import Kind, tells_how_old
 from sendit.deid.release_streams import check_streams
-from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids, required_types
+from sendit.deid.release_table import FULL_DATES, RETAIN_UIDS, Profile, kept_uids
 from sendit.deid.release_text import is_defined, readings
 from sendit.deid.release_words import dates_in, parts_of_dates, without_worded_dates
 from sendit.errors import Held, Rejected
@@ -87,7 +89,9 @@ class _Judge:
 
     known: Known
     searcher: Searcher
-    clean: dict[bytes, set[tuple[Key, bytes]]] = field(default_factory=dict, repr=False)
+    clean: dict[bytes, Looked] = field(default_factory=lambda: defaultdict(Looked), repr=False)
+    whole: set[tuple[object, bytes]] = field(default_factory=set, repr=False)
+    """Items that are clean whatever the dates moved by: their marks, with a character set."""
     held_bytes: int = 0
 
 
@@ -200,8 +204,7 @@ class Gate:
                 pixels_changed=allowance.pixels_changed,
             )
         sop_class = before.level.value(_SOP_CLASS).decode("latin-1")
-        types = required_types(sop_class)
-        return comparison.compare(before.level, content.level, types=types).days
+        return comparison.compare(before.level, content.level, sop_class=sop_class).days
 
     def _judge(self, known: Known, allowance: Allowance) -> _Judge:
         place = id(known.words), allowance
@@ -237,15 +240,16 @@ class Gate:
     ) -> None:
         if level.leaves or level.sequences:
             self._check_private(level, allowance, path)
-        charset = level.charset(charset)
+        inherited, charset = charset, level.charset(charset)
         if not is_defined(charset):
             raise Rejected(Reason.IOD_BROKEN, f"{path}(0008,0005)")
         if judge.held_bytes > MOST_HELD_BYTES:
             judge.clean.clear()
+            judge.whole.clear()
             judge.held_bytes = 0
-        clean = judge.clean.setdefault(charset, set())
+        clean = judge.clean[charset]
         # In the order of tags: what is found first must not depend on how a set is laid out.
-        for element in sorted(level.elements() - clean):
+        for element in sorted(clean.new_in(level)):
             key, value = element
             hit = judge.searcher.find(key, value, charset)
             if hit is not None and not (hit.in_number and allowance.numbers):
@@ -268,8 +272,13 @@ class Gate:
             for item in items:
                 if tells_how_old(key >> 16, item):
                     raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(key >> 16)} age")
+                if (item.mark, charset) in judge.whole:
+                    continue
                 deeper = f"{path}{tag_name(key >> 16)}/"
                 self._search(item, charset, deeper, judge, allowance, days)
+        if level.mark is not None and not level.sequences and not clean.new_in(level):
+            judge.whole.add((level.mark, inherited))
+            judge.held_bytes += OVERHEAD
 
 
 def known_of(source: Path, *, extra: Sequence[str] = ()) -> Known:

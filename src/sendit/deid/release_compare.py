@@ -12,11 +12,13 @@ subtracted from each other, and only what is new is looked at.
 import datetime
 import re
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from sendit.deid.release_content import Key, Level, creator_tag, tag_name, vr_of
+from sendit.deid.release_content import Creators, Element, Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD
+from sendit.deid.release_looked import Looked
 from sendit.deid.release_sources import CLASS_UIDS
 from sendit.deid.release_table import (
     FULL_DATES,
@@ -25,6 +27,7 @@ from sendit.deid.release_table import (
     SAFE_PRIVATE,
     Profile,
     removed_beyond_table,
+    required_types,
     safe_private,
 )
 from sendit.deid.release_text import TEXT_VRS, letters_among
@@ -80,16 +83,35 @@ class Movement:
 
     days: int | None = None
 
+    def add(self, days: int | None, path: str, tag: int) -> None:
+        """Refuse when a date moved by another number of days than those before."""
+        if self.days is None:
+            self.days = days
+        elif days is not None and days != self.days:
+            raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} interval changed")
+
 
 @dataclass(slots=True)
 class _Judged:
     """Elements at one path that were judged before."""
 
-    may_stay: set[tuple[Key, bytes]] = field(default_factory=set, repr=False)
-    may_go: set[tuple[Key, bytes]] = field(default_factory=set, repr=False)
-    may_become: set[tuple[tuple[Key, bytes], tuple[Key, bytes]]] = field(
-        default_factory=set, repr=False
+    may_stay: Looked = field(default_factory=Looked, repr=False)
+    may_go: Looked = field(default_factory=Looked, repr=False)
+    gone: set[int] = field(default_factory=set)
+    """The tags of what went from one file or another."""
+    may_become: dict[tuple[Element, Element], int | None] = field(default_factory=dict, repr=False)
+    """By what stood there and what does now: by how many days a date was moved."""
+
+
+@dataclass(slots=True)
+class _Iod:
+    """What objects of one SOP Class must have, and what was judged in them."""
+
+    types: dict[str, str]
+    judged: dict[tuple[str, Creators], _Judged] = field(
+        default_factory=lambda: defaultdict(_Judged), repr=False
     )
+    """By path and private creators."""
 
 
 class Comparison:
@@ -107,13 +129,13 @@ class Comparison:
         self._profile = profile
         self._by_value = by_value
         self._touched = touched | _OURS | (_OF_PIXELS if pixels_changed else frozenset())
-        self._judged: dict[str, _Judged] = {}
+        self._iods: dict[str, _Iod] = {}
         self._held_bytes = 0
         self._uids: dict[bytes, bytes] = {}
         self._back: dict[bytes, bytes] = {}
         self._any_shift = any_shift
 
-    def compare(self, original: Level, result: Level, *, types: dict[str, str]) -> Movement:
+    def compare(self, original: Level, result: Level, *, sop_class: str) -> Movement:
         """Refuse what changed and may not, and what stayed and may not.
 
         Raises
@@ -121,41 +143,49 @@ class Comparison:
         sendit.errors.Rejected
             With ``IDENTIFIER_LEFT``, ``VALUE_LOST`` or ``IOD_BROKEN``.
         """
+        if self._held_bytes > MOST_HELD_BYTES:
+            self._iods.clear()
+            self._held_bytes = 0
+        iod = self._iods.get(sop_class)
+        if iod is None:
+            iod = self._iods[sop_class] = _Iod(required_types(sop_class))
         movement = Movement()
-        self._level(original, result, "", types, movement)
+        self._level(original, result, "", iod, movement)
         return movement
 
-    def _level(
-        self, original: Level, result: Level, path: str, types: dict[str, str], moved: Movement
-    ) -> None:
-        if self._held_bytes > MOST_HELD_BYTES:
-            self._judged.clear()
-            self._held_bytes = 0
-        judged = self._judged.setdefault(path, _Judged())
-        before, after = original.elements(), result.elements()
-        for element in (after - judged.may_stay) & before:
+    def _level(self, original: Level, result: Level, path: str, iod: _Iod, moved: Movement) -> None:
+        types, judged = iod.types, iod.judged[path, original.creators_set()]
+        for element in judged.may_stay.new_in(result) & original.elements():
             self._check_staying(element, path)
             judged.may_stay.add(element)
             self._held_bytes += OVERHEAD + len(element[1])
-        changed = before - judged.may_go - after
+        by_tag = result.by_tag()
+        new = judged.may_go.new_in(original)
+        if not judged.gone.isdisjoint(by_tag):
+            # What went from one file may stand in another, and be another value there.
+            there = judged.gone & by_tag.keys()
+            new |= {leaf for leaf in original.leaves if leaf[0] >> 16 in there}
+        changed = new - result.elements()
         if changed:
-            by_tag = result.by_tag()
             if SAFE_PRIVATE in self._profile.options:
                 self._check_safe_private(changed, original, by_tag, path)
             for key, value in changed:
                 now = by_tag.get(key >> 16)
                 if now is None and self._may_go(key, value, path, types):
                     judged.may_go.add((key, value))
+                    judged.gone.add(key >> 16)
                     self._held_bytes += OVERHEAD + len(value)
                 elif now is None:
                     self._refuse_loss(key, path, types)
-                elif ((key, value), now) not in judged.may_become:
-                    self._check_changed(key, value, now, path, types, moved)
-                    if vr_of(now[0]) not in ("DA", "DT"):
-                        judged.may_become.add(((key, value), now))
+                else:
+                    pair = (key, value), now
+                    if pair not in judged.may_become:
+                        days = self._check_changed(key, value, now, path, types)
+                        judged.may_become[pair] = days
                         self._held_bytes += OVERHEAD + len(value) + len(now[1])
+                    moved.add(judged.may_become[pair], path, key >> 16)
         if original.sequences:
-            self._sequences(original, result, path, types, moved)
+            self._sequences(original, result, path, iod, moved)
 
     def _check_staying(self, element: tuple[Key, bytes], path: str) -> None:
         key, value = element
@@ -222,12 +252,13 @@ class Comparison:
         now: tuple[Key, bytes],
         path: str,
         types: dict[str, str],
-        moved: Movement,
-    ) -> None:
+    ) -> int | None:
+        """Return by how many days a date was moved; None: it was not, or is none."""
         tag, vr = key >> 16, vr_of(now[0])
         old, new = value.strip(b" \0"), now[1].strip(b" \0")
         if old == new:
-            return self._check_staying((now[0], value), path)
+            self._check_staying((now[0], value), path)
+            return None
         if tag in self._touched or tag & 0xFFFF == 0:
             return None
         if vr in ("DA", "DT") and self._has_to_go(tag) and not _is_no_date(new):
@@ -242,9 +273,10 @@ class Comparison:
         if tag in _UIDS_OF_CODES:
             return None
         if vr == "UI" and tag not in CLASS_UIDS and RETAIN_UIDS not in self._profile.options:
-            return self._check_uids(old, new, path, tag)
+            self._check_uids(old, new, path, tag)
+            return None
         if vr in ("DA", "DT") and action in ("C", "") and self._any_shift:
-            return self._check_dates(old, new, path, tag, moved)
+            return self._check_dates(old, new, path, tag)
         cleanable = vr in TEXT_VRS or vr in ("CS", "AS") or "UN" in (vr, vr_of(key))
         if action in ("", "K", "C") and _is_cleared(vr, value, now[1]):
             return None
@@ -271,9 +303,10 @@ class Comparison:
             if self._back.setdefault(other, one) != one:
                 raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} reference shared")
 
-    def _check_dates(self, old: bytes, new: bytes, path: str, tag: int, moved: Movement) -> None:
+    def _check_dates(self, old: bytes, new: bytes, path: str, tag: int) -> int | None:
+        moved = Movement()
         if MODIFIED_DATES not in self._profile.options:
-            return
+            return None
         for one, other in zip(old.split(b"\\"), new.split(b"\\"), strict=False):
             before, after = _date(one), _date(other)
             if before is None or after is None or other.startswith(_NO_DATE):
@@ -281,14 +314,13 @@ class Comparison:
             days = (after - before).days
             if days == 0:
                 raise Rejected(Reason.IDENTIFIER_LEFT, f"{path}{tag_name(tag)} unchanged")
-            if moved.days is None:
-                moved.days = days
-            elif moved.days != days:
-                raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} interval changed")
+            moved.add(days, path, tag)
+        return moved.days
 
     def _sequences(
-        self, original: Level, result: Level, path: str, types: dict[str, str], moved: Movement
+        self, original: Level, result: Level, path: str, iod: _Iod, moved: Movement
     ) -> None:
+        types = iod.types
         by_tag = {key >> 16: items for key, items in result.sequences}
         for key, items in original.sequences:
             tag = key >> 16
@@ -304,7 +336,7 @@ class Comparison:
             else:
                 deeper = f"{path}{tag_name(tag)}/"
                 for one, other in zip(items, now, strict=True):
-                    self._level(one, other, deeper, types, moved)
+                    self._level(one, other, deeper, iod, moved)
 
     def _stays_whole(self, tag: int, action: str, path: str, types: dict[str, str]) -> bool:
         """Return whether a sequence that has to go is there, though no IOD wants it."""

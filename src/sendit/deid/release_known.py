@@ -10,10 +10,12 @@ Where these may not stand in a result is decided by ``release_search``.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sendit.deid.release_content import Content, Key, Level, creator_tag, vr_of
+from sendit.deid.release_content import Content, Creators, Key, Level, creator_tag, vr_of
+from sendit.deid.release_looked import Looked
 from sendit.deid.release_romanising import spellings, words_run_together
 from sendit.deid.release_sources import (
     CLASS_UIDS,
@@ -106,7 +108,8 @@ class Dossier:
 
     def __init__(self) -> None:
         self._known = Known()
-        self._seen: dict[bytes, set[tuple[Key, bytes]]] = {}
+        self._seen: dict[tuple[bytes, Creators], Looked] = defaultdict(Looked)
+        """By character set and private creators; what a value says depends on these."""
         self._lines: set[str] = set()
         self._held_bytes = 0
         self._version = 0
@@ -131,7 +134,8 @@ class Dossier:
         Nor is there anything to learn from a name in as far as it is one of the batch's
         descriptions, word for word.
         """
-        values = [value for key, value in content.level.leaves if key >> 16 in DESCRIPTIONS]
+        leaves = content.level.by_tag()
+        values = [leaves[tag][1] for tag in DESCRIPTIONS if tag in leaves]
         # A batch has thousands of names, and its files few descriptions.
         place: tuple[int | bytes, ...] = (id(names), *values)
         if place in self._folders:
@@ -161,13 +165,13 @@ class Dossier:
                         self._identifier(text, kind)
 
     def _elements(self, charset: bytes, level: Level) -> None:
-        seen = self._seen.setdefault(charset, set())
-        new = level.elements() - seen
+        seen = self._seen[charset, level.creators_set()]
+        new = seen.new_in(level)
         if not new:
             return
         for key, value in new:
             self._leaf(key, value, charset, level)
-        seen |= new
+        seen.add(*new)
         self._held_bytes += sum(OVERHEAD + len(value) for _, value in new)
         if self._held_bytes > MOST_HELD_BYTES:
             self._seen.clear()

@@ -99,11 +99,11 @@ def check_markers(content: Content, original: Content | None, options: frozenset
 
 def private_sign(level: Level) -> PrivateSign | None:
     """Return what a judgement about the private elements of a level rests on; None: nothing."""
-    keys = [key for key, _ in level.leaves if key & _ODD_GROUP or key >> 40 in (0x50, 0x60)]
+    keys = [key for key, _ in level.odd()]
     keys += [key for key, _ in level.sequences if key & _ODD_GROUP]
     if not keys:
         return None
-    return tuple(keys), tuple(leaf for leaf in level.leaves if leaf[0] & _NO_CREATOR == _ODD_GROUP)
+    return tuple(keys), tuple(leaf for leaf in level.odd() if leaf[0] & _NO_CREATOR == _ODD_GROUP)
 
 
 def check_private(

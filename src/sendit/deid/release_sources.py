@@ -11,7 +11,7 @@ from enum import IntFlag
 from functools import lru_cache
 
 from sendit.deid.release_content import Level
-from sendit.dictionary import TAGS, private_name
+from sendit.dictionary import PRIVATE, TAGS, private_name
 
 
 class Kind(IntFlag):
@@ -146,8 +146,21 @@ _NAME_WORDS = re.compile(
 
 @lru_cache(maxsize=4096)
 def names_somebody(tag: int, creator: str) -> bool:
-    """Return whether a private element is known to hold a person's name."""
-    return _NAME_WORDS.search(private_name(tag, creator)) is not None
+    """Return whether a private element is known to hold a person's name.
+
+    The creator is in small letters; devices write theirs in others than the dictionary.
+    """
+    listed = _listed_creators().get(creator, ())
+    return any(_NAME_WORDS.search(private_name(tag, one)) for one in listed)
+
+
+@lru_cache(maxsize=1)
+def _listed_creators() -> dict[str, list[str]]:
+    """Return how the dictionary writes private creators, by their small letters."""
+    found: dict[str, list[str]] = {}
+    for creator in PRIVATE:
+        found.setdefault(creator.casefold(), []).append(creator)
+    return found
 
 
 def identifiers_of_item(sequence_tag: int, item: Level) -> list[tuple[Kind, bytes]]:

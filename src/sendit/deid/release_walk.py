@@ -6,11 +6,9 @@ undefined length, sequences hidden in UN values.  The pixels are noted and stepp
 DICOM: PS3.5 7 (data elements, sequences), A.4 (encapsulated pixel data).
 """
 
-import contextlib
 import os
 import struct
 import zlib
-from typing import TypeAlias
 
 from sendit.deid.release_content import (
     BIG_ENDIAN,
@@ -23,9 +21,9 @@ from sendit.deid.release_content import (
     PixelData,
     tag_name,
 )
+from sendit.deid.release_stretches import LONG_VRS, Header, Memory, Span
 from sendit.dictionary import listed_vr
 
-LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 SQ = int.from_bytes(b"SQ", "big")
@@ -44,16 +42,9 @@ _SWAP = {b"US": 2, b"SS": 2, b"OW": 2, b"AT": 2, b"UL": 4, b"SL": 4, b"FL": 4, b
     b"UV": 8,
     b"OV": 8,
 }
-Heads: TypeAlias = dict[str, dict[bytes, tuple[int, int]]]
-"""By encoding and raw bytes: the key, and the length of the value (-1: four bytes follow).
-
-For plain elements (no sequence, nothing to swap) there is a second one, with the length of
-the whole element.
-"""
 _PLAIN = {IMPLICIT: "i", EXPLICIT: "e", BIG_ENDIAN: "b"}
 """How a data set is encoded of which the file may say something else."""
 _UNDEFINED = 0xFFFFFFFF
-_HEADS_KEPT = 1 << 16
 _NOTHING = Level()
 """Every item that holds nothing; nobody adds to a level that was read."""
 
@@ -78,14 +69,16 @@ class Walk:
         data: bytes,
         start: int,
         size: int,
-        heads: tuple[Heads, Heads],
+        memories: dict[str, Memory],
         descriptor: int,
     ) -> None:
         self.data = data
         self.position = start
         self._size = size
-        self._heads, self._plain = heads
+        self._memories = memories
         self._descriptor = descriptor
+        self.spans: list[Span] = []
+        """What of the data set was read otherwise than element by element."""
 
     def meta(self, content: Content) -> None:
         """Read group 0002, which is always explicit little endian."""
@@ -100,8 +93,8 @@ class Walk:
                 syntax = value.decode("ascii", "replace").strip(" \0")
         content.transfer_syntax_uid = syntax or self._guess()
 
-    def main(self, content: Content) -> None:
-        """Read the data set itself."""
+    def main(self, content: Content) -> Header:
+        """Read the data set itself; return what of it stands before the pixels."""
         if content.transfer_syntax_uid == DEFLATED:
             content.rest = self._inflate()
             content.inflated = self.data
@@ -109,11 +102,28 @@ class Walk:
         if content.transfer_syntax_uid in _PLAIN:
             seen = _PLAIN[self._guess()]
             content.mislabelled, kind = seen != kind, seen
-        while self.position < self._size:
-            stop = self._elements(content.level, self.position, self._size, kind, 0)
-            if stop is None:
-                return
+        level, data, start = content.level, self.data, self.position
+        stop = self._elements(level, start, self._size, kind, 0)
+        header = Header(kind, data, start, self.position, level.leaves[:], self.spans[:])
+        while stop is not None:
             content.pixels = self._pixels(stop, kind)
+            stop = self._elements(level, self.position, self._size, kind, 0)
+        return header
+
+    def learn(self, header: Header, before: Level) -> None:
+        """Remember the stretches of a header that stand in another one too.
+
+        Each is read afresh from its bytes alone.
+        """
+        for raw in header.common(before.elements()):
+            level = Level(mark=object())
+            walk = Walk(raw, 0, len(raw), self._memories, -1)
+            if walk._elements(level, 0, len(raw), header.kind, 0) is None:
+                for _, items in level.sequences:
+                    for item in items:
+                        if item is not _NOTHING:
+                            item.mark = object()
+                self._memories[header.kind].remember(raw, level)
 
     def _has_vr(self) -> bool:
         vr = self.data[self.position + 4 : self.position + 6]
@@ -147,7 +157,7 @@ class Walk:
         """Return the key, the length and the place of the value of the element at ``at``."""
         self._require(at + 8)
         raw = self.data[at : at + 8]
-        key, length = self._heads[kind].get(raw) or self._learn(raw, kind)
+        key, length = self._memories[kind].heads.get(raw) or self._learn(raw, kind)
         if length >= 0:
             return key, length, at + 8
         self._require(at + 12)
@@ -155,10 +165,8 @@ class Walk:
         return key, struct.unpack_from(order, self.data, at + 8)[0], at + 12
 
     def _learn(self, raw: bytes, kind: str) -> tuple[Key, int]:
-        known = self._heads[kind]
-        if len(known) > _HEADS_KEPT:
-            known.clear()
-            self._plain[kind].clear()
+        memory = self._memories[kind]
+        memory.make_room()
         group, element = struct.unpack_from(">HH" if kind == "b" else "<HH", raw)
         tag = group << 16 | element
         vr = raw[4:6]
@@ -173,9 +181,9 @@ class Walk:
             raise Malformed(f"{tag_name(tag)} has no VR")
         key = tag << 16 | int.from_bytes(vr, "big")
         plain = length not in (-1, _UNDEFINED) and vr not in (b"SQ", b"UN") and kind != "b"
-        known[raw] = key, length
+        memory.heads[raw] = key, length
         if plain and group != 0xFFFE and tag not in PIXEL_TAGS:
-            self._plain[kind][raw] = key, length + 8
+            memory.plain[raw] = key, length + 8
         return key, length
 
     def _elements(self, level: Level, at: int, end: int, kind: str, depth: int) -> int | None:
@@ -185,16 +193,16 @@ class Walk:
         """
         if depth > MAX_DEPTH:
             raise Malformed("sequences are nested too deeply")
-        plain, data = self._plain[kind], self.data
+        memory, data = self._memories[kind], self.data
+        plain = memory.plain.get
         keep = level.leaves.append
         limit = len(data) if end < 0 else min(end, len(data))
         while at != end:
             last = at
-            with contextlib.suppress(KeyError):
-                while at < limit:
-                    key, size = plain[data[at : at + 8]]
-                    last, at = at, at + size
-                    keep((key, data[last + 8 : at]))
+            while at < limit and (found := plain(data[at : at + 8])):
+                key, size = found
+                last, at = at, at + size
+                keep((key, data[last + 8 : at]))
             if at > limit:
                 level.leaves.pop()
                 at = last
@@ -202,6 +210,13 @@ class Walk:
                 break
             if not depth:
                 self.position = at
+                if (remembered := memory.find(data, at)) is not None:
+                    raw, stretch = remembered
+                    self.spans.append(Span(len(level.leaves), at, at + len(raw), stretch))
+                    level.leaves += stretch.leaves
+                    level.sequences += stretch.sequences
+                    at += len(raw)
+                    continue
             key, length, start = self._head(at, kind)
             tag = key >> 16
             if tag == 0xFFFEE00D and end < 0:
@@ -209,7 +224,10 @@ class Walk:
                 return None
             if not depth and tag in PIXEL_TAGS:
                 return at
+            last, count = at, len(level.sequences)
             at = self._other(level, key, length, start, kind, depth)
+            if not depth and len(level.sequences) > count:
+                self.spans.append(Span(len(level.leaves), last, at))
             if 0 <= end < at:
                 raise Malformed("an element ends after its item")
         self.position = at
@@ -225,16 +243,18 @@ class Walk:
         if kind == "b":
             value = _swapped(value, vr)
         hides_items = vr == UN and depth < MAX_HIDDEN and value[:4] == b"\xfe\xff\x00\xe0"
-        if not (hides_items and self._hidden(level, key, start, length, depth)):
+        if not (hides_items and self._hidden(level, key, value, depth)):
             level.leaves.append((key, value))
         return start + length
 
-    def _hidden(self, level: Level, key: Key, start: int, length: int, depth: int) -> bool:
+    def _hidden(self, level: Level, key: Key, value: bytes, depth: int) -> bool:
         """Read a UN value as a sequence; say whether it is one (PS3.5 6.2.2)."""
+        # A walk of its own: what stands behind the value must not count.
+        walk = Walk(value, 0, len(value), self._memories, -1)
         for kind in ("i", "e"):
             trial = Level()
             try:
-                self._sequence(trial, key, start, length, kind, depth)
+                walk._sequence(trial, key, 0, len(value), kind, depth)
             except (Malformed, struct.error):
                 continue
             level.sequences.extend(trial.sequences)
