@@ -35,7 +35,7 @@ from sendit.config.places import hung_own_places, hung_places
 from sendit.config.rules import inbox_problems
 from sendit.errors import SenditError
 from sendit.pipeline.admission import obstacle
-from sendit.pipeline.preparation import zone_here
+from sendit.pipeline.preparation import require_database_of_work, zone_here
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import load_keys, require_key_files
 from sendit.records.own_keys import require_own_keys
@@ -62,7 +62,7 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
         yield Finding("database", "Not looked at: its file may hang, too.")
         answers = False
     else:
-        database = _look("database", _database)
+        database = _look("database", lambda: _database(configuration))
         yield database
         answers = database.problem is None
     here = Zone.PHI if hung else zone_here(configuration)
@@ -91,7 +91,8 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
     yield Finding("swap", swap(Path("/")))
 
 
-def _database() -> None:
+def _database(configuration: Configuration) -> None:
+    require_database_of_work(configuration)
     require_same_schema()
     require_writable()
 

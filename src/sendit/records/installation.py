@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
@@ -39,6 +39,16 @@ def one_at_a_time(work_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_known(settings: Settings) -> bool:
+    """Say whether the database knows an installation; makes neither a file nor a table."""
+    file = settings.database.sqlite_file
+    if file is not None and not file.exists():
+        return False
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    return Installation._meta.db_table in tables and Installation.objects.exists()
 
 
 def require_key_files(settings: Settings) -> None:
@@ -73,8 +83,8 @@ def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:
     configuration
         Names their files.
     history
-        Work was done here, though this database may know nothing of it: it may be another one,
-        or new after a loss.  A new site key would then be a second identity for everyone.
+        An installation was made, so that keys are not.  A new site key would be a second
+        identity for everyone.
 
     Raises
     ------
