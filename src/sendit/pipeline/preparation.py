@@ -1,4 +1,4 @@
-"""Make ready to work: the folders, the tables, the keys and the targets of this installation."""
+"""Make ready: the folders, tables and keys of this installation; to work, its targets, too."""
 
 import logging
 from pathlib import Path
@@ -46,10 +46,6 @@ def prepare(configuration: Configuration) -> Keys:
         else:
             workspace.create()
         _make_audit_folder(configuration.settings.audit.folder)
-        # Where others reach the targets, these make them ready, too, and say it if they cannot.
-        level = logging.DEBUG if configuration.settings.mode == "celery" else logging.WARNING
-        for zone in Zone:
-            make_new_targets_ready(configuration, zone=zone, level=level)
         return load_keys(configuration)
 
 
@@ -128,6 +124,16 @@ def _make_audit_folder(folder: Path) -> None:
         raise AuditBroken(
             f"audit.folder, {folder}, cannot be made ({error.strerror}). Make it, or name another."
         ) from None
+
+
+def make_all_new_targets_ready(configuration: Configuration) -> None:
+    """Let the targets of every zone make their place, as ``make_new_targets_ready`` does.
+
+    Where others reach the targets, these make them ready, too, and say it if they cannot.
+    """
+    level = logging.DEBUG if configuration.settings.mode == "celery" else logging.WARNING
+    for zone in Zone:
+        make_new_targets_ready(configuration, zone=zone, level=level)
 
 
 def make_new_targets_ready(
