@@ -92,6 +92,10 @@ class Workspace:
     def _of_originals(self) -> Path:
         return self.work_dir / "phi" / SENTINEL
 
+    def was_set_up(self) -> bool:
+        """Say whether any of the volumes is there, or was."""
+        return any((volume / SENTINEL).is_file() for volume in self.volumes)
+
     def was_worked_in(self) -> bool:
         """Say whether any batch was ever here, whatever the database knows."""
         if self._of_originals.is_file() and self._of_originals.stat().st_size:
