@@ -230,6 +230,20 @@ def test_known_error_is_a_message_and_no_traceback(installation: Installation) -
     assert done.stderr == 'No batch has this number or uid; "sendit status" lists them all.\n'
 
 
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere"])
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_working_folder_that_cannot_be_used_is_told_by_its_key(
+    installation: Installation, command: str, place: str
+) -> None:
+    database = f"sqlite:///{installation.root}/db.sqlite3"
+
+    done = installation.run(command, SENDIT_WORK_DIR=place, SENDIT_DATABASE_URL=database)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"work_dir, {place}, cannot be used (")
+    assert done.stderr.count("\n") == 1
+
+
 def test_database_that_cannot_be_opened_is_a_message(installation: Installation) -> None:
     installation.run("status")
 

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
 from sendit.config.settings import Settings
+from sendit.errors import ConfigurationInvalid
 from sendit.records import audit
 from sendit.records.audit_tables import AuditHead
 from sendit.records.ledger_tables import Credential, IdentityHistory, LedgerNamespace
@@ -31,9 +32,21 @@ class Keys:
 
 @contextmanager
 def one_at_a_time(work_dir: Path) -> Iterator[None]:
-    """Hold a lock of the working folder, so that two starts do not make two keys."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(work_dir / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    """Hold a lock of the working folder, so that two starts do not make two keys.
+
+    Raises
+    ------
+    sendit.errors.ConfigurationInvalid
+        When the folder cannot be made, or not be written.
+    """
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(work_dir / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise ConfigurationInvalid(
+            f"work_dir, {work_dir}, cannot be used ({error.strerror}). Make it a folder that has "
+            "room and that the user of sendit may write, or name another."
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
