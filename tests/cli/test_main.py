@@ -159,7 +159,7 @@ def test_config_is_found_before_and_after_the_command(installation: Installation
     after = installation.run("status", f"--config={config}", SENDIT_CONFIG="")
 
     assert (before.returncode, after.returncode) == (0, 0), before.stderr + after.stderr
-    assert before.stdout == after.stdout == "No batch yet.\n"
+    assert before.stdout == after.stdout == "No batch yet in work.\n"
     assert not (installation.root / "sendit-data").exists()
 
 
