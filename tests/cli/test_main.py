@@ -210,6 +210,29 @@ def test_without_configuration_the_default_is_used(installation: Installation) -
     assert (empty / "sendit-data").is_dir()
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_default_that_cannot_be_made_is_told_by_its_key(
+    installation: Installation, command: str
+) -> None:
+    empty = installation.root / "empty"
+    empty.mkdir()
+    (empty / "sendit-data").touch()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "sendit", command],
+        cwd=empty,
+        env={**installation.environ(), "SENDIT_CONFIG": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert f"work_dir, {empty}/sendit-data, cannot be used (" in said
+    assert "run sendit as the user whose it is" in said
+
+
 def test_manage_py_is_the_same_program(installation: Installation) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "batch_logs"],

@@ -80,8 +80,8 @@ class SenditCommand(BaseCommand):
 
     def prepare_to_work(self, configuration: Configuration) -> Keys:
         """Make ready for a command that takes in and sends: also the places of new targets."""
-        make_default_folders(configuration)
         keys = prepare(configuration)
+        make_default_folders(configuration)
         make_all_new_targets_ready(configuration)
         return keys
 

@@ -44,8 +44,9 @@ def one_at_a_time(work_dir: Path) -> Iterator[None]:
         descriptor = os.open(work_dir / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
         raise ConfigurationInvalid(
-            f"work_dir, {work_dir}, cannot be used ({error.strerror}). Make it a folder that has "
-            "room and that the user of sendit may write, or name another."
+            f"work_dir, {work_dir}, cannot be used ({error.strerror}). It must be a folder that "
+            "has room and that this user may write: mend it, run sendit as the user whose it is, "
+            "or name another."
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
