@@ -11,6 +11,7 @@
     ├── NotAllowed               the right for this is missing
     ├── SignInRefused            a provider's answer lets nobody in
     ├── SchemaMismatch           the database belongs to another version
+    ├── DatabaseLost             the database knows nothing of what was done here
     ├── DatabaseReadOnly         the database takes no changes          (retryable)
     ├── BrokerUnavailable        Redis did not answer                   (retryable)
     ├── ImageError               one file cannot go on; carries a ``terms.Reason``
@@ -101,6 +102,12 @@ class SchemaMismatch(SenditError):
     """The tables are those of another version of sendit."""
 
     code = "SCHEMA"
+
+
+class DatabaseLost(SenditError):
+    """Work was done here that the database knows nothing of: it is another one, or a new one."""
+
+    code = "DATABASE_LOST"
 
 
 class DatabaseReadOnly(SenditError):

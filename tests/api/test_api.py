@@ -37,6 +37,26 @@ def stopped(uid: str = "ACC1", **columns: object) -> Batch:
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "schema", "batches", "batches/{}", "images", "images/{}", "metrics", "metrics/gb/3"),
+        *("batches/99", "images/99", "nothing", "batches/{}/retry", "metrics/gb"),
+    ],
+)
+def test_head_answers_as_get_does_without_the_body(admin: Client, path: str, slash: str) -> None:
+    batch = make_batch("B1", status=Status.DONE)
+    address = f"/api/{path.format(batch.pk)}{slash if path else ''}"
+
+    with_body, without = admin.get(address), admin.head(address)
+
+    assert without.status_code == with_body.status_code
+    assert without.content == b""
+    assert without.headers.keys() == with_body.headers.keys()
+    assert without.headers.get("ETag") == with_body.headers.get("ETag")
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
 def test_lists_have_count_next_previous_and_results(admin: Client, slash: str) -> None:
     batches = [make_batch(f"B{n}", status=Status.DONE) for n in range(12)]
 

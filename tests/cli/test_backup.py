@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.e2e.test_canary import MARK, fill, leaks
@@ -62,6 +63,43 @@ def test_restored_installation_is_the_same(
     assert {path.name for path in place.out.iterdir()} <= patients
     assert place.delivered()
     assert MARK.encode() not in b"".join(map(bytes, map(str.encode, tree(place.out))))
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_database_that_is_gone_beside_work_starts_nothing_until_it_is_restored(
+    installation: Installation, postgresql: PostgreSQL, tmp_path: Path, database: str
+) -> None:
+    right: dict[str, str] = {}
+    wrong = {"SENDIT_DATABASE_URL": f"sqlite:///{tmp_path}/another/sendit.sqlite3"}
+    if database == "postgresql":
+        right["SENDIT_DATABASE_URL"] = postgresql.new_database(f"l1-{tmp_path.name}"[-60:])
+        wrong["SENDIT_DATABASE_URL"] = postgresql.new_database(f"l2-{tmp_path.name}"[-60:])
+    installation.add_study("ACC1", n_series=1, n_images=2)
+    assert installation.run("run", "--once", **right).returncode == 0
+    before = installation.run("status", "--json", **right).stdout
+    assert installation.run("backup", str(tmp_path / "safe"), **right).returncode == 0
+    installation.add_study("ACC2", n_series=1, n_images=2)
+
+    told = {
+        " ".join(words): installation.run(*words, **wrong)
+        for words in (("run", "--once"), ("serve", "--port", "0"), ("status",), ("check",))
+    }
+    doctor = installation.run("doctor", **wrong)
+
+    for words, done in told.items():
+        assert (words, done.returncode) == (words, 1)
+        assert "the database knows of none" in done.stdout + done.stderr, words
+        assert "Traceback" not in done.stderr
+    assert "the database knows of none" in doctor.stdout
+    assert not (tmp_path / "another").exists()
+    if database == "postgresql":
+        with psycopg.connect(wrong["SENDIT_DATABASE_URL"]) as connection:
+            listed = connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'")
+            assert listed.fetchall() == []
+    assert installation.run("restore", str(tmp_path / "safe"), **wrong).returncode == 0
+    assert installation.run("status", "--json", **wrong).stdout == before
+    assert installation.run("run", "--once", **wrong).returncode == 0
 
 
 @pytest.mark.timeout(200)

@@ -1,6 +1,7 @@
 """The commands, called in this process on rows that stand in the database."""
 
 import json
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -70,6 +71,29 @@ def test_number_that_is_also_a_uid_is_refused_until_it_is_clear() -> None:
 def test_unknown_batch_is_refused(command: str, word: str) -> None:
     with pytest.raises(UsageError, match="No batch has this number or uid"):
         say(command, word)
+
+
+# What only tells.
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("batch_logs",), ("show_times",), ("targets",), ("pause",), ("clean",)],
+    ids=" ".join,
+)
+def test_folder_of_a_target_is_not_made_by_what_sends_nothing(
+    installation: Installation, words: tuple[str, ...]
+) -> None:
+    installation.out.rmdir()
+
+    with suppress(SystemExit):  # a target is down
+        say(*words)
+
+    assert not installation.out.exists()
+    with suppress(SystemExit):
+        assert "a new one is made when sendit starts" in say("targets")
+    say("check")
+    assert installation.out.is_dir()
 
 
 # status, batch_logs.

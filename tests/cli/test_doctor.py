@@ -43,6 +43,24 @@ def diagnosis(installation: Installation, **environ: str) -> dict[str, str | Non
     return {check["what"]: check["problem"] for check in told["checks"]}
 
 
+@pytest.mark.parametrize("made", [False, True], ids=["no folder", "an empty folder"])
+def test_where_nothing_was_set_up_nothing_is_made_and_no_backup_is_asked_for(
+    installation: Installation, made: bool
+) -> None:
+    if made:
+        installation.work_dir.mkdir()
+
+    found = diagnosis(installation)
+
+    assert "start the watcher" in (found["database"] or "")
+    assert "Nothing was set up in " in (found["working volumes"] or "")
+    assert "backup" not in " ".join(filter(None, found.values()))
+    assert "keys" not in found
+    assert found["inboxes"] is None
+    assert not (installation.work_dir / "sendit.sqlite3").exists()
+    assert installation.work_dir.exists() == made
+
+
 @pytest.mark.timeout(300)
 def test_faults_are_found_one_by_one(installation: Installation) -> None:
     before = diagnosis(installation)

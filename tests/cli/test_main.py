@@ -159,7 +159,7 @@ def test_config_is_found_before_and_after_the_command(installation: Installation
     after = installation.run("status", f"--config={config}", SENDIT_CONFIG="")
 
     assert (before.returncode, after.returncode) == (0, 0), before.stderr + after.stderr
-    assert before.stdout == after.stdout == "No batch yet.\n"
+    assert before.stdout == after.stdout == "No batch yet in work.\n"
     assert not (installation.root / "sendit-data").exists()
 
 
@@ -210,6 +210,29 @@ def test_without_configuration_the_default_is_used(installation: Installation) -
     assert (empty / "sendit-data").is_dir()
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_default_that_cannot_be_made_is_told_by_its_key(
+    installation: Installation, command: str
+) -> None:
+    empty = installation.root / "empty"
+    empty.mkdir()
+    (empty / "sendit-data").touch()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "sendit", command],
+        cwd=empty,
+        env={**installation.environ(), "SENDIT_CONFIG": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert f"work_dir, {empty}/sendit-data, cannot be used (" in said
+    assert "run sendit as the user whose it is" in said
+
+
 def test_manage_py_is_the_same_program(installation: Installation) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "batch_logs"],
@@ -228,6 +251,20 @@ def test_known_error_is_a_message_and_no_traceback(installation: Installation) -
 
     assert done.returncode == 1
     assert done.stderr == 'No batch has this number or uid; "sendit status" lists them all.\n'
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere"])
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_working_folder_that_cannot_be_used_is_told_by_its_key(
+    installation: Installation, command: str, place: str
+) -> None:
+    database = f"sqlite:///{installation.root}/db.sqlite3"
+
+    done = installation.run(command, SENDIT_WORK_DIR=place, SENDIT_DATABASE_URL=database)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"work_dir, {place}, cannot be used (")
+    assert done.stderr.count("\n") == 1
 
 
 def test_database_that_cannot_be_opened_is_a_message(installation: Installation) -> None:

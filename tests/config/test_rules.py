@@ -155,6 +155,17 @@ def test_sqlite_is_refused_on_a_network_file_system(installation: Installation) 
     assert problem.startswith("sendit.toml: database.url: SQLite does not work on a network")
 
 
+def test_the_file_of_a_project_that_is_missing_is_named(installation: Installation) -> None:
+    (installation.root / "projects/irb-1.toml").unlink()
+
+    [problem] = installation.problems()
+
+    assert problem.startswith(
+        'sendit.toml: inboxes[1].project: "irb-1" is not known; allowed: none'
+    )
+    assert problem.endswith(f"its file would be {installation.root}/projects/irb-1.toml")
+
+
 def test_a_projects_folder_that_is_missing_is_named(installation: Installation) -> None:
     installation.write("sendit.toml", f'projects_dir = "protocols"\n{INBOX}')
 

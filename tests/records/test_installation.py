@@ -5,8 +5,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from sendit.config import Configuration
-from sendit.errors import AuditBroken, KeyProblem
+from sendit.errors import AuditBroken, DatabaseLost, KeyProblem
 from sendit.pipeline.preparation import prepare
+from sendit.pipeline.workspace import Workspace
 from sendit.records import audit
 from sendit.records.audit_tables import AuditHead
 from sendit.records.ledger_tables import LedgerNamespace
@@ -51,6 +52,24 @@ def test_missing_or_other_key_beside_history_refuses_to_start(
         assert not path.exists()
 
 
+def test_a_database_that_is_gone_refuses_to_start_where_work_was_done(
+    in_this_process: Configuration,
+) -> None:
+    before = prepare(in_this_process)
+    workspace = Workspace(in_this_process.settings.work_dir)
+    workspace.make_phi(7, "excluded")
+    workspace.remove(workspace.phi(7))  # as clean-up does; what was done is known all the same
+    Installation.objects.all().delete()
+
+    with pytest.raises(DatabaseLost, match="sendit restore"):
+        prepare(in_this_process)
+
+    assert not Installation.objects.exists()
+    for name in ("phi", "clean", "previews"):
+        (workspace.work_dir / name).rename(workspace.work_dir / f"{name}.before")
+    assert prepare(in_this_process) == before  # begun anew, as the message says
+
+
 def test_keys_that_are_lost_with_the_database_are_not_made_anew_where_work_was_done(
     in_this_process: Configuration,
 ) -> None:
@@ -59,7 +78,7 @@ def test_keys_that_are_lost_with_the_database_are_not_made_anew_where_work_was_d
     Installation.objects.all().delete()
     in_this_process.settings.keys.site_file.unlink()
 
-    with pytest.raises(KeyProblem, match="second identity"):
+    with pytest.raises(DatabaseLost):
         prepare(in_this_process)
 
     assert not in_this_process.settings.keys.site_file.exists()

@@ -14,7 +14,9 @@ from sendit.config import Configuration
 from sendit.pipeline.preparation import prepare
 from sendit.records.audit import verify
 from sendit.records.ledger_tables import NamespaceKey
+from sendit.records.models import Delivery
 from sendit.records.schema import migrate
+from sendit.terms import Stage, Status
 from tests.pipeline.machine.conftest import as_default
 
 
@@ -98,3 +100,54 @@ def test_an_older_installation_has_no_own_keys_and_a_whole_log(
         ("shared", "", "")
     ]
     assert verify(head_folder=in_this_process.settings.audit.folder) == 0
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_older_receipt_of_an_identified_delivery_comes_to_name_no_patient(
+    request: pytest.FixtureRequest,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    url = f"sqlite:///{tmp_path}/older.sqlite3"
+    if kind == "postgresql":
+        url = str(request.getfixturevalue("postgresql_database"))
+    before = [("records", "0015_hour_counts")]
+    receipt = {
+        **{"location": "/out", "n_instances": 1, "digests": {"1": "ab" * 32}, "volume": "/"},
+        "stored": {"1": ["CANARY1/1.2/1.3/1.4.dcm", "", "", "", 0]},
+        "documents": {"CANARY1/1.2/manifest.csv": "cd" * 32},
+        "there_already": 0,
+    }
+
+    with django_db_blocker.unblock(), as_default(url):
+        executor = MigrationExecutor(connection)
+        executor.migrate(before)
+        older = executor.loader.project_state(before).apps.get_model
+        for project, anonymize in (("as-is", False), ("research", True)):
+            profile = older("records", "Profile").objects.create(
+                digest=project, project=project, content={"anonymize": anonymize}
+            )
+            batch = older("records", "Batch").objects.create(
+                uid=project,
+                uid_digest=project,
+                folder=project,
+                profile=profile,
+                project=project,
+                status=Status.DONE,
+                stage=Stage.CLEAN_UP,
+            )
+            for target in ("out", "later"):
+                older("records", "Delivery").objects.create(
+                    batch=batch, target=target, receipt=receipt if target == "out" else None
+                )
+        call_command("migrate", interactive=False, verbosity=0)
+        kept = list(Delivery.objects.order_by("pk").values_list("batch__project", "receipt"))
+
+    assert kept == [
+        ("as-is", {**receipt, "stored": {}, "documents": {}}),
+        ("as-is", None),
+        ("research", receipt),
+        ("research", None),
+    ]

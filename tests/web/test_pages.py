@@ -1,11 +1,14 @@
 """The status page, its login, and what the server says when something is wrong."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection
-from django.test import Client
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
@@ -17,6 +20,7 @@ from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON, HELD_STATIC
 from sendit.records.models import Batch, Delivery, Finding, TargetHealth
 from sendit.terms import DeliveryState, Stage, Status
 from sendit.web.login_links import forget_tokens, is_unused, make_link_token, use_token
+from sendit.web.middleware import HeadersMiddleware
 from tests.support.batches import NOW, add_recall, add_unreadable, make_batch, make_profile
 from tests.support.installation import Installation
 
@@ -182,6 +186,23 @@ def test_an_answer_loads_nothing_foreign_and_is_kept_nowhere(signed_in: Client) 
 
 
 @pytest.mark.usefixtures("configuration")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: HttpResponse(b"1234", headers={"Content-Length": "4"}),
+        lambda: StreamingHttpResponse([b"12", b"34"], headers={"Content-Length": "4"}),
+    ],
+    ids=["whole", "streamed"],
+)
+def test_head_is_handed_no_body_which_the_server_would_complain_of(
+    answer: Callable[[], HttpResponseBase],
+) -> None:
+    given = HeadersMiddleware(lambda _: answer())(RequestFactory().head("/"))
+
+    assert b"".join(given) == b""
+    assert given.headers["Content-Length"] == "4"
+
+
 def test_an_unknown_address_is_answered_in_plain_words(client: Client) -> None:
     answer = client.get("/nothing/here/")
 

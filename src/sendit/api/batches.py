@@ -47,7 +47,7 @@ _IF_MATCH = OpenApiParameter(
     parameters=[shapes.BatchQuery],
     responses={200: shapes.BatchPage, 400: shapes.ErrorShape, 404: shapes.ErrorShape, **REFUSALS},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def batch_list(request: Request) -> Response:
     """List the batches that you may see, newest first unless another order is asked for."""
     query = read_query(request, shapes.BatchQuery)
@@ -67,7 +67,7 @@ def batch_list(request: Request) -> Response:
     parameters=[_ETAG],
     responses={200: shapes.BatchShape, 404: shapes.ErrorShape, **REFUSALS},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def batch_detail(request: Request, number: int) -> Response:
     """Tell one batch."""
     who = access(request)

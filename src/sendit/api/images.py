@@ -26,7 +26,7 @@ _COLUMNS = ("pk", "sop_instance_uid", "status", "verdict", "reason", "batch", "c
     parameters=[shapes.ImageQuery],
     responses={200: shapes.ImagePage, 400: shapes.ErrorShape, 404: shapes.ErrorShape, **REFUSALS},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def image_list(request: Request) -> Response:
     """List the images that you may see, newest first unless another order is asked for."""
     query = read_query(request, shapes.ImageQuery)
@@ -46,7 +46,7 @@ def image_list(request: Request) -> Response:
     operation_id="image",
     responses={200: shapes.ImageShape, 404: shapes.ErrorShape, **REFUSALS},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def image_detail(request: Request, number: int) -> Response:
     """Tell one image."""
     image = _seen(access(request)).only(*_COLUMNS).filter(pk=number).first()

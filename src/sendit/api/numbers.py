@@ -21,7 +21,7 @@ MOST_DAYS = 36_500
 
 
 @extend_schema(operation_id="metrics", responses={200: shapes.MetricsShape, **REFUSALS})
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def metrics(request: Request) -> Response:
     """Count the batches that you may see, and the folders in their inboxes."""
     who = access(request)
@@ -59,7 +59,7 @@ def metrics(request: Request) -> Response:
     ],
     responses={200: shapes.VolumeShape, 400: shapes.ErrorShape, **REFUSALS, 404: shapes.ErrorShape},
 )
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def volume(request: Request, days: str) -> Response:
     """Tell how many GB (10⁹ bytes) a day became DONE in the last days."""
     if not (days.isascii() and days.isdigit() and 1 <= int(days[:9]) <= MOST_DAYS):
@@ -68,7 +68,7 @@ def volume(request: Request, days: str) -> Response:
 
 
 @extend_schema(operation_id="volume_of_a_week", responses={200: shapes.VolumeShape, **REFUSALS})
-@api_view(["GET"])
+@api_view(["GET", "HEAD"])
 def volume_of_a_week(request: Request) -> Response:
     """Tell how many GB (10⁹ bytes) a day became DONE in the last 7 days."""
     return _volume(request, DAYS)

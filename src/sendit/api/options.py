@@ -23,7 +23,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 SPECTACULAR: dict[str, Any] = {
     "TITLE": "sendit",
     "DESCRIPTION": "Batches, images, metrics and decisions. Every address answers with and "
-    "without a last slash; what you may not see is 404.",
+    "without a last slash, and to HEAD where it answers to GET; what you may not see is 404.",
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,

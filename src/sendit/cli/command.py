@@ -13,9 +13,9 @@ from typing import Any  # Django's signature
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from sendit.config import Configuration
+from sendit.config import Configuration, make_default_folders
 from sendit.errors import VolumeMissing
-from sendit.pipeline.preparation import prepare
+from sendit.pipeline.preparation import make_all_new_targets_ready, prepare
 from sendit.records.installation import Keys
 
 
@@ -77,6 +77,13 @@ class SenditCommand(BaseCommand):
     def prepare(self, configuration: Configuration) -> Keys:
         """Make the installation ready: folders, tables, keys."""
         return prepare(configuration)
+
+    def prepare_to_work(self, configuration: Configuration) -> Keys:
+        """Make ready for a command that takes in and sends: also the places of new targets."""
+        keys = prepare(configuration)
+        make_default_folders(configuration)
+        make_all_new_targets_ready(configuration)
+        return keys
 
     def prepare_to_read(self, configuration: Configuration) -> None:
         """Make ready for a command that only tells: a volume that is missing is only said."""

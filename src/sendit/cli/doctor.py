@@ -33,9 +33,9 @@ from sendit.cli.work_check import (
 from sendit.config import Configuration
 from sendit.config.places import hung_own_places, hung_places
 from sendit.config.rules import inbox_problems
-from sendit.errors import SenditError
+from sendit.errors import SchemaMismatch, SenditError, VolumeMissing
 from sendit.pipeline.admission import obstacle
-from sendit.pipeline.preparation import zone_here
+from sendit.pipeline.preparation import require_database_of_work, zone_here
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import load_keys, require_key_files
 from sendit.records.own_keys import require_own_keys
@@ -62,16 +62,17 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
         yield Finding("database", "Not looked at: its file may hang, too.")
         answers = False
     else:
-        database = _look("database", _database)
+        database = _look("database", lambda: _database(configuration))
         yield database
         answers = database.problem is None
     here = Zone.PHI if hung else zone_here(configuration)
+    new = not answers and not hung and here is Zone.PHI and _is_new(settings.work_dir)
     mounted = not hung
     if not hung:
-        volumes = _look("working volumes", lambda: Workspace(settings.work_dir).check(here))
+        volumes = _look("working volumes", lambda: _volumes(configuration, here, new=new))
         yield volumes
         mounted = volumes.problem is None
-    if not hung and here is Zone.PHI:
+    if not hung and here is Zone.PHI and not new:
         yield from _files(configuration, database_answers=answers)
     if answers:
         yield _look("clock of the database", clock_of_database)
@@ -91,9 +92,36 @@ def examine(configuration: Configuration, *, now: datetime) -> Iterator[Finding]
     yield Finding("swap", swap(Path("/")))
 
 
-def _database() -> None:
+def _database(configuration: Configuration) -> None:
+    require_database_of_work(configuration)
+    file = configuration.settings.database.sqlite_file
+    if file is not None and not file.exists():  # asking it would make it
+        raise SchemaMismatch(
+            f"There is no database {file} yet: start the watcher (sendit run), which makes it; if "
+            "there is one elsewhere, name it in database.url."
+        )
     require_same_schema()
     require_writable()
+
+
+def _is_new(work_dir: Path) -> bool:
+    """Say whether nothing was ever set up in a working folder, as far as it can be seen."""
+    workspace = Workspace(work_dir)
+    try:
+        return not workspace.was_set_up() and not workspace.was_worked_in()
+    except OSError:
+        return False  # ``_volumes`` says what is wrong with it
+
+
+def _volumes(configuration: Configuration, here: Zone, *, new: bool) -> None:
+    work_dir = configuration.settings.work_dir
+    if new:
+        raise VolumeMissing(
+            f"Nothing was set up in {work_dir} yet, or its volume is not mounted: start the "
+            "watcher (sendit run), which makes what is needed, or mount it. A configuration that "
+            "lies elsewhere is named with --config."
+        )
+    Workspace(work_dir).check(here)
 
 
 def _files(configuration: Configuration, *, database_answers: bool) -> Iterator[Finding]:

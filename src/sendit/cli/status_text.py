@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any  # a batch as ``metrics.status`` describes it: a JSON object
 
+from sendit.cli.hints import shown
 from sendit.cli.table import one_line, table
 from sendit.cli.work_check import pauses
 from sendit.config import Configuration
@@ -40,7 +41,7 @@ def all_lines(
         rows = [_row(batch, told, now) for batch, told in zip(batches, described, strict=True)]
         yield from table(HEADER, rows)
     else:
-        yield "No batch yet."
+        yield f"No batch yet in {shown(configuration.settings.work_dir)}."
     if (stopped := pauses()) is not None:
         yield ""
         yield stopped

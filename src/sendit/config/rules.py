@@ -99,7 +99,8 @@ def inbox_problems(
         key = f"inboxes[{number}]"
         if inbox.project not in names:
             text = f'"{inbox.project}" {unknown(inbox.project, names)}'
-            yield Problem(file, f"{key}.project", text)
+            its_file = settings.projects_dir / f"{inbox.project}.toml"
+            yield Problem(file, f"{key}.project", f"{text}; its file would be {its_file}")
         if must_exist and (text := _unusable(inbox.path)):
             yield Problem(file, f"{key}.path", text)
         if _contains(inbox.path, settings.work_dir):

@@ -29,6 +29,7 @@ from sendit.records.hours import HOURS
 from sendit.records.models import Batch
 from sendit.records.own_keys import require_own_keys
 from sendit.records.provider import require_all_same
+from sendit.records.refusals import cause_of
 from sendit.records.schema import require_same_schema
 from sendit.terms import Status
 
@@ -168,7 +169,7 @@ class _Loop:
                 connection.close()
                 if self._stop.is_set() or time.monotonic() > until:
                     raise
-                logger.warning("the database did not answer (%s)", type(error).__name__)
+                logger.warning("the database did not answer (%s)", cause_of(error))
                 self._stop.wait(REST_SECONDS)
 
     def _try(self, what: str, do: Callable[[], None]) -> None:

@@ -1,13 +1,13 @@
-"""Make ready to work: the folders, the tables, the keys and the targets of this installation."""
+"""Make ready: the folders, tables and keys of this installation; to work, its targets, too."""
 
 import logging
 from pathlib import Path
 
 from sendit.config import Configuration
-from sendit.errors import AuditBroken, SchemaMismatch, TargetUnavailable
+from sendit.errors import AuditBroken, DatabaseLost, SchemaMismatch, TargetUnavailable
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of_targets
-from sendit.records.installation import Keys, load_keys, one_at_a_time
+from sendit.records.installation import Keys, is_known, load_keys, one_at_a_time
 from sendit.records.models import Delivery, Installation
 from sendit.records.schema import (
     make_database_file,
@@ -26,6 +26,8 @@ def prepare(configuration: Configuration) -> Keys:
 
     Raises
     ------
+    sendit.errors.DatabaseLost
+        When the database knows nothing of what was done here.
     sendit.errors.DatabaseReadOnly
         When the database takes no changes.
     sendit.errors.VolumeMissing
@@ -35,6 +37,7 @@ def prepare(configuration: Configuration) -> Keys:
     """
     workspace = Workspace(configuration.settings.work_dir)
     with one_at_a_time(workspace.work_dir):
+        require_database_of_work(configuration)
         make_database_file(configuration)
         require_writable()
         migrate()
@@ -43,11 +46,29 @@ def prepare(configuration: Configuration) -> Keys:
         else:
             workspace.create()
         _make_audit_folder(configuration.settings.audit.folder)
-        # Where others reach the targets, these make them ready, too, and say it if they cannot.
-        level = logging.DEBUG if configuration.settings.mode == "celery" else logging.WARNING
-        for zone in Zone:
-            make_new_targets_ready(configuration, zone=zone, level=level)
-        return load_keys(configuration, history=workspace.was_worked_in())
+        return load_keys(configuration)
+
+
+def require_database_of_work(configuration: Configuration) -> None:
+    """Return unless work was done here and the database knows no installation.
+
+    It is another one then, or was lost.  Names that were drawn, and what was delivered, stood in
+    the one that is gone; a new one would name patients a second time and send everything again.
+
+    Raises
+    ------
+    sendit.errors.DatabaseLost
+        When it is so.
+    """
+    workspace = Workspace(configuration.settings.work_dir)
+    if not is_known(configuration.settings) and workspace.was_worked_in():
+        raise DatabaseLost(
+            f"Work was done in {workspace.work_dir}, and the database knows of none: database.url "
+            "names another one, or it was lost. With a new one, patients could get second names, "
+            "and what comes again would be sent again. Name the right one, or put your backup in "
+            'place with "sendit restore"; to begin anew all the same, move the folders phi, clean '
+            "and previews of the working folder away first."
+        )
 
 
 def prepare_here(configuration: Configuration) -> Keys | None:
@@ -103,6 +124,16 @@ def _make_audit_folder(folder: Path) -> None:
         raise AuditBroken(
             f"audit.folder, {folder}, cannot be made ({error.strerror}). Make it, or name another."
         ) from None
+
+
+def make_all_new_targets_ready(configuration: Configuration) -> None:
+    """Let the targets of every zone make their place, as ``make_new_targets_ready`` does.
+
+    Where others reach the targets, these make them ready, too, and say it if they cannot.
+    """
+    level = logging.DEBUG if configuration.settings.mode == "celery" else logging.WARNING
+    for zone in Zone:
+        make_new_targets_ready(configuration, zone=zone, level=level)
 
 
 def make_new_targets_ready(

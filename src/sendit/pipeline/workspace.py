@@ -3,7 +3,7 @@
 ``phi/<batch>/`` holds the originals by running number, and results until they are
 released; ``clean/<batch>/`` holds results only.  Both lie on one file system, so a release
 is a rename.  Each volume carries a sentinel file: when it is missing beside history, the
-volume is not mounted and nothing is written.
+volume is not mounted and nothing is written.  That of the originals also says whether any came.
 """
 
 import errno
@@ -21,6 +21,7 @@ from sendit.storage.durable import sync_folders, sync_volume
 from sendit.terms import Zone
 
 SENTINEL = ".sendit-volume"
+_WORKED_IN = "Work was done here.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Workspace:
 
     def make_phi(self, batch_id: int, *below: str) -> Path:
         """Make a folder among the originals, down to the last one for its owner alone."""
+        with suppress(FileNotFoundError):
+            if not self._of_originals.stat().st_size:
+                self._of_originals.write_text(_WORKED_IN)
         folder = self.phi(batch_id)
         folder.mkdir(mode=0o700, exist_ok=True)
         for name in below:
@@ -84,8 +88,18 @@ class Workspace:
         for volume in self.volumes:
             (volume / SENTINEL).touch(0o600 if volume.name == "phi" else 0o666)
 
+    @property
+    def _of_originals(self) -> Path:
+        return self.work_dir / "phi" / SENTINEL
+
+    def was_set_up(self) -> bool:
+        """Say whether any of the volumes is there, or was."""
+        return any((volume / SENTINEL).is_file() for volume in self.volumes)
+
     def was_worked_in(self) -> bool:
-        """Say whether any batch has left something here, whatever the database knows."""
+        """Say whether any batch was ever here, whatever the database knows."""
+        if self._of_originals.is_file() and self._of_originals.stat().st_size:
+            return True
         places = (self.work_dir / name for name in ("phi", "clean", "previews"))
         return any(
             folder.name.isdigit()

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from sendit.config import Configuration
 from sendit.config.keys import field_keys, fingerprint, site_key
 from sendit.config.settings import Settings
+from sendit.errors import ConfigurationInvalid
 from sendit.records import audit
 from sendit.records.audit_tables import AuditHead
 from sendit.records.ledger_tables import Credential, IdentityHistory, LedgerNamespace
@@ -31,14 +32,37 @@ class Keys:
 
 @contextmanager
 def one_at_a_time(work_dir: Path) -> Iterator[None]:
-    """Hold a lock of the working folder, so that two starts do not make two keys."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(work_dir / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    """Hold a lock of the working folder, so that two starts do not make two keys.
+
+    Raises
+    ------
+    sendit.errors.ConfigurationInvalid
+        When the folder cannot be made, or not be written.
+    """
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(work_dir / ".setup.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise ConfigurationInvalid(
+            f"work_dir, {work_dir}, cannot be used ({error.strerror}). It must be a folder that "
+            "has room and that this user may write: mend it, run sendit as the user whose it is, "
+            "or name another."
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def is_known(settings: Settings) -> bool:
+    """Say whether the database knows an installation; makes neither a file nor a table."""
+    file = settings.database.sqlite_file
+    if file is not None and not file.exists():
+        return False
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    return Installation._meta.db_table in tables and Installation.objects.exists()
 
 
 def require_key_files(settings: Settings) -> None:
@@ -73,8 +97,8 @@ def load_keys(configuration: Configuration, *, history: bool = False) -> Keys:
     configuration
         Names their files.
     history
-        Work was done here, though this database may know nothing of it: it may be another one,
-        or new after a loss.  A new site key would then be a second identity for everyone.
+        An installation was made, so that keys are not.  A new site key would be a second
+        identity for everyone.
 
     Raises
     ------

@@ -31,6 +31,7 @@ from sendit.records.installation import load_keys
 from sendit.records.ledger import DatabaseLedger, refuse_closed
 from sendit.records.ledger_tables import ClientToken
 from sendit.records.own_keys import identity_of, key_for_naming, key_of_names
+from sendit.records.refusals import cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def answered(view: View) -> View:
             logger.error("the identity service cannot answer: %s", error.code)
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The service is out of order.")
         except DatabaseError as error:
-            logger.error("the identity service cannot answer: %s", type(error).__name__)
+            logger.error("the identity service cannot answer: %s", cause_of(error))
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer.")
 
     return safe

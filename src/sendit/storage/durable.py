@@ -237,7 +237,8 @@ def require_folder(root: Path) -> None:
         )
     if not root.is_dir():
         raise TargetUnavailable(
-            f"The target folder {root} does not exist; mount its volume, or make it once."
+            f"The target folder {root} does not exist; mount its volume, or make it once (a new "
+            "one is made when sendit starts)."
         )
 
 

@@ -7,7 +7,7 @@ otherwise (``open_to_all``).  What somebody who is signed in may see, each view 
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -26,7 +26,10 @@ API_PAGE_POLICY = CONTENT_SECURITY_POLICY + "; img-src 'self' data:"
 
 
 class HeadersMiddleware:
-    """Sets the headers that keep a page to itself."""
+    """Sets the headers that keep a page to itself, and hands HEAD those alone.
+
+    The server drops a body there by itself, and would warn of each.
+    """
 
     def __init__(self, get_response: Answer) -> None:
         self._get_response = get_response
@@ -41,7 +44,16 @@ class HeadersMiddleware:
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
         )
+        if request.method == "HEAD":
+            _drop_body(response)
         return response
+
+
+def _drop_body(response: HttpResponseBase) -> None:
+    if isinstance(response, StreamingHttpResponse):
+        response.streaming_content = ()
+    elif isinstance(response, HttpResponse):
+        response.content = b""
 
 
 class LoginMiddleware:

@@ -18,6 +18,7 @@ from sendit.config.mounts import silent_mounts
 from sendit.errors import SenditError, VolumeMissing
 from sendit.pipeline.workspace import Workspace
 from sendit.records.installation import require_field_key
+from sendit.records.refusals import cause_of
 from sendit.records.schema import require_same_schema, require_writable
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class _Question(threading.Thread):
         except SenditError as error:
             self.problem = str(error)
         except DatabaseError as error:
-            self.problem = f"the database did not answer ({type(error).__name__})"
+            self.problem = f"the database did not answer ({cause_of(error)})"
         except OSError as error:
             self.problem = os.strerror(error.errno or 0)
         finally:

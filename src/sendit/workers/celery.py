@@ -28,6 +28,7 @@ from sendit.pipeline.preparation import prepare_worker
 from sendit.pipeline.runner import Runner, Step, utc_now
 from sendit.pipeline.zones import zone_of
 from sendit.records.models import Batch, Image
+from sendit.records.refusals import cause_of
 from sendit.records.schema import require_same_schema
 from sendit.terms import Zone
 from sendit.workers.entry import Signs
@@ -330,7 +331,7 @@ def _task(advance: Advance, life: Life, ending: _Ending) -> Task:
                 logger.error("%s", error)
                 life.stopping = True
             except DatabaseError as error:
-                logger.error("the database did not answer (%s)", type(error).__name__)
+                logger.error("the database did not answer (%s)", cause_of(error))
                 connection.close()
             finally:
                 ending.busy = False

@@ -13,6 +13,7 @@ import django
 from django.db import DatabaseError
 
 from sendit.errors import SenditError
+from sendit.records.refusals import cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def begin(what: str, parent: int, signs: Signs, *arguments: str) -> None:
         logger.error("%s", error)
         sys.exit(1)
     except DatabaseError as error:
-        logger.warning("a worker ended: the database did not answer (%s)", type(error).__name__)
+        logger.warning("a worker ended: the database did not answer (%s)", cause_of(error))
         sys.exit(1)
     except Exception:
         logger.critical("a worker ended by an error in sendit itself", exc_info=True)

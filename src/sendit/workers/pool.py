@@ -32,6 +32,7 @@ from sendit.pipeline import machine
 from sendit.pipeline.liveness import name_of, own_name
 from sendit.pipeline.runner import Runner, Step, utc_now
 from sendit.records.installation import load_keys
+from sendit.records.refusals import cause_of
 from sendit.workers.entry import Signs, begin
 
 logger = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ def work(parent: int, signs: Signs) -> None:
         try:
             worked = _work_on_next(runner)
         except DatabaseError as error:
-            logger.error("the database did not answer (%s); trying again", type(error).__name__)
+            logger.error("the database did not answer (%s); trying again", cause_of(error))
             connection.close()
             worked = False
         wait = SHORTEST_WAIT if worked else min(wait * 1.5, LONGEST_WAIT)

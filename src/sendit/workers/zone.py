@@ -19,6 +19,7 @@ from sendit.pipeline.hanging import Doubts
 from sendit.pipeline.liveness import own_name
 from sendit.pipeline.preparation import make_new_targets_ready, prepare_worker
 from sendit.records.beats import EVERY_SECONDS, beat, worker_name
+from sendit.records.refusals import cause_of
 from sendit.records.schema import require_same_schema
 from sendit.terms import Zone
 from sendit.workers.nudge import BACKENDS, nudger
@@ -94,7 +95,7 @@ def _tend(pool: Pool, life: _Life) -> None:
         pool.tend()
         life.sign()
     except DatabaseError as error:
-        logger.warning("the database did not answer (%s)", type(error).__name__)
+        logger.warning("the database did not answer (%s)", cause_of(error))
         connection.close()
 
 
@@ -103,4 +104,4 @@ def _stop(pool: Pool) -> None:
         pool.stop()
     except DatabaseError as error:
         # Their claims lapse by themselves.
-        logger.warning("the database did not answer (%s)", type(error).__name__)
+        logger.warning("the database did not answer (%s)", cause_of(error))

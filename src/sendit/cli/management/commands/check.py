@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from sendit.cli.command import SenditCommand
 from sendit.cli.trial import try_everything
-from sendit.config import Configuration, make_default_folders
+from sendit.config import Configuration
 
 
 class Command(SenditCommand):
@@ -22,7 +22,6 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Try everything and show what does not work."""
-        make_default_folders(configuration)
         trials = []
         for trial in try_everything(configuration):
             trials.append(trial)

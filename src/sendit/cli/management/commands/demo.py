@@ -40,7 +40,7 @@ DICOM, one with nothing but images that the project leaves out."""
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Run the demo and say whether everything went as it must."""
         folder = _folder_of(configuration)
-        self.prepare(configuration)
+        self.prepare_to_work(configuration)
         console = Console(highlight=False)
         console.print(f"Demo in {shown(folder)}, with {len(STUDIES)} real studies:")
         for study in STUDIES:

@@ -9,7 +9,7 @@ from sendit.cli.arguments import positive
 from sendit.cli.command import SenditCommand
 from sendit.cli.main import INTERRUPTED
 from sendit.cli.stopping import until_stopped
-from sendit.config import Configuration, make_default_folders
+from sendit.config import Configuration
 from sendit.ingest import watch
 from sendit.records.models import Batch
 
@@ -41,8 +41,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Run the loop."""
-        make_default_folders(configuration)
-        keys = self.prepare(configuration)
+        keys = self.prepare_to_work(configuration)
         with until_stopped() as request:
             code = watch.run(
                 configuration,

@@ -9,7 +9,7 @@ from sendit.cli.command import SenditCommand
 from sendit.cli.main import INTERRUPTED, REFUSED
 from sendit.cli.stopping import until_stopped
 from sendit.cli.web_server import check_host, open_port, web_server
-from sendit.config import Configuration, make_default_folders
+from sendit.config import Configuration
 from sendit.config.rules import is_loopback
 from sendit.errors import UsageError
 from sendit.ingest import watch
@@ -37,8 +37,7 @@ one was used. Elsewhere people sign in by name: sendit user add."""
         host = options.host or web.host
         port = web.port if options.port is None else options.port
         check_host(configuration, host)
-        make_default_folders(configuration)
-        keys = self.prepare(configuration)
+        keys = self.prepare_to_work(configuration)
         if loop_is_alive(configuration.settings.work_dir):
             raise UsageError(
                 f"Another sendit is already at work in {configuration.settings.work_dir}. "

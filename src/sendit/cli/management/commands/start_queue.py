@@ -9,7 +9,7 @@ from sendit.cli.arguments import positive
 from sendit.cli.command import SenditCommand
 from sendit.cli.main import INTERRUPTED
 from sendit.cli.stopping import until_stopped
-from sendit.config import Configuration, make_default_folders
+from sendit.config import Configuration
 from sendit.ingest.backlog import start_queue
 
 
@@ -34,8 +34,7 @@ When no worker is alive, they are worked on here until they rest."""
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Let them in and say how many."""
-        make_default_folders(configuration)
-        keys = self.prepare(configuration)
+        keys = self.prepare_to_work(configuration)
         with until_stopped() as request:
             started = start_queue(
                 configuration,

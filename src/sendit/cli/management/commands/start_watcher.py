@@ -3,7 +3,7 @@
 import argparse
 
 from sendit.cli.command import SenditCommand
-from sendit.config import Configuration, make_default_folders
+from sendit.config import Configuration
 from sendit.ingest import daemon
 
 
@@ -15,8 +15,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Start it and say where it is."""
-        make_default_folders(configuration)
-        self.prepare(configuration)
+        self.prepare_to_work(configuration)
         pid = daemon.start(configuration)
         work_dir = configuration.settings.work_dir
         self.say(*(f"Watching {inbox.path}" for inbox in configuration.settings.inboxes))

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from sendit.cli.command import SenditCommand
 from sendit.cli.hints import words_for
 from sendit.cli.table import table
-from sendit.config import Configuration, make_default_folders
+from sendit.config import Configuration
 from sendit.metrics.target_health import Health, health_of
 from sendit.metrics.wording import count_text
 from sendit.pipeline.preparation import prepare_here
@@ -27,7 +27,6 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Show them; 1 when a required one is down."""
-        make_default_folders(configuration)
         prepare_here(configuration)
         now = datetime.now(UTC)
         found = [
