@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from django.core import checks
 
-from sendit.config import Configuration, Project, make_default_folders
+from sendit.config import Configuration, Project
 from sendit.config.places import hung_places
 from sendit.errors import SenditError
 from sendit.pipeline.preparation import (
-    make_all_new_targets_ready,
-    prepare_here,
+    prepare_to_try,
     zone_here,
 )
 from sendit.pipeline.zones import zone_of_targets
@@ -58,10 +57,7 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
     here = zone_here(configuration)
     keys: list[Keys | None] = []
     what = "volumes, database and keys" if here is Zone.PHI else "results and database"
-    yield _try(what, lambda: keys.append(prepare_here(configuration)))
-    if keys and here is Zone.PHI:  # a place that is new is no fault of its target
-        make_default_folders(configuration)
-        make_all_new_targets_ready(configuration)
+    yield _try(what, lambda: keys.append(prepare_to_try(configuration)))
     for project in configuration.projects.values():
         yield _try(f"project {project.name}: recipe", project.recipe)
         if keys and keys[0] is not None:

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from sendit.config import Configuration
+from sendit.config import Configuration, make_default_folders
 from sendit.errors import AuditBroken, DatabaseLost, SchemaMismatch, TargetUnavailable
 from sendit.pipeline.workspace import Workspace
 from sendit.pipeline.zones import zone_of_targets
@@ -83,6 +83,18 @@ def prepare_here(configuration: Configuration) -> Keys | None:
         return prepare(configuration)
     prepare_worker(configuration, zone=Zone.OUT)
     return None
+
+
+def prepare_to_try(configuration: Configuration) -> Keys | None:
+    """Make ready as ``prepare_here`` does, for who tries targets: places that are new, too.
+
+    That a place is new is no fault of its target.
+    """
+    keys = prepare_here(configuration)
+    if keys is not None:
+        make_default_folders(configuration)
+        make_all_new_targets_ready(configuration)
+    return keys
 
 
 def zone_here(configuration: Configuration) -> Zone:

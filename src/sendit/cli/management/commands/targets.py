@@ -12,7 +12,7 @@ from sendit.cli.table import table
 from sendit.config import Configuration
 from sendit.metrics.target_health import Health, health_of
 from sendit.metrics.wording import count_text
-from sendit.pipeline.preparation import prepare_here
+from sendit.pipeline.preparation import prepare_to_try
 
 
 class Command(SenditCommand):
@@ -27,7 +27,7 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Show them; 1 when a required one is down."""
-        prepare_here(configuration)
+        prepare_to_try(configuration)
         now = datetime.now(UTC)
         found = [
             health_of(project, target, now=now)
