@@ -193,6 +193,21 @@ def test_private_elements_are_remembered_with_their_creator(tmp_path: Path) -> N
     assert not any(b"SIEMENS" in rule.data or b"same" in rule.data for rule in remembered)
 
 
+def test_a_creator_stays_with_what_only_another_file_has_of_its_block(tmp_path: Path) -> None:
+    contents = []
+    for number in range(4):
+        one = make_instance(number=number + 1)
+        block = one.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+        block.add_new(0x01, "LO", "goes")
+        if number == 3:
+            block.add_new(0x0C, "IS", "1000")
+        # What stands behind the block varies.
+        one.StudyInstanceUID = f"1.2.3.{number}"
+        contents.append(content_of(one, tmp_path, ExplicitVRLittleEndian))
+
+    assert_nothing_depends_on_others(contents, "research")
+
+
 class AllKept(Plan):
     """Keeps every element."""
 
