@@ -283,6 +283,46 @@ def test_a_leak_inside_of_what_is_remembered_is_refused(
         gate.check(result, known=gate.known_of(original), original=original)
 
 
+def several_private(ds: Dataset) -> None:
+    block = ds.private_block(0x0019, "EXAMPLE 1", create=True)
+    block.add_new(1, "LO", "the same")
+    block = ds.private_block(0x0021, "EXAMPLE 2", create=True)
+    block.add_new(1, "LO", str(ds.InstanceNumber))
+
+
+def several_changed(ds: Dataset) -> None:
+    ds.StudyDate = ds.SeriesDate = ds.ContentDate = "20190314"
+    ds.RepetitionTime = ds.EchoTime = ds.FlipAngle = "1"
+
+
+def several_moved(ds: Dataset) -> None:
+    ds.StudyDate, ds.SeriesDate, ds.ContentDate = "20181001", "20181002", "20181003"
+
+
+def refusal(gate: Gate, original: Path, result: Path) -> tuple[object, ...]:
+    """Return why a result is refused."""
+    with pytest.raises(ImageError) as caught:
+        gate.check(result, known=gate.known_of(original), original=original)
+    return type(caught.value), caught.value.reason, caught.value.detail
+
+
+@pytest.mark.parametrize("leak", [several_private, several_changed, several_moved])
+def test_what_a_refusal_names_does_not_depend_on_other_files(
+    tmp_path: Path, leak: Callable[[Dataset], object]
+) -> None:
+    pairs = released(tmp_path / "good", range(9))
+    spoilt = released(tmp_path / "spoilt", range(9))
+    for _, result in spoilt:
+        rewrite(result, leak)
+    gate = Gate(Allowance(OPTIONS))
+    told = set()
+    for (original, result), (other, bad) in zip(pairs, spoilt, strict=True):
+        gate.check(result, known=gate.known_of(original), original=original)
+        told |= {refusal(gate, other, bad), refusal(Gate(Allowance(OPTIONS)), other, bad)}
+
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("write", [in_element, in_item])
 def test_what_may_stand_with_one_patient_is_refused_with_another(
     tmp_path: Path, write: Callable[[Dataset], object]
