@@ -208,6 +208,27 @@ def test_a_creator_stays_with_what_only_another_file_has_of_its_block(tmp_path: 
     assert_nothing_depends_on_others(contents, "research")
 
 
+@pytest.mark.parametrize("preset", ["tcia", "keep-everything-safe"])
+def test_a_concept_says_nothing_about_the_items_of_another_file(
+    tmp_path: Path, preset: str
+) -> None:
+    concept, age, number = Dataset(), Dataset(), Dataset()
+    concept.CodeValue, concept.CodingSchemeDesignator = "121033", "DCM"
+    concept.CodeMeaning = "Subject Age"
+    age.ConceptNameCodeSequence = [concept]
+    age.NumericValue = number.NumericValue = "95"
+    contents = [
+        content_of(
+            make_instance(number=1, AcquisitionContextSequence=[item]),
+            tmp_path,
+            ExplicitVRLittleEndian,
+        )
+        for item in (age, number)
+    ]
+
+    assert_nothing_depends_on_others(contents, preset)
+
+
 class AllKept(Plan):
     """Keeps every element."""
 

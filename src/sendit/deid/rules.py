@@ -69,6 +69,10 @@ class Context:
     terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
     """Index of the rule and value of code meanings that name nobody."""
 
+    def begin(self) -> None:
+        """Forget what the last content item spoke of: it was one of another data set."""
+        self.concept = self.unit = self.scheme = b""
+
     def spend(self, length: int) -> None:
         """Count text that is looked at.
 
