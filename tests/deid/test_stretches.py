@@ -23,7 +23,7 @@ from sendit.deid.places import Place
 from sendit.deid.plans import Plans
 from sendit.deid.screen import _plan, header_of
 from sendit.deid.segments import scan
-from sendit.deid.stretches import MAX_STRETCHES, Stretches
+from sendit.deid.stretches import MAX_BYTES, MAX_HEADER, MAX_STRETCHES, Stretches
 from sendit.deid.syntax import EXPLICIT_LITTLE
 from sendit.deid.walk_plan import ENTER, KEEP, REPORT, STRETCH, Plan, Stretch, Walked
 from sendit.errors import ImageError
@@ -259,6 +259,20 @@ def test_stretches_are_not_looked_for_in_items() -> None:
 
     assert found.remembered == len(tags)
     assert [rule for rule, *_ in found.events if type(rule) is int] == list(tags)
+
+
+def test_answers_are_remembered_as_long_as_what_they_are_about(tmp_path: Path) -> None:
+    engine, ds = new_engine("research"), make_instance()
+    for number in range(40):
+        # Nothing but the tags comes again from three files to the next three.
+        for tag in range(0x00181010, 0x00181050):
+            ds.add_new(tag, "LO", f"value {number}")
+        ds.ICCProfile = bytes((number,)) * (1 << 16)
+        for _ in range(4):
+            engine.deidentify_bytes(MemorySource(content_of(ds, tmp_path, ExplicitVRLittleEndian)))
+
+    (context,) = engine._contexts.values()
+    assert 0 < sum(len(stretch.data) for stretch in context.stretches) <= MAX_BYTES + MAX_HEADER
 
 
 def test_memory_is_bounded() -> None:

@@ -144,7 +144,7 @@ Event: TypeAlias = tuple[Any, int, int, int]
 the length field, length, 0)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Stretch:
     """Elements of the outermost data set that come again, and what a walk over them told.
 
