@@ -23,7 +23,7 @@ from sendit.deid.places import Place
 from sendit.deid.plans import Plans
 from sendit.deid.screen import _plan, header_of
 from sendit.deid.segments import scan
-from sendit.deid.stretches import MAX_STRETCHES, Stretches
+from sendit.deid.stretches import MAX_BYTES, MAX_HEADER, MAX_STRETCHES, Stretches
 from sendit.deid.syntax import EXPLICIT_LITTLE
 from sendit.deid.walk_plan import ENTER, KEEP, REPORT, STRETCH, Plan, Stretch, Walked
 from sendit.errors import ImageError
@@ -193,6 +193,42 @@ def test_private_elements_are_remembered_with_their_creator(tmp_path: Path) -> N
     assert not any(b"SIEMENS" in rule.data or b"same" in rule.data for rule in remembered)
 
 
+def test_a_creator_stays_with_what_only_another_file_has_of_its_block(tmp_path: Path) -> None:
+    contents = []
+    for number in range(4):
+        one = make_instance(number=number + 1)
+        block = one.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+        block.add_new(0x01, "LO", "goes")
+        if number == 3:
+            block.add_new(0x0C, "IS", "1000")
+        # What stands behind the block varies.
+        one.StudyInstanceUID = f"1.2.3.{number}"
+        contents.append(content_of(one, tmp_path, ExplicitVRLittleEndian))
+
+    assert_nothing_depends_on_others(contents, "research")
+
+
+@pytest.mark.parametrize("preset", ["tcia", "keep-everything-safe"])
+def test_a_concept_says_nothing_about_the_items_of_another_file(
+    tmp_path: Path, preset: str
+) -> None:
+    concept, age, number = Dataset(), Dataset(), Dataset()
+    concept.CodeValue, concept.CodingSchemeDesignator = "121033", "DCM"
+    concept.CodeMeaning = "Subject Age"
+    age.ConceptNameCodeSequence = [concept]
+    age.NumericValue = number.NumericValue = "95"
+    contents = [
+        content_of(
+            make_instance(number=1, AcquisitionContextSequence=[item]),
+            tmp_path,
+            ExplicitVRLittleEndian,
+        )
+        for item in (age, number)
+    ]
+
+    assert_nothing_depends_on_others(contents, preset)
+
+
 class AllKept(Plan):
     """Keeps every element."""
 
@@ -223,6 +259,20 @@ def test_stretches_are_not_looked_for_in_items() -> None:
 
     assert found.remembered == len(tags)
     assert [rule for rule, *_ in found.events if type(rule) is int] == list(tags)
+
+
+def test_answers_are_remembered_as_long_as_what_they_are_about(tmp_path: Path) -> None:
+    engine, ds = new_engine("research"), make_instance()
+    for number in range(40):
+        # Nothing but the tags comes again from three files to the next three.
+        for tag in range(0x00181010, 0x00181050):
+            ds.add_new(tag, "LO", f"value {number}")
+        ds.ICCProfile = bytes((number,)) * (1 << 16)
+        for _ in range(4):
+            engine.deidentify_bytes(MemorySource(content_of(ds, tmp_path, ExplicitVRLittleEndian)))
+
+    (context,) = engine._contexts.values()
+    assert 0 < sum(len(stretch.data) for stretch in context.stretches) <= MAX_BYTES + MAX_HEADER
 
 
 def test_memory_is_bounded() -> None:

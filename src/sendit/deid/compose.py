@@ -40,6 +40,7 @@ def compose(
     instance: Instance, context: Context, *, recipe: Recipe, sop_instance_uid: str
 ) -> Composed:
     """Return the result for one instance; ``sop_instance_uid`` is its new one."""
+    context.begin()
     syntax = instance.frame.syntax
     meta = build_meta(
         sop_class_uid=instance.text("sop_class"),

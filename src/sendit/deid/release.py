@@ -91,7 +91,8 @@ class _Judge:
     searcher: Searcher
     clean: dict[bytes, Looked] = field(default_factory=lambda: defaultdict(Looked), repr=False)
     whole: set[tuple[object, bytes]] = field(default_factory=set, repr=False)
-    """Items that are clean whatever the dates moved by: their marks, with a character set."""
+    """Items that are clean whatever else will be known of UIDs and dates, and whatever the dates
+    moved by: their marks, with a character set."""
     held_bytes: int = 0
 
 
@@ -260,7 +261,7 @@ class Gate:
                 )
                 raise kind(reason, f"{path}{tag_name(key >> 16)} {hit.rule}")
             dates, parts = _dates_of(key, value, charset)
-            if not dates and not parts:
+            if not (dates or parts or judge.searcher.asked):
                 clean.add(element)
                 judge.held_bytes += OVERHEAD + len(value)
             elif FULL_DATES not in allowance.options and _known_dates(

@@ -13,7 +13,7 @@ import datetime
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from sendit.deid.release_content import Creators, Element, Key, Level, creator_tag, tag_name, vr_of
@@ -155,7 +155,8 @@ class Comparison:
 
     def _level(self, original: Level, result: Level, path: str, iod: _Iod, moved: Movement) -> None:
         types, judged = iod.types, iod.judged[path, original.creators_set()]
-        for element in judged.may_stay.new_in(result) & original.elements():
+        # In the order of tags: what is found first must not depend on how a set is laid out.
+        for element in sorted(judged.may_stay.new_in(result) & original.elements()):
             self._check_staying(element, path)
             judged.may_stay.add(element)
             self._held_bytes += OVERHEAD + len(element[1])
@@ -165,7 +166,7 @@ class Comparison:
             # What went from one file may stand in another, and be another value there.
             there = judged.gone & by_tag.keys()
             new |= {leaf for leaf in original.leaves if leaf[0] >> 16 in there}
-        changed = new - result.elements()
+        changed = sorted(new - result.elements())
         if changed:
             if SAFE_PRIVATE in self._profile.options:
                 self._check_safe_private(changed, original, by_tag, path)
@@ -196,7 +197,7 @@ class Comparison:
 
     def _check_safe_private(
         self,
-        changed: Set[tuple[Key, bytes]],
+        changed: Sequence[Element],
         original: Level,
         by_tag: Mapping[int, tuple[Key, bytes]],
         path: str,

@@ -69,7 +69,8 @@ OVERHEAD = 128
 """Bytes that a value costs beyond its own."""
 _MOST_BINARY = 1 << 23
 """Bytes of one value of unknown content in which names are looked for."""
-_STANDARD_UIDS = b"1.2.840.10008."
+STANDARD_UIDS = b"1.2.840.10008."
+"""How UIDs begin that are nobody's."""
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
 _TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
@@ -100,7 +101,7 @@ class Known:
     content: Content | None = field(default=None, repr=False)
     """The original itself, to compare the result with."""
     version: int = 0
-    """Counts the names and numbers learned; what was judged before may look new now."""
+    """Grows with the names and numbers learned; what was judged before may look new now."""
 
 
 class Dossier:
@@ -112,19 +113,18 @@ class Dossier:
         """By character set and private creators; what a value says depends on these."""
         self._lines: set[str] = set()
         self._held_bytes = 0
-        self._version = 0
+        self._learned = 0
+        """How often a word or a number was learned, or one more kind that it is of."""
         self._folders: dict[tuple[int | bytes, ...], Iterable[str]] = {}
 
     def learn(self, content: Content) -> Known:
         """Add what one file knows, and return everything known so far."""
-        before = self._size()
         self._elements(b"", Level(content.meta))
         self._level(content.level, b"")
         if content.rest:
             self._free_text(text_in(content.rest))
-        if self._size() != before:
-            self._version += 1
-        return replace(self._known, content=content, version=self._version)
+        version = self._learned + len(self._known.short) + len(self._known.raw)
+        return replace(self._known, content=content, version=version)
 
     def learn_folders(
         self, names: Iterable[str], content: Content, *, descriptions: Sequence[str] = ()
@@ -142,15 +142,8 @@ class Dossier:
             return
         self._folders[place] = names
         described = {part for value in values for part in parts_of(value.decode("latin-1"))}
-        before = self._size()
         for name in names:
             self._folder(name, described | words_repeated(name, descriptions))
-        if self._size() != before:
-            self._version += 1
-
-    def _size(self) -> int:
-        known = self._known
-        return sum(map(len, (known.words, known.long, known.numbers, known.short, known.raw)))
 
     def _level(self, level: Level, charset: bytes) -> None:
         charset = level.charset(charset)
@@ -282,11 +275,11 @@ class Dossier:
             for words in told:
                 # One letter and another, of bytes that are no letters, are no name.
                 if len(words) > 1 and len(joined := "".join(words)) >= least:
-                    self._known.words[joined] = Kind.NAME
+                    self._add(self._known.words, joined, Kind.NAME)
             if len(flat) > 1:
                 for joined in ("".join(flat), "".join(reversed(flat))):
                     keep = self._known.long if len(joined) >= _LONG else self._known.words
-                    keep[joined] = Kind.NAME
+                    self._add(keep, joined, Kind.NAME)
 
     def _spellings(self, name: str) -> None:
         """Add how the words of a name in another script are written in Latin letters."""
@@ -307,14 +300,14 @@ class Dossier:
         known = self._known
         if word.isdigit():
             if len(word) >= _LEAST_DIGITS:
-                known.numbers[word] = Kind.NAME
+                self._add(known.numbers, word, Kind.NAME)
         elif is_ideographic(word):
             if len(word) > 1:
-                known.long[word] = Kind.NAME
+                self._add(known.long, word, Kind.NAME)
         elif len(word.strip("0123456789")) >= least and word.rstrip("0123456789") not in DUMMIES:
-            known.words[word] = known.words.get(word, Kind(0)) | Kind.NAME
+            self._add(known.words, word, Kind.NAME)
             if len(word) >= _LONG and not is_clinical_term(word):
-                known.long[word] = Kind.NAME
+                self._add(known.long, word, Kind.NAME)
 
     def _identifier(
         self, text: str, kind: Kind, *, patient: bool = False, step: bool = False
@@ -329,15 +322,15 @@ class Dossier:
             if len(word) >= _LEAST_DIGITS:
                 for digits in (word, word.lstrip("0")):
                     if len(digits) >= _LEAST_DIGITS:
-                        known.numbers[digits] = known.numbers.get(digits, Kind(0)) | kind
+                        self._add(known.numbers, digits, kind)
             elif patient:
                 known.short.add(word)
         elif len(word) >= _LEAST_LETTERS:
-            known.words[word] = known.words.get(word, Kind(0)) | kind
+            self._add(known.words, word, kind)
             for digits in _RUN_OF_ID.findall(word) if kind & Kind.ID else ():
-                known.numbers[digits] = known.numbers.get(digits, Kind(0)) | kind
+                self._add(known.numbers, digits, kind)
             if len(word) >= _LONG:
-                known.long[word] = known.long.get(word, Kind(0)) | kind
+                self._add(known.long, word, kind)
         elif patient:
             known.short.add(word)
 
@@ -352,14 +345,14 @@ class Dossier:
             if part != text and not any(map(_is_telling, words_of(part))):
                 continue  # the "CT Center 2" of an address
             if word.isdigit():
-                known.numbers[word] = known.numbers.get(word, Kind(0)) | kind
+                self._add(known.numbers, word, kind)
             elif kind & Kind.INSTITUTION or len(words_of(part)) > 1 or not word.isalpha():
-                known.words[word] = known.words.get(word, Kind(0)) | kind
+                self._add(known.words, word, kind)
                 if len(word) > _LONG:
-                    known.long[word] = known.long.get(word, Kind(0)) | kind
+                    self._add(known.long, word, kind)
         for word in words_of(text):
             if word.isalpha() and len(word) >= _TELLING_WORD and not is_common(word):
-                known.words[word] = known.words.get(word, Kind(0)) | kind
+                self._add(known.words, word, kind)
 
     def _free_text(self, text: str) -> None:
         known = self._known
@@ -368,9 +361,9 @@ class Dossier:
             for match in pattern.finditer(text):
                 digits = re.sub(r"\D", "", match.group())
                 if len(digits) >= _LONG:
-                    known.numbers[digits] = Kind.CONTACT
+                    self._add(known.numbers, digits, Kind.CONTACT)
         for match in MAIL.finditer(text):
-            known.long[squeeze(match.group())] = Kind.CONTACT
+            self._add(known.long, squeeze(match.group()), Kind.CONTACT)
         for match in LABELLED_ID.finditer(text):
             self._identifier(match.group("id"), Kind.ID)
         known.dates.update(dates_told(text))
@@ -378,7 +371,7 @@ class Dossier:
 
     def _uids(self, value: bytes) -> None:
         for uid in _UID.findall(value):
-            if not uid.startswith(_STANDARD_UIDS) and len(uid) >= 12:
+            if not uid.startswith(STANDARD_UIDS) and len(uid) >= 12:
                 self._known.uids.add(uid)
 
     def _folder(self, name: str, described: set[str]) -> None:
@@ -393,9 +386,21 @@ class Dossier:
                 continue
             if word.isdigit():
                 if len(word) > _LEAST_DIGITS and not _UID.search(name.encode("ascii", "replace")):
-                    known.numbers.setdefault(word, Kind.FOLDER)
+                    self._add_folder(known.numbers, word)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
-                known.words.setdefault(word, Kind.FOLDER)
+                self._add_folder(known.words, word)
+
+    def _add_folder(self, found: dict[str, Kind], word: str) -> None:
+        """Know a word of a folder, if it is not known as something that tells more."""
+        if word not in found:
+            self._add(found, word, Kind.FOLDER)
+
+    def _add(self, found: dict[str, Kind], word: str, kind: Kind) -> None:
+        """Know a word or a number, or one more kind that it is of."""
+        before = found.get(word, Kind(0))
+        if kind not in before:
+            found[word] = before | kind
+            self._learned += 1
 
 
 def _is_telling(word: str) -> bool:

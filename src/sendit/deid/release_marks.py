@@ -103,7 +103,9 @@ def private_sign(level: Level) -> PrivateSign | None:
     keys += [key for key, _ in level.sequences if key & _ODD_GROUP]
     if not keys:
         return None
-    return tuple(keys), tuple(leaf for leaf in level.odd() if leaf[0] & _NO_CREATOR == _ODD_GROUP)
+    return tuple(sorted(keys)), tuple(
+        leaf for leaf in level.odd() if leaf[0] & _NO_CREATOR == _ODD_GROUP
+    )
 
 
 def check_private(

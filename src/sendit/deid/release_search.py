@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from sendit.deid.release_content import Key, tag_name, vr_of
 from sendit.deid.release_encoded import unescaped, unpacked
-from sendit.deid.release_known import Known
+from sendit.deid.release_known import STANDARD_UIDS, Known
 from sendit.deid.release_patterns import is_very_old, likely_pattern, pattern_in_code, sure_pattern
 from sendit.deid.release_sources import (
     CODE_TEXTS,
@@ -122,6 +122,8 @@ class Searcher:
         self._uids = set[bytes]() if keeps_uids else known.uids
         self._kept_uids = kept_uids
         self._dates = set[str]() if keeps_dates else known.dates
+        self.asked = False
+        """Whether a UID or a date was looked for in the last value; each original knows more."""
         self._clean_lines: set[str] = set()
         self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
 
@@ -133,6 +135,7 @@ class Searcher:
         sendit.errors.Unreadable
             With ``TOO_LARGE``: to search such a text would take minutes.
         """
+        self.asked = False
         if not value:
             return None
         tag, vr = key >> 16, vr_of(key)
@@ -185,16 +188,21 @@ class Searcher:
 
     def _date_in(self, value: bytes) -> Hit | None:
         """Search what is no text for a known date as people write it: with points or dashes."""
-        if not self._dates or not _WRITTEN_DATE.search(value):
+        if not _WRITTEN_DATE.search(value):
             return None
-        found = self._dates.isdisjoint(dates_in(text_in(value)))
-        return None if found else Hit("known-date")
+        return Hit("known-date") if self._knows_date(dates_in(text_in(value))) else None
+
+    def _knows_date(self, dates: Set[str]) -> bool:
+        self.asked |= bool(dates)
+        return not self._dates.isdisjoint(dates)
+
+    def _knows_uid(self, uid: bytes) -> bool:
+        self.asked |= not uid.startswith(STANDARD_UIDS)
+        return uid in self._uids
 
     def _in_uid(self, value: bytes) -> Hit | None:
-        for uid in value.split(b"\\"):
-            if uid.strip(b" \0") in self._uids:
-                return Hit("known-uid")
-        return None
+        uids = (uid.strip(b" \0") for uid in value.split(b"\\"))
+        return Hit("known-uid") if any(map(self._knows_uid, uids)) else None
 
     def _in_text(self, tag: int, vr: str, value: bytes, charset: bytes) -> Hit | None:
         if self._raw and any(name in value for name in self._raw):
@@ -239,7 +247,7 @@ class Searcher:
     def _uid_in(self, text: str) -> Hit | None:
         for found in _UID_IN_TEXT.findall(text.encode("ascii", "replace")):
             while len(found) >= _SHORTEST_UID:
-                if found in self._uids:
+                if self._knows_uid(found):
                     return Hit("known-uid")
                 found = found.rpartition(b".")[0]
         return None
@@ -332,7 +340,7 @@ class Searcher:
                     return Hit("known-identifier", in_number=True)
                 if not self._numbers.keys().isdisjoint(words):
                     return Hit("known-identifier", in_number=True)
-                if in_value and self._dates and not self._dates.isdisjoint(dates_in(part)):
+                if in_value and self._knows_date(dates_in(part)):
                     return Hit("known-date", in_number=True)
                 squeezed = squeeze(part)
                 if any(word in squeezed for word in self._long):
@@ -349,7 +357,7 @@ class Searcher:
     def _in_decimal(self, value: bytes) -> Hit | None:
         for part in value.decode("latin-1").split("\\"):
             whole = part.strip(" \0+-").partition(".")[0]
-            if len(whole) == _DATE_DIGITS and whole in self._dates:
+            if len(whole) == _DATE_DIGITS and self._knows_date({whole}):
                 return Hit("known-date", in_number=True)
             if whole in self._numbers or whole.lstrip("0") in self._numbers:
                 return Hit("known-identifier", in_number=True)

@@ -113,8 +113,6 @@ def _of_stretch(
     if found is None:
         edits, notes = edits_of(stretch.data, stretch.events, rules, syntax, context)
         new = b"".join(assemble(stretch.data, edits)) if edits else None
-        if len(context.stretches) >= MAX_REMEMBERED:
-            context.stretches.clear()
         found = context.stretches[stretch] = new, notes
     return found
 

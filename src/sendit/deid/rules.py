@@ -6,9 +6,10 @@ engine remembers it.  The actions themselves stand in ``actions``.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from sendit.deid.identities import Identity
 from sendit.deid.syntax import Syntax
@@ -52,10 +53,11 @@ class Context:
     cleaner: Cleaner = field(repr=False)
     memos: list[dict[bytes, Result]] = field(default_factory=list, repr=False)
     """By the index of a rule: value → result."""
-    stretches: dict[Stretch, tuple[bytes | None, Sequence[Note]]] = field(
-        default_factory=dict, repr=False
+    stretches: MutableMapping[Stretch, tuple[bytes | None, Sequence[Note]]] = field(
+        default_factory=WeakKeyDictionary, repr=False
     )
-    """What stands in the place of a stretch (None: it stays), and what was done."""
+    """What stands in the place of a stretch (None: it stays), and what was done; as long as the
+    stretch itself is remembered."""
     concept: bytes = b""
     """Code of the concept name that was met last: what a content item speaks of."""
     unit: bytes = b""
@@ -68,6 +70,10 @@ class Context:
     """What finds the values that lists of the site took from the instance, by list."""
     terms: set[tuple[int, bytes]] = field(default_factory=set, repr=False)
     """Index of the rule and value of code meanings that name nobody."""
+
+    def begin(self) -> None:
+        """Forget what the last content item spoke of: it was one of another data set."""
+        self.concept = self.unit = self.scheme = b""
 
     def spend(self, length: int) -> None:
         """Count text that is looked at.

@@ -3,8 +3,8 @@
 What stood byte for byte in a header before, under the same plan, means the same again, so the
 walk steps over it at once and whoever rewrites or reads it takes the answer of the first time
 (:class:`~sendit.deid.walk_plan.Stretch`).  Only elements of the outermost data set are remembered,
-those of a private group together with its creators, and none that is understood by what stands
-before it.
+those of a private group together with its creators and as long as there are no more of them, and
+none that is understood by what stands before it.
 """
 
 from bisect import bisect_right
@@ -77,8 +77,9 @@ class Stretches:
             walked = walk(piece, 0, len(piece), plan, last=last, singly=True)
             after = walked.plan or plan
             if elements >= LEAST_ELEMENTS:
+                group = piece[walked.tops[-1] :][:2] if walked.last >> 16 & 1 else b""
                 stretch = Stretch(
-                    piece, tuple(walked.tops), tuple(walked.events), walked.last, after
+                    piece, tuple(walked.tops), tuple(walked.events), walked.last, after, group
                 )
                 self._remember(plan, stretch)
             plan, last = after, walked.last

@@ -111,9 +111,7 @@ def walk(
                 if kind == STRETCH:
                     stretches, slot = rule
                     if not (stack or singly) and (
-                        stretch := next(
-                            (s for s in stretches if data.startswith(s.data, pos)), None
-                        )
+                        stretch := next((s for s in stretches if s.stands_at(data, pos)), None)
                     ):
                         if tag <= last and found.disorder < 0:
                             found.disorder = tag

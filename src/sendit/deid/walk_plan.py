@@ -144,7 +144,7 @@ Event: TypeAlias = tuple[Any, int, int, int]
 the length field, length, 0)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Stretch:
     """Elements of the outermost data set that come again, and what a walk over them told.
 
@@ -159,7 +159,15 @@ class Stretch:
     """The last tag."""
     plan: Plan = field(repr=False)
     """The plan in force behind."""
+    open_group: bytes = b""
+    """How elements begin of a private group that it ends with; empty: it ends with none."""
     _told: dict[Callable[["Stretch"], Any], Any] = field(default_factory=dict, repr=False)
+
+    def stands_at(self, data: bytes, pos: int) -> bool:
+        """Return whether it stands there; a private group has to end with it, as it did before."""
+        return data.startswith(self.data, pos) and not (
+            self.open_group and data.startswith(self.open_group, pos + len(self.data))
+        )
 
     def once(self, ask: Callable[["Stretch"], T]) -> T:
         """Return what ``ask`` says of the stretch; it is asked once."""
