@@ -40,7 +40,7 @@ def test_database_that_takes_no_changes_is_named_and_waited_for(site: Site) -> N
 
         set_read_only(site, "on")
         site.installation.add_study("ACC2", n_series=1, n_images=1)
-        site.wait_until(lambda: "(InternalError)" in said("watcher"), "the watcher does not notice")
+        site.wait_until(lambda: "sqlstate 25006" in said("watcher"), "the watcher does not notice")
         doctor = json.loads(site.run("doctor", "--json").stdout)["checks"]
         worker = site.run("worker", "--zone", "out")
         watcher = site.run("run", "--once")
