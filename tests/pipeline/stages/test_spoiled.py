@@ -147,17 +147,19 @@ def test_original_that_somebody_removed_is_named(line: Line) -> None:
     assert not line.installation.delivered()
 
 
-def test_original_in_the_place_of_another_stops_the_batch(line: Line) -> None:
-    line.installation.add_study("ACC1", n_series=1, n_images=40)  # more than one chunk
+@pytest.mark.parametrize("other", [3, 40], ids=["in one chunk", "in another"])
+def test_original_in_the_place_of_another_stops_the_batch(line: Line, other: int) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=40)
     batch_id = line.hand_in("ACC1")
     runner = line.runner()
     while line.batch(batch_id).stage != Stage.DEIDENTIFY:
         assert runner.advance(batch_id) is not Step.IDLE
-    shutil.copyfile(line.workspace.original(batch_id, 1), line.workspace.original(batch_id, 40))
+    first = line.workspace.original(batch_id, 1)
+    shutil.copyfile(first, line.workspace.original(batch_id, other))
 
     line.work()
 
     assert line.batch(batch_id).status == Status.ERROR
     message = line.batch(batch_id).errors[0]["message"]
-    assert f"phi/{batch_id}/1.dcm and phi/{batch_id}/40.dcm became the same image" in message
+    assert f"phi/{batch_id}/1.dcm and phi/{batch_id}/{other}.dcm became the same image" in message
     assert not line.installation.delivered()

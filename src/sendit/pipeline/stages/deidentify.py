@@ -198,7 +198,8 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
 
 
 def _release(work: Work, results: Sequence[ImageResult]) -> None:
-    files = [result.file for result in results if result.file]
+    # Two that became the same image have one file; who they are is told when all are done.
+    files = dict.fromkeys(result.file for result in results if result.file)
     if files:
         sync_volume(work.workspace.phi(work.batch_id))
         work.progress()
