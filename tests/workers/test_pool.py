@@ -308,3 +308,40 @@ def test_worker_that_cannot_begin_says_so_in_a_line_of_the_log(
     assert told in complaints
     assert "Traceback" not in complaints
     assert ("Doe" in complaints) == (kind == "ours")
+
+
+@pytest.mark.timeout(120)
+def test_pool_says_once_that_its_last_worker_came_to_rest(installation: Installation) -> None:
+    said = run_script(
+        installation,
+        """
+        from datetime import UTC, datetime
+        from sendit.pipeline import machine
+        from sendit.records.models import Batch, Profile
+        def wait(until):
+            ends = time.monotonic() + 60
+            while not until() and time.monotonic() < ends:
+                time.sleep(0.01)
+        def rests():
+            return sum(worker.signs.rests for worker in pool._workers)
+        pool = Pool(processes=1)
+        pool.start()
+        wait(lambda: rests() == 1)
+        print(pool.rested(), pool.rested())
+        [project] = settings.SENDIT.projects.values()
+        Profile.objects.create(digest="d", project="demo", content=project.snapshot())
+        batch = machine.register(uid="a", uid_digest="a", folder="a", folder_key="1:1",
+            inbox="/none", project="demo", profile_id="d", priority=0)
+        machine.admit(batch.pk, now=datetime.now(UTC))
+        wait(lambda: rests() > 1)
+        [worker] = pool._workers
+        one = worker.signs
+        one.deadline = time.monotonic() + 60
+        print(pool.rested())
+        one.deadline = 0.0
+        print(pool.rested(), pool.rested())
+        pool.stop()
+        """,
+    )
+
+    assert said.splitlines() == ["True False", "False", "True False"]

@@ -1,6 +1,6 @@
 """Read the tables that belong to a plug-in: some keys are ours, the rest is its own model's."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,18 @@ from sendit.storage import registry as storage_registry
 class Registry:
     """Where the kinds of one sort of plug-in are looked up."""
 
+    built_in: Collection[str]
+    """Those that are known without looking through all installed packages."""
     kinds: Callable[[], Sequence[str]]
     options_model: Callable[[str], type[BaseModel]]
 
 
-IDENTITY = Registry(identity_registry.kinds, identity_registry.options_model)
-STORAGE = Registry(storage_registry.kinds, storage_registry.options_model)
+IDENTITY = Registry(
+    identity_registry.BUILT_IN, identity_registry.kinds, identity_registry.options_model
+)
+STORAGE = Registry(
+    storage_registry.BUILT_IN, storage_registry.kinds, storage_registry.options_model
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def read_plugin(
     if kind is None:
         return {**mine, "options": NoOptions()}, ()
     try:
-        if kind not in registry.kinds():
+        if str(kind) not in registry.built_in and kind not in registry.kinds():
             problem = Problem(
                 file, dotted((*at, "kind")), f'"{kind}" {unknown(str(kind), registry.kinds())}'
             )

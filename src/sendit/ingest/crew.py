@@ -26,6 +26,9 @@ class Crew(Protocol):
     def tend(self) -> None:
         """See that the work goes on; called every turn."""
 
+    def rested(self) -> bool:
+        """Say, once each time, that there is nothing left to do for anybody here."""
+
     def stop(self) -> None:
         """End; what was claimed is let go."""
 
@@ -52,6 +55,10 @@ class LocalPool:
             self._pool.tend()
             self._next_tending = time.monotonic() + TENDING_SECONDS
 
+    def rested(self) -> bool:
+        """Say, once each time, that the last process found nothing to do."""
+        return self._pool.rested()
+
     def stop(self) -> None:
         """End the processes."""
         self._pool.stop()
@@ -73,6 +80,10 @@ class Remote:
             self._bell.ring(now=datetime.now(UTC))
             self._next_ring = time.monotonic() + TENDING_SECONDS
 
+    def rested(self) -> bool:
+        """Nobody knows what the others do."""
+        return False
+
     def stop(self) -> None:
         """Do nothing: they go on."""
 
@@ -91,6 +102,10 @@ class Inline:
     def tend(self) -> None:
         """Work."""
         work_until_stopped(self._configuration, site_key=self._site_key, stop=self._stop)
+
+    def rested(self) -> bool:
+        """Whoever asks is who works."""
+        return False
 
     def stop(self) -> None:
         """Do nothing: it holds no claim between two steps."""

@@ -7,7 +7,7 @@ than one interval.
 
 import logging
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from threading import Event
 
@@ -17,7 +17,7 @@ from watchfiles.main import FileChange
 
 logger = logging.getLogger(__name__)
 
-PIECE_SECONDS = 0.2
+PIECE_SECONDS = 0.05
 """A wait is made of pieces this long, so that a request to stop is heard in time."""
 
 
@@ -30,19 +30,26 @@ class Waiter:
         Those that have events; only their own entries count, not what is deeper.
     stop
         Ends every wait.
+    woken
+        Asked after each piece of a wait; ends it, too.
     """
 
-    def __init__(self, folders: Iterable[Path], *, stop: Event) -> None:
+    def __init__(
+        self, folders: Iterable[Path], *, stop: Event, woken: Callable[[], bool] = lambda: False
+    ) -> None:
         self._folders = [folder for folder in folders if folder.is_dir()]
         self._stop = stop
+        self._woken = woken
         self._changes = self._listen() if self._folders else None
 
     def wait(self, seconds: float) -> bool:
-        """Wait; True when something changed before the time was up."""
+        """Wait until the time is up, or woken; True when something changed before."""
         until = time.monotonic() + seconds
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
+            if self._woken():
+                return False
             if self._changes is None or left < PIECE_SECONDS:
-                self._stop.wait(left)
+                self._stop.wait(min(left, PIECE_SECONDS))
             elif self._changed(self._changes):
                 return True
         return False

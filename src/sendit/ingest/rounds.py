@@ -5,6 +5,7 @@ is logged when it begins and not again; the log says how many and never which.
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -85,6 +86,11 @@ class Rounds:
     def look_is_due(self) -> bool:
         """Return whether an inbox is to be looked into now."""
         return any(time.monotonic() >= room.next_look for room in self._rooms)
+
+    def seconds_to_look(self) -> float:
+        """Return after how long an inbox is to be looked into again; 0: now."""
+        next_look = min((room.next_look for room in self._rooms), default=math.inf)
+        return max(0.0, next_look - time.monotonic())
 
     def look_if_due(self) -> None:
         """Look into the inboxes whose time has come."""

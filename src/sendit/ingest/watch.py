@@ -122,7 +122,8 @@ class _Loop:
         self._crew = crew
         self._stop = stop
         self._rounds = Rounds(configuration, stop=stop, between=self._let_in_if_possible)
-        self._waiter = Waiter(self._rounds.folders_with_events(), stop=stop)
+        folders = self._rounds.folders_with_events()
+        self._waiter = Waiter(folders, stop=stop, woken=crew.rested)
         self._next_sweep = 0.0
         self._next_beat = 0.0
         self._next_sign = 0.0
@@ -147,9 +148,14 @@ class _Loop:
             self._rounds.close()
 
     def _pause(self, *, once: bool) -> float:
-        if not once:
-            return TICK_SECONDS if self._busy else REST_SECONDS
-        return TICK_SECONDS if self._busy or self._rounds.settling else LAST_TICK_SECONDS
+        settling = self._rounds.settling > 0
+        if self._busy or (once and settling):
+            pause = TICK_SECONDS
+        else:
+            pause = LAST_TICK_SECONDS if once else REST_SECONDS
+        if settling:
+            pause = min(pause, max(self._rounds.seconds_to_look(), LAST_TICK_SECONDS))
+        return pause
 
     def _turn(self) -> bool:
         """Take one turn; True when there is nothing to do now.

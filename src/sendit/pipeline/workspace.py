@@ -167,11 +167,12 @@ class Workspace:
     def release(self, batch_id: int, run_id: int, files: Iterable[str]) -> None:
         """Rename checked results into the results folder and make their names durable."""
         folders: dict[Path, None] = {}
+        new, clean = self.new(batch_id, run_id), self.clean(batch_id)
         for file in files:
-            destination = self.clean(batch_id) / file
+            destination = clean / file
             if destination.parent not in folders:
                 folders |= dict.fromkeys(_make_parents(destination.parent))
-            (self.new(batch_id, run_id) / file).replace(destination)
+            (new / file).replace(destination)
         sync_folders(folders)
 
     def discard(self, folder: Path) -> None:

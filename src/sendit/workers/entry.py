@@ -27,10 +27,13 @@ class Signs(ctypes.Structure):
     """When it last got on with it; both on the clock that nobody sets (``time.monotonic``)."""
     batch: int
     """Whose step it is."""
+    rests: int
+    """How often it has come to rest after a step, or after it began."""
     _fields_ = (
         ("deadline", ctypes.c_double),
         ("heard", ctypes.c_double),
         ("batch", ctypes.c_int64),
+        ("rests", ctypes.c_int64),
     )
 
 

@@ -37,7 +37,7 @@ from sendit.workers.entry import Signs, begin
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_WAIT = 0.05
+SHORTEST_WAIT = 0.02
 LONGEST_WAIT = 0.5
 """Seconds between two looks at the database when there is nothing to do."""
 GRACE = 15.0
@@ -99,6 +99,8 @@ class Pool:
         """Were killed and have not ended; at most as many as there are workers."""
         self._stillborn = 0
         """Workers in a row that ended, by themselves, before they could begin."""
+        self._rests = 0
+        """How often the workers had come to rest when somebody was last told."""
         self._dead: dict[str, bool] = {}
         """Whose claims are still to be freed, and whether they were stuck."""
 
@@ -135,6 +137,14 @@ class Pool:
                 self._bury(worker)
         self.start()
         self._free()
+
+    def rested(self) -> bool:
+        """Say, once each time, that the last of the workers has come to rest."""
+        rests = sum(worker.signs.rests for worker in self._workers)
+        if rests == self._rests or any(worker.signs.deadline for worker in self._workers):
+            return False
+        self._rests = rests
+        return True
 
     def stop(self, *, seconds: float = 8.0) -> None:
         """Let the workers finish or let go of their step, then end what still runs."""
@@ -255,6 +265,8 @@ class Life:
         self._parent = parent
         self._signs = signs
         self._woken, self._wake = os.pipe()
+        self._has_stepped = True
+        """Since it last came to rest."""
         self.stopping = False
         self.on_stop: Callable[[], None] = lambda: None
         """Called when told to stop."""
@@ -273,9 +285,12 @@ class Life:
         # By a clock that nobody sets: one that is set ahead would end everybody's step.
         left = (until - utc_now()).total_seconds() if until else 0.0
         self._signs.deadline = time.monotonic() + left if until else 0.0
+        self._has_stepped = True
 
     def rest(self, seconds: float) -> None:
         """Do nothing for a while, by a clock that nobody sets, or until told to stop."""
+        self._signs.rests += self._has_stepped
+        self._has_stepped = False
         select.select([self._woken], [], [], seconds)
 
     def ended(self) -> bool:

@@ -87,7 +87,9 @@ def run_chunk(work: Work, engines: Engines) -> Chunk:
     work.workspace.check()
     results = _own_folder(work)
     try:
-        with closing(each_ahead(work.claim.images, partial(_steps, work, engines))) as each:
+        with closing(
+            each_ahead(work.claim.images, partial(_steps, work, engines, results))
+        ) as each:
             for image, finish in each:
                 work.progress()
                 with working_on(image=image.pk):
@@ -105,19 +107,17 @@ def _own_folder(work: Work) -> Path:
     return work.workspace.make_phi(work.batch_id, "new", str(work.claim.run_id))
 
 
-def _steps(work: Work, engines: Engines, image: Image) -> Steps:
+def _steps(work: Work, engines: Engines, results: Path, image: Image) -> Steps:
     work.progress()
-    return engines.of(image).steps_into(
-        work.workspace.original(work.batch_id, image.nr),
-        work.workspace.new(work.batch_id, work.claim.run_id),
-    )
+    original = work.workspace.original(work.batch_id, image.nr)
+    return engines.of(image).steps_into(original, results)
 
 
 def _one(work: Work, image: Image, finish: Callable[[], Report], chunk: Chunk) -> None:
-    original = work.workspace.original(work.batch_id, image.nr)
     try:
         report = finish()
     except ImageError as error:
+        original = work.workspace.original(work.batch_id, image.nr)
         if isinstance(error, Unreadable) and not original.is_file():
             work.workspace.check()
             raise BatchStopped(

@@ -98,8 +98,12 @@ def _is_reached_without_links(work: Work, source: Path) -> bool:
     folder = work.folder()
     if folder is None:
         return False
-    below = [parent for parent in source.parents if parent.is_relative_to(folder)][:-1]
-    return all(stat.S_ISDIR(parent.lstat().st_mode) for parent in below)
+    for parent in source.parents:
+        if parent == folder:
+            return True
+        if not stat.S_ISDIR(parent.lstat().st_mode):
+            return False
+    return False
 
 
 def _replaced_by_link() -> BatchStopped:
