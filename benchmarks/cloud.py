@@ -6,9 +6,10 @@
 
 All ways send the same study, each in a process of its own and in turns; the figures are medians
 of the rounds.  The library sends the same files one by one, and all of them in one tar that is
-not packed, which is what there is to send without us; and what we send, the packed archive: as a
-file that is ready, and with the time for packing it before (by our packer, which is quicker than
-``tar``).  sendit packs the archive while it sends it.  Bytes are noise, as of compressed
+not packed, which is what there is to send without us; and what we send, the archive: as a file that
+is ready, not packed (``pack = false``, called loose) and packed, and with the time for packing it
+before (by our packer, which is quicker than ``tar``).  sendit makes the archive while it sends it.
+Bytes are noise, as of compressed
 pictures, so packing gains nothing; or a CT and two MR of real scanners that are not compressed,
 which become half as large.  Megabytes are those of the files in every line.  The last columns
 say how many times quicker than each way of the library one of ours is.
@@ -82,6 +83,8 @@ class Corpus:
 
     package: Package
     archive: Path
+    loose: Path
+    """The same archive where nothing becomes smaller."""
     unpacked: Path
 
     @property
@@ -98,10 +101,17 @@ class Corpus:
     def pack(self) -> tuple[float, float]:
         """Pack the archive and return how many seconds that took, by the clock and of CPU."""
         began, cpu_before = time.perf_counter(), time.process_time()
-        (archive,) = plan_archives(self.package)
-        with self.archive.open("wb") as stream:
-            write_archive(stream, archive, progress=lambda: None)
+        self._write(self.archive, pack=True)
         return time.perf_counter() - began, time.process_time() - cpu_before
+
+    def make_loose(self) -> None:
+        """Make the archive that is not packed."""
+        self._write(self.loose, pack=False)
+
+    def _write(self, path: Path, *, pack: bool) -> None:
+        (archive,) = plan_archives(self.package, pack=pack)
+        with path.open("wb") as stream:
+            write_archive(stream, archive, progress=lambda: None)
 
 
 def main() -> int:
@@ -117,8 +127,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         package = make_package(folder / "clean", size, pictures=arguments.pictures)
-        corpus = Corpus(package, folder / "archive.tar.gz", folder / "unpacked.tar")
+        archives = (folder / "archive.tar.gz", folder / "loose.tar.gz", folder / "unpacked.tar")
+        corpus = Corpus(package, *archives)
         corpus.make_unpacked()
+        corpus.make_loose()
         corpus.pack()
         for kind, program in (("s3", "weed"), ("gcs", "fake-gcs-server-linux-amd64")):
             for name, words in (("null_cloud", ()), ("null_cloud at 1 Gbit/s", ("125",))):
@@ -174,7 +186,10 @@ def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
     """Return the library's ways and ours."""
     library = {"s3": "boto3", "gcs": "google-cloud-storage"}[kind]
     files = [str(corpus.package.root / one.file) for one in corpus.package.instances]
-    ready, unpacked, piece = [str(corpus.archive)], [str(corpus.unpacked)], _PIECE_MIB[kind]
+    ready, loose, unpacked = (
+        [str(path)] for path in (corpus.archive, corpus.loose, corpus.unpacked)
+    )
+    piece = _PIECE_MIB[kind]
 
     def of_library(
         what: Sequence[str], *, streams: int = 1, piece_mib: int = piece, packs: bool = False
@@ -187,9 +202,9 @@ def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
 
         return send
 
-    def of_sendit(layout: str, what: str, connections: int) -> Way:
+    def of_sendit(layout: str, what: str, connections: int, *, pack: bool = True) -> Way:
         options: dict[str, object] = {"endpoint": url, "bucket": bucket, "layout": layout}
-        options |= {"connections": connections}
+        options |= {"connections": connections, "pack": pack}
         options |= {"anonymous": True} if kind == "gcs" else {}
         key = "collection" if kind == "gcs" else "prefix"
         return Way(
@@ -208,11 +223,15 @@ def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
         Way(f"{library}, files in a tar, not packed", of_library(unpacked), "a tar of them"),
         of_sendit("tree", "files", 1),
         of_sendit("tree", "files", 4),
+        Way(f"{library}, archive, not packed", of_library(loose), "archive, loose"),
         Way(f"{library}, archive", of_library(ready), "archive, ready"),
         more,
         Way(f"{library}, packing, then archive", of_library(ready, packs=True), "packing, archive"),
-        of_sendit("archive", "archive", 1),
-        *([of_sendit("archive", "archive", 4)] if kind == "s3" else []),
+        *(
+            of_sendit("archive", what, streams, pack=pack)
+            for what, pack in (("archive, not packed", False), ("archive", True))
+            for streams in ((1, 4) if kind == "s3" else (1,))
+        ),
     ]
 
 

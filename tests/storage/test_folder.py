@@ -36,9 +36,9 @@ WAYS = pytest.mark.parametrize(
 LAYOUTS = pytest.mark.parametrize("layout", ["tree", "archive"])
 
 
-def make_folder(folder: Path, layout: str = "tree") -> Target:
+def make_folder(folder: Path, layout: str = "tree", **options: object) -> Target:
     folder.mkdir(exist_ok=True)
-    return build("folder", {"path": str(folder), "layout": layout}, base=Path("/"))
+    return build("folder", {"path": str(folder), "layout": layout, **options}, base=Path("/"))
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -123,6 +123,24 @@ def test_what_is_missing_at_the_target_is_sent_and_the_rest_left_alone(
     target.verify(package, receipt)
     assert second.stat().st_ino == untouched.st_ino
     assert second.stat().st_mtime_ns == untouched.st_mtime_ns
+
+
+def test_archives_need_not_be_packed_and_are_the_same_to_us_either_way(
+    out: Path, package: Package
+) -> None:
+    size_of_files = sum(one.size for one in package.instances)
+    loose, packed = make_folder(out, "archive", pack=False), make_folder(out, "archive")
+
+    receipt = loose.send(package)
+    [archive] = out.glob("*.tar.gz")
+    size = archive.stat().st_size
+    loose.verify(package, receipt)
+    packed.verify(package, packed.send(package))
+
+    assert archive.stat().st_size == size > size_of_files
+    archive.unlink()
+    packed.send(package)
+    assert archive.stat().st_size < size_of_files
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut off", "one bit", "a folder"])

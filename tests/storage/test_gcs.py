@@ -128,6 +128,15 @@ class TestWithDigestsChecked(TargetContract):
 # What is kept, and how
 
 
+def test_an_archive_need_not_be_packed(fake_gcs: GcsServer, package: Package) -> None:
+    target = make_gcs(fake_gcs.url, pack=False)
+
+    target.verify(package, target.send(package))
+
+    [key] = fake_gcs.list()
+    assert int(fake_gcs.about(key)["size"]) > sum(one.size for one in package.instances)
+
+
 def test_an_object_has_the_name_and_the_type_of_the_original_sendit(
     fake_gcs: GcsServer, package: Package
 ) -> None:

@@ -20,9 +20,12 @@ CONTENTS = {
 }
 
 
+@pytest.mark.parametrize("smaller", [True, False])
 @pytest.mark.parametrize("pieces", CONTENTS.values(), ids=CONTENTS)
-def test_what_is_packed_is_one_gzip_member_of_the_same_bytes(pieces: list[bytes]) -> None:
-    content = b"".join(packed(pieces))
+def test_what_is_packed_is_one_gzip_member_of_the_same_bytes(
+    pieces: list[bytes], smaller: bool
+) -> None:
+    content = b"".join(packed(pieces, smaller=smaller))
 
     unpacking = zlib.decompressobj(31)
     assert unpacking.decompress(content) == b"".join(pieces)
@@ -43,6 +46,11 @@ def test_what_cannot_become_smaller_hardly_becomes_larger() -> None:
 
     assert PIECE < len(content) < PIECE + PIECE // 50
     assert len(b"".join(packed([NOISE]))) < PIECE + 200
+
+
+def test_what_need_not_become_smaller_is_stored_as_it_is() -> None:
+    assert len(b"".join(packed([SMOOTH], smaller=False))) > PIECE
+    assert len(b"".join(packed([SMOOTH]))) < PIECE // 10
 
 
 def test_a_long_content_is_packed_with_few_of_its_pieces_in_memory() -> None:

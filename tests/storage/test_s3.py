@@ -271,6 +271,22 @@ def test_an_object_has_the_name_and_the_type_that_the_guide_says(
     assert all(name.startswith("PXKCD_20190704_SXKCD/2.25.200/") for name in names)
 
 
+def test_an_archive_need_not_be_packed_and_is_the_same_to_us_either_way(
+    seaweedfs: SeaweedServer, package: Package
+) -> None:
+    loose, packed = make_s3(seaweedfs, pack=False), make_s3(seaweedfs)
+
+    receipt = loose.send(package)
+
+    [key] = seaweedfs.keys()
+    content = seaweedfs.ask("GET", key).body
+    assert len(content) > sum(one.size for one in package.instances)
+    assert len(unpacked(content)) == len(package.instances)
+    packed.verify(package, receipt)
+    packed.send(package)
+    assert seaweedfs.ask("GET", key).body == content
+
+
 def test_encryption_is_asked_for_each_object(seaweedfs: SeaweedServer, package: Package) -> None:
     target = make_s3(seaweedfs, encryption="AES256", layout="tree")
 

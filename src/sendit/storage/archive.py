@@ -54,9 +54,11 @@ class Archive:
 
     file_name: str
     entries: tuple[Entry, ...]
+    pack: bool = True
+    """Whether it is to become smaller."""
 
 
-def plan_archives(package: Package) -> Sequence[Archive]:
+def plan_archives(package: Package, *, pack: bool = True) -> Sequence[Archive]:
     """Return the archives of a package; Studies that share a name share an archive."""
     return [
         Archive(
@@ -79,6 +81,7 @@ def plan_archives(package: Package) -> Sequence[Archive]:
                     key=lambda entry: entry.name,
                 )
             ),
+            pack,
         )
         for name, studies in _by_name(package)
     ]
@@ -129,7 +132,7 @@ def archive_blocks(archive: Archive, *, progress: Callable[[], None]) -> Iterato
     sendit.errors.TargetError
         When a file cannot be read, or was changed since it was written.
     """
-    return packed(_tar(archive, progress))
+    return packed(_tar(archive, progress), smaller=archive.pack)
 
 
 def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytearray]:

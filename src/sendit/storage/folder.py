@@ -9,9 +9,9 @@ Sending never makes the folder itself: a missing one may be a volume that is not
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Literal
+from typing import Annotated, BinaryIO, ClassVar, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Strict
 
 from sendit.errors import TargetUnavailable, VerificationFailed
 from sendit.storage.archive import Archive, Entry, plan_archives, plan_documents
@@ -47,6 +47,8 @@ class FolderOptions(BaseModel, extra="forbid", frozen=True):
     """The folder; made when nothing was delivered to it yet."""
     layout: Literal["tree", "archive"] = "tree"
     """`tree`: `<PatientID>/<Study>/<Series>/<Instance>.dcm`; `archive`: a `.tar.gz` per study."""
+    pack: Annotated[bool, Strict()] = True
+    """Whether archives are packed; `false` costs less CPU, and more room."""
 
 
 class Folder:
@@ -60,6 +62,7 @@ class Folder:
     def __init__(self, options: FolderOptions) -> None:
         self._root = options.path
         self._layout = options.layout
+        self._pack = options.pack
         self.location = str(options.path)
         self.packs_archives = options.layout == "archive"
 
@@ -70,7 +73,7 @@ class Folder:
             receipt = self._send_files(plan_tree(package), progress, given_away=package.given_away)
         else:
             documents = plan_documents(package)
-            receipt = self._send_archives(plan_archives(package), progress)
+            receipt = self._send_archives(plan_archives(package, pack=self._pack), progress)
         store_files(self._root, documents, progress=progress)
         return replace(receipt, documents=_digests(documents))
 
@@ -120,7 +123,8 @@ class Folder:
         """Store originals under the paths that the package gives them."""
         if self._layout == "tree":
             return self._send_files(_identified_files(package), progress)
-        return self._send_archives([_identified_archive(package)], progress)
+        archive = replace(_identified_archive(package), pack=self._pack)
+        return self._send_archives([archive], progress)
 
     def verify_identified(
         self, package: IdentifiedPackage, receipt: Receipt, /, *, progress: Progress = no_progress

@@ -35,6 +35,8 @@ class GcsOptions(BaseModel, extra="forbid", frozen=True):
     """Name of the study protocol: keys are `Collection/<COLLECTION>/Entity/<PatientID>/…`."""
     layout: Literal["archive", "tree"] = "archive"
     """`archive`: a `.tar.gz` per study; `tree`: an object per instance."""
+    pack: Annotated[bool, Strict()] = True
+    """Whether archives are packed; `false` costs less CPU, and pays over a fast line."""
     proof: Literal["read", "digest"] = "read"
     """`read`: everything is read back; `digest`: CRC32C and MD5 of the store are compared."""
     acl: Literal["projectPrivate", "private", "bucketOwnerFullControl", "bucket"] = "projectPrivate"
@@ -100,7 +102,14 @@ class Gcs:
             chunk_bytes=options.chunk_mib << 20,
         )
         prefix = key_prefix(f"Collection/{options.collection.upper()}/Entity")
-        manner = Manner(prefix, options.layout, options.proof, options.connections, by_patient=True)
+        manner = Manner(
+            prefix,
+            options.layout,
+            options.proof,
+            options.connections,
+            by_patient=True,
+            pack=options.pack,
+        )
         self.packs_archives = options.layout == "archive"
         self._bucket = options.bucket
         self._schema = options.bigquery_schema

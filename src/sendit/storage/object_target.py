@@ -60,6 +60,8 @@ class Manner:
     """Connections at one time."""
     by_patient: bool = False
     """Whether archives lie in a folder of their patient, as a tree does anyway."""
+    pack: bool = True
+    """Whether archives are to become smaller."""
 
 
 class ObjectTarget:
@@ -72,6 +74,7 @@ class ObjectTarget:
         self._reads = manner.proof == "read"
         self._at_once = manner.at_once
         self._by_patient = manner.by_patient
+        self._pack = manner.pack
 
     @property
     def location(self) -> str:
@@ -140,7 +143,7 @@ class ObjectTarget:
     def _archives(self, package: Package) -> Sequence[Archive]:
         return [
             replace(one, file_name=self._folder(package, one.file_name) + one.file_name)
-            for one in plan_archives(package)
+            for one in plan_archives(package, pack=self._pack)
         ]
 
     def _documents(self, package: Package) -> Sequence[Entry]:

@@ -36,8 +36,12 @@ _GAIN = 0.97
 """To become a thirtieth smaller is worth packing."""
 
 
-def packed(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
-    """Return a gzip file of the pieces; a block for each, its head with the first."""
+def packed(pieces: Iterable[bytes | bytearray], *, smaller: bool = True) -> Iterator[bytes]:
+    """Return a gzip file of the pieces; a block for each, its head with the first.
+
+    With ``smaller`` False, every piece is stored as it is.
+    """
+    make = _pack if smaller else _stored
     bytearray(_KEPT)
     crc32 = length = 0
     head = _HEAD
@@ -46,7 +50,7 @@ def packed(pieces: Iterable[bytes | bytearray]) -> Iterator[bytes]:
     # the garbage collector does it in any thread, at any line, whatever locks that holds.
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sendit-pack")
     for piece in pieces:
-        waiting.append(threads.submit(_pack, piece))
+        waiting.append(threads.submit(make, piece))
         crc32 = isal_zlib.crc32(piece, crc32)
         length += len(piece)
         if len(waiting) == _AHEAD:

@@ -46,6 +46,8 @@ class S3Options(BaseModel, extra="forbid", frozen=True):
     """What every key begins with."""
     layout: Literal["archive", "tree"] = "archive"
     """`archive`: a `.tar.gz` per study; `tree`: an object per instance."""
+    pack: Annotated[bool, Strict()] = True
+    """Whether archives are packed; `false` costs less CPU, and pays over a fast line."""
     proof: Literal["read", "digest"] = "read"
     """`read`: everything is read back; `digest`: checksums that the store tells are compared."""
     access_key_id: str = ""
@@ -134,7 +136,9 @@ class S3:
             options.connections,
             options.part_mib << 20,
         )
-        manner = Manner(options.prefix, options.layout, options.proof, options.connections)
+        manner = Manner(
+            options.prefix, options.layout, options.proof, options.connections, pack=options.pack
+        )
         self.packs_archives = options.layout == "archive"
         self._target = ObjectTarget(S3Store(options.http, login, bucket), manner)
 
