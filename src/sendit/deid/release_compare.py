@@ -15,6 +15,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sendit.deid.release_content import Creators, Element, Key, Level, creator_tag, tag_name, vr_of
 from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD
@@ -77,11 +78,23 @@ _AGE_OF_90 = {b"%d" % (90 * one): one for one in (1, 12, 52, 365, 365 * 24, 365 
 _TEXT_VALUE = 0x0040A160
 
 
+Pair: TypeAlias = tuple[Element, Element]
+"""What stood at a place, and what does now."""
+Pairs: TypeAlias = dict[Pair, int | None]
+"""By how many days a date was moved; None: it is none."""
+
+
 @dataclass(slots=True)
 class Movement:
-    """What the result of one file shows about dates."""
+    """What the result of one file shows about dates and UIDs."""
 
     days: int | None = None
+    uids: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    """New UIDs by old ones."""
+    olds: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    """Old UIDs by new ones."""
+    judged: list[tuple[Pairs, Pair]] = field(default_factory=list, repr=False)
+    """Changed UIDs that need not be looked at again once that the result may leave."""
 
     def add(self, days: int | None, path: str, tag: int) -> None:
         """Refuse when a date moved by another number of days than those before."""
@@ -99,8 +112,7 @@ class _Judged:
     may_go: Looked = field(default_factory=Looked, repr=False)
     gone: set[int] = field(default_factory=set)
     """The tags of what went from one file or another."""
-    may_become: dict[tuple[Element, Element], int | None] = field(default_factory=dict, repr=False)
-    """By what stood there and what does now: by how many days a date was moved."""
+    may_become: Pairs = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -131,8 +143,9 @@ class Comparison:
         self._touched = touched | _OURS | (_OF_PIXELS if pixels_changed else frozenset())
         self._iods: dict[str, _Iod] = {}
         self._held_bytes = 0
+        # What UIDs became in results that may leave, and what they were.
         self._uids: dict[bytes, bytes] = {}
-        self._back: dict[bytes, bytes] = {}
+        self._olds: dict[bytes, bytes] = {}
         self._any_shift = any_shift
 
     def compare(self, original: Level, result: Level, *, sop_class: str) -> Movement:
@@ -152,6 +165,14 @@ class Comparison:
         movement = Movement()
         self._level(original, result, "", iod, movement)
         return movement
+
+    def keep(self, movement: Movement) -> None:
+        """Hold the results to come to what UIDs became in one that may leave."""
+        self._uids.update(movement.uids)
+        self._olds.update(movement.olds)
+        for pairs, pair in movement.judged:
+            pairs[pair] = None
+            self._held_bytes += _cost(pair)
 
     def _level(self, original: Level, result: Level, path: str, iod: _Iod, moved: Movement) -> None:
         types, judged = iod.types, iod.judged[path, original.creators_set()]
@@ -180,11 +201,16 @@ class Comparison:
                     self._refuse_loss(key, path, types)
                 else:
                     pair = (key, value), now
-                    if pair not in judged.may_become:
-                        days = self._check_changed(key, value, now, path, types)
-                        judged.may_become[pair] = days
-                        self._held_bytes += OVERHEAD + len(value) + len(now[1])
-                    moved.add(judged.may_become[pair], path, key >> 16)
+                    if pair in judged.may_become:
+                        days = judged.may_become[pair]
+                    else:
+                        days = self._check_changed(key, value, now, path, types, moved)
+                        if vr_of(now[0]) == "UI":
+                            moved.judged.append((judged.may_become, pair))
+                        else:
+                            judged.may_become[pair] = days
+                            self._held_bytes += _cost(pair)
+                    moved.add(days, path, key >> 16)
         if original.sequences:
             self._sequences(original, result, path, iod, moved)
 
@@ -253,6 +279,7 @@ class Comparison:
         now: tuple[Key, bytes],
         path: str,
         types: dict[str, str],
+        moved: Movement,
     ) -> int | None:
         """Return by how many days a date was moved; None: it was not, or is none."""
         tag, vr = key >> 16, vr_of(now[0])
@@ -274,7 +301,7 @@ class Comparison:
         if tag in _UIDS_OF_CODES:
             return None
         if vr == "UI" and tag not in CLASS_UIDS and RETAIN_UIDS not in self._profile.options:
-            self._check_uids(old, new, path, tag)
+            self._check_uids(old, new, path, tag, moved)
             return None
         if vr in ("DA", "DT") and action in ("C", "") and self._any_shift:
             return self._check_dates(old, new, path, tag)
@@ -291,7 +318,7 @@ class Comparison:
             return FULL_DATES not in self._profile.options
         return self._profile.action(tag) not in ("", "K", "C")
 
-    def _check_uids(self, old: bytes, new: bytes, path: str, tag: int) -> None:
+    def _check_uids(self, old: bytes, new: bytes, path: str, tag: int, moved: Movement) -> None:
         before, after = old.split(b"\\"), new.split(b"\\")
         if len(before) != len(after):
             return
@@ -299,9 +326,9 @@ class Comparison:
             one, other = one.strip(b" \0"), other.strip(b" \0")
             if not one or not other or one == other:
                 continue
-            if self._uids.setdefault(one, other) != other:
+            if self._uids.get(one, moved.uids.setdefault(one, other)) != other:
                 raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} reference broken")
-            if self._back.setdefault(other, one) != one:
+            if self._olds.get(other, moved.olds.setdefault(other, one)) != one:
                 raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} reference shared")
 
     def _check_dates(self, old: bytes, new: bytes, path: str, tag: int) -> int | None:
@@ -355,6 +382,11 @@ class Comparison:
             raise Rejected(Reason.IOD_BROKEN, f"{path}{tag_name(tag)} missing")
         if action in ("", "K") and tag in ATTRIBUTES:
             raise Rejected(Reason.VALUE_LOST, f"{path}{tag_name(tag)} missing")
+
+
+def _cost(pair: Pair) -> int:
+    """Return how many bytes it takes to remember what one value became."""
+    return OVERHEAD + sum(len(value) for _, value in pair)
 
 
 def _tells(key: Key, value: bytes) -> bool:
