@@ -78,6 +78,21 @@ def test_results_are_written_and_the_claim_is_over() -> None:
     assert batch.runs.get(stage=Stage.DEIDENTIFY).outcome == "done"
 
 
+def test_what_was_done_is_written_in_one_order_whatever_was_done_first() -> None:
+    batch = batch_at(Stage.DEIDENTIFY, images=2)
+    for actions in ({"X": 3, "C": 1}, {"C": 1, "X": 3}):
+        claim = take_images(batch, chunk=1)
+        assert claim is not None
+        finish(claim, report={"actions": actions})
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CAST(report AS text) FROM records_image")
+        written = cursor.fetchall()
+
+    assert len(written) == 2
+    assert len(set(written)) == 1
+
+
 def test_stale_holder_of_one_image_of_a_chunk_writes_none_of_it() -> None:
     batch = batch_at(Stage.DEIDENTIFY, images=3)
     stale = take_images(batch)

@@ -171,7 +171,7 @@ def finish_images(
     rows = [
         (
             *(getattr(result, column) for column in _RESULT_COLUMNS),
-            json.dumps(result.report),
+            json.dumps(result.report, sort_keys=True),
             Status.DONEPROCESSING if result.verdict == Verdict.ACCEPTED else Status.PROCESSING,
             "",
             None,
