@@ -16,10 +16,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sendit.deid.release_compare import Comparison, Movement
+from sendit.deid.release_changes import Movement
+from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
-from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD, Dossier, Known
-from sendit.deid.release_looked import Looked
+from sendit.deid.release_dossier import Dossier
+from sendit.deid.release_known import Known
+from sendit.deid.release_looked import MOST_HELD_BYTES, OVERHEAD, Looked
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
