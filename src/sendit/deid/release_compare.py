@@ -124,7 +124,9 @@ class Comparison:
                 key, value = element
                 now = by_tag.get(key >> 16)
                 if now is not None:
-                    days = self._days(judged.may_become, (element, now), path, types, moved)
+                    pair, pairs = (element, now), judged.may_become
+                    known = pair in pairs
+                    days = pairs[pair] if known else self._judge(pair, pairs, path, types, moved)
                     moved.add(days, path, key >> 16)
                 elif self._losses.may_go(key, value, path, types):
                     judged.may_go.add(element)
@@ -135,12 +137,10 @@ class Comparison:
         if original.sequences:
             self._sequences(original, result, path, iod, moved)
 
-    def _days(
-        self, pairs: Pairs, pair: Pair, path: str, types: Mapping[str, str], moved: Movement
+    def _judge(
+        self, pair: Pair, pairs: Pairs, path: str, types: Mapping[str, str], moved: Movement
     ) -> int | None:
-        """Return by how many days a date was moved, once that the change was judged."""
-        if pair in pairs:
-            return pairs[pair]
+        """Return by how many days a date was moved, if the change may be; and remember it."""
         days = self._changes.check(pair, path, types, moved)
         if vr_of(pair[1][0]) == "UI":
             moved.judged.append((pairs, pair))

@@ -113,7 +113,8 @@ def _of_stretch(
         context.stretches[stretch] = new, notes, left - context.text_left
         return new, notes
     new, told, cost = found
-    context.spend(cost)
+    if cost:
+        context.spend(cost)
     return new, told
 
 
