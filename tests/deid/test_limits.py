@@ -3,6 +3,7 @@
 Each file here is of a kind that did.  Nothing is timed: that the error comes bounds the work.
 """
 
+import itertools
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -134,6 +135,24 @@ def test_text_that_comes_again_in_a_file_counts_once(tmp_path: Path) -> None:
     Engine(RESEARCH, identities_for(source)).deidentify_to(source, tmp_path / "out.dcm")
 
     assert (tmp_path / "out.dcm").is_file()
+
+
+def test_a_long_text_counts_each_time_that_another_stood_between(tmp_path: Path) -> None:
+    """Only the last long one is remembered, so what stands in turn is looked at each time."""
+
+    def write(words: Iterable[str]) -> Path:
+        items = [Dataset() for _ in range(120)]
+        for item, word in zip(items, itertools.cycle(words)):
+            item.ImageComments = word * 1_000
+        ds = make_instance(ReferencedImageSequence=items)
+        return write_instance(tmp_path / "in.dcm", ds)
+
+    engine = Engine(RESEARCH, identities_for(write(["a dog "])))
+
+    for _ in range(2):
+        engine.deidentify_to(write(["a dog "]), tmp_path / "out.dcm")
+        with pytest.raises(Unreadable, match="bytes of text"):
+            engine.deidentify_to(write(["a dog ", "a cat "]), tmp_path / "out.dcm")
 
 
 def test_text_among_bytes_is_counted(tmp_path: Path) -> None:

@@ -95,11 +95,11 @@ class Context:
         self.concept = self.unit = self.scheme = b""
         self.number += 1
         self.text_left = MAX_TEXT
-        # Not in between: what an instance says twice counts once, however much others said.
+        # Not in between: a text that an instance has twice counts once, whatever others had.
         if self.overgrown:
             self.overgrown = False
             for memo in self.memos:
-                if len(memo) > MAX_REMEMBERED:
+                if len(memo) >= MAX_REMEMBERED:
                     memo.clear()
 
     def ask(self, act: "Act", rule: "Rule", value: bytes) -> Answer:
@@ -115,9 +115,11 @@ class Context:
             # Of long values (vendor headers) only the last is kept: it often comes again.
             memo.pop(self.last_long.get(rule.index, value), None)
             self.last_long[rule.index] = value
-        memo[value] = answer
-        if len(memo) > MAX_REMEMBERED:
+        if len(memo) >= MAX_REMEMBERED:
             self.overgrown = True
+            if not answer.cost:
+                return
+        memo[value] = answer
 
     def count(self, answer: Answer) -> None:
         """Count the text of a value that comes again: once in each instance, as if it were new."""
