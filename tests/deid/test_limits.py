@@ -3,12 +3,13 @@
 Each file here is of a kind that did.  Nothing is timed: that the error comes bounds the work.
 """
 
+import itertools
 import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
@@ -20,6 +21,7 @@ from tests.support.make_study import make_instance, write_instance
 
 RESEARCH = Recipe.resolve(preset="research")
 LONG = (b"OB", b"OW", b"SQ", b"UC", b"UN", b"UT")
+LETTERS = str.maketrans("0123456789", "abcdefghij")
 FIRST_PATIENT_ATTRIBUTE = b"\x10\x00\x10\x00PN"
 
 
@@ -82,6 +84,75 @@ def test_what_costs_far_more_than_its_size_is_refused(
     assert refusal.value.reason is Reason.TOO_LARGE
     assert told in (refusal.value.detail or "")
     assert sorted(tmp_path.iterdir()) == [source]
+
+
+def texts(numbers: Iterable[int], *, meanings: bool = False) -> list[Dataset]:
+    """Return items, each with a text of 64 letters."""
+    found = []
+    for number in numbers:
+        item = Dataset()
+        text = f"{number:064d}".translate(LETTERS)
+        if meanings:
+            item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "1", "DCM", text
+        else:
+            item.SeriesDescription = text
+        found.append(item)
+    return found
+
+
+@pytest.mark.parametrize("meanings", [False, True], ids=["texts", "meanings of codes"])
+def test_a_file_with_too_much_text_is_refused_each_time(tmp_path: Path, meanings: bool) -> None:
+    ds = make_instance(ReferencedImageSequence=texts(range(8_500), meanings=meanings))
+    source = write_instance(tmp_path / "in.dcm", ds)
+    engine = Engine(RESEARCH, identities_for(source))
+
+    for _ in range(3):
+        with pytest.raises(Unreadable, match="bytes of text"):
+            engine.deidentify_to(source, tmp_path / "out.dcm")
+
+
+def test_text_counts_though_other_files_had_all_of_it(tmp_path: Path) -> None:
+    """Each file but the last has a third of it, in a part of its header that comes again."""
+    places = ("ReferencedImageSequence", "ContrastBolusAgentSequence", "DeviceSequence")
+    engine = Engine(RESEARCH, identities_for(write_instance(tmp_path / "0.dcm", make_instance())))
+    for place in places:
+        for number in range(5):
+            ds = make_instance(**{other: texts([number]) for other in places})
+            setattr(ds, place, texts(range(2_800)))
+            source = write_instance(tmp_path / "in.dcm", ds)
+            engine.deidentify_to(source, tmp_path / "out.dcm")
+    ds = make_instance(**{place: texts(range(2_800)) for place in places})
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    with pytest.raises(Unreadable, match="bytes of text"):
+        engine.deidentify_to(source, tmp_path / "out.dcm")
+
+
+def test_text_that_comes_again_in_a_file_counts_once(tmp_path: Path) -> None:
+    ds = make_instance(ReferencedImageSequence=texts([7]) * 10_000)
+    source = write_instance(tmp_path / "in.dcm", ds)
+
+    Engine(RESEARCH, identities_for(source)).deidentify_to(source, tmp_path / "out.dcm")
+
+    assert (tmp_path / "out.dcm").is_file()
+
+
+def test_a_long_text_counts_each_time_that_another_stood_between(tmp_path: Path) -> None:
+    """Only the last long one is remembered, so what stands in turn is looked at each time."""
+
+    def write(words: Iterable[str]) -> Path:
+        items = [Dataset() for _ in range(120)]
+        for item, word in zip(items, itertools.cycle(words)):
+            item.ImageComments = word * 1_000
+        ds = make_instance(ReferencedImageSequence=items)
+        return write_instance(tmp_path / "in.dcm", ds)
+
+    engine = Engine(RESEARCH, identities_for(write(["a dog "])))
+
+    for _ in range(2):
+        engine.deidentify_to(write(["a dog "]), tmp_path / "out.dcm")
+        with pytest.raises(Unreadable, match="bytes of text"):
+            engine.deidentify_to(write(["a dog ", "a cat "]), tmp_path / "out.dcm")
 
 
 def test_text_among_bytes_is_counted(tmp_path: Path) -> None:

@@ -973,6 +973,51 @@ def test_references_of_a_batch_stay_together(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.VALUE_LOST
 
 
+def test_a_refused_result_says_nothing_of_what_uids_became(tmp_path: Path) -> None:
+    first, one = pair(tmp_path / "1", number=1)
+    second, two = pair(tmp_path / "2", number=2)
+    rewrite(
+        one, lambda ds: ds.update({"StudyInstanceUID": "2.25.7", "ImageComments": "Tel 5551234"})
+    )
+    gate = Gate(Allowance(OPTIONS))
+    with pytest.raises(Rejected) as caught:
+        gate.check(one, known=gate.known_of(first), original=first)
+
+    gate.check(two, known=gate.known_of(second), original=second)
+
+    assert caught.value.reason is Reason.IDENTIFIER_LEFT
+
+
+def test_what_uids_became_holds_though_a_refused_result_said_the_same(tmp_path: Path) -> None:
+    pairs = [pair(tmp_path / str(number), number=number) for number in range(3)]
+    rewrite(pairs[0][1], lambda ds: setattr(ds, "ImageComments", "Tel 5551234"))
+    rewrite(pairs[2][1], lambda ds: setattr(ds, "StudyInstanceUID", "2.25.7"))
+    gate = Gate(Allowance(OPTIONS))
+    known = [gate.known_of(original) for original, _ in pairs]
+    with pytest.raises(Rejected):
+        gate.check(pairs[0][1], known=known[0], original=pairs[0][0])
+    gate.check(pairs[1][1], known=known[1], original=pairs[1][0])
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(pairs[2][1], known=known[2], original=pairs[2][0])
+
+    assert caught.value.detail == "(0020,000D) reference broken"
+
+
+def test_two_results_that_may_leave_do_not_share_a_uid(tmp_path: Path) -> None:
+    first, one = pair(tmp_path / "1", number=1)
+    second, two = pair(tmp_path / "2", number=2)
+    theirs = dcmread(one).SOPInstanceUID
+    rewrite(two, lambda ds: setattr(ds, "SOPInstanceUID", theirs))
+    gate = Gate(Allowance(OPTIONS))
+    gate.check(one, known=gate.known_of(first), original=first)
+
+    with pytest.raises(Rejected) as caught:
+        gate.check(two, known=gate.known_of(second), original=second)
+
+    assert caught.value.detail == "(0008,0018) reference shared"
+
+
 def test_what_went_from_one_file_is_compared_where_it_stands_in_another(tmp_path: Path) -> None:
     pairs = [
         pair(tmp_path / str(number), number=number, InstanceCreatorUID="1.2.826.0.1.77")

@@ -63,7 +63,6 @@ WORDED: Final = re.compile(r"\d[ _]?[A-Z]{3,9}[ _]?\d\d|\d{6}|\d{4}[ _]\d\d?[ _]
 """What may be a date with the name of a month, of six digits, or with blanks."""
 WIDE: Final = re.compile("(?:[^\0]\0){3}")
 """Text of sixteen bits a character where it should be eight."""
-MAX_REMEMBERED: Final = 20_000
 
 
 class WrongCharacterSet(Exception):
@@ -256,13 +255,14 @@ def note_scheme(rule: Rule, value: bytes, context: Context) -> Result:
 def clean_own_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     """Clean what a site's own code is said to mean; a published term stays as it is."""
     scheme, context.scheme = context.scheme, b""
-    if (rule.index, value) in context.terms:
+    harmless = context.memos[rule.index].get(value)
+    if harmless is not None:
+        context.count(harmless)
         return UNCHANGED
-    result = search(rule, value, context)
+    answer = context.ask(search, rule, value)
+    result = answer.new, answer.note
     if result == UNCHANGED:
-        if len(context.terms) >= MAX_REMEMBERED:
-            context.terms.clear()
-        context.terms.add((rule.index, value))
+        context.remember(rule, value, answer)
     return UNCHANGED if is_published(scheme) else result
 
 
@@ -273,7 +273,8 @@ def hold_named_meaning(rule: Rule, value: bytes, context: Context) -> Result:
     """
     scheme = context.scheme
     result = clean_own_meaning(rule, value, context)
-    if result != UNCHANGED or (rule.index, value) in context.terms or not is_published(scheme):
+    is_harmless = value in context.memos[rule.index]
+    if result != UNCHANGED or is_harmless or not is_published(scheme):
         return result
     meaning = decode(value, rule.charset, rule.vr)
     if context.cleaner.holds(meaning) and not is_term(meaning):

@@ -50,7 +50,7 @@ from sendit.deid.recipe import Recipe
 from sendit.deid.release import Allowance, Gate
 from sendit.deid.report import Report, count_notes
 from sendit.deid.result_writer import ResultWriter, Writing
-from sendit.deid.rules import MAX_TEXT, Context, Note, Rule
+from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.site_lists import patterns_of
 from sendit.deid.site_screen import screen_by_site
 from sendit.deid.uids import NewUids
@@ -207,7 +207,6 @@ class Engine:
     def _context(self, instance: Instance) -> Context:
         if instance.context is None:
             instance.context = self._find_context(instance)
-            instance.context.text_left = MAX_TEXT
         return instance.context
 
     def _find_context(self, instance: Instance) -> Context:

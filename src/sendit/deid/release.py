@@ -16,10 +16,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sendit.deid.release_changes import Movement
 from sendit.deid.release_compare import Comparison
 from sendit.deid.release_content import Content, Key, Level, key_of, tag_name
-from sendit.deid.release_known import MOST_HELD_BYTES, OVERHEAD, Dossier, Known
-from sendit.deid.release_looked import Looked
+from sendit.deid.release_dossier import Dossier
+from sendit.deid.release_known import Known
+from sendit.deid.release_looked import MOST_HELD_BYTES, OVERHEAD, Looked
 from sendit.deid.release_marks import (
     PrivateElement,
     PrivateSign,
@@ -165,13 +167,17 @@ class Gate:
         allowance = self._allowance or Allowance(options_of(content))
         before = known.content
         check_markers(content, before, allowance.options)
-        days = self._compare(content, before, allowance)
+        comparison, moved = self._comparison(allowance), Movement()
+        if before is not None and not before.problem:
+            sop_class = before.level.value(_SOP_CLASS).decode("latin-1")
+            moved = comparison.compare(before.level, content.level, sop_class=sop_class)
         judge = self._judge(known, allowance)
-        self._search(content.level, b"", "", judge, allowance, days)
+        self._search(content.level, b"", "", judge, allowance, moved.days)
         searcher = judge.searcher
         check_streams(content, path, searcher.find_in_bytes, searcher.find_in_picture)
         if original is not None and before is not None and not allowance.pixels_changed:
             self._pixels.check(content, path, before, original)
+        comparison.keep(moved)
         return sources_of(content.level)
 
     def check_names(
@@ -191,11 +197,7 @@ class Gate:
             if hit is not None:
                 raise Rejected(Reason.IDENTIFIER_LEFT, f"manifest {hit.rule}")
 
-    def _compare(
-        self, content: Content, before: Content | None, allowance: Allowance
-    ) -> int | None:
-        if before is None or before.problem:
-            return None
+    def _comparison(self, allowance: Allowance) -> Comparison:
         comparison = self._comparisons.get(allowance)
         if comparison is None:
             comparison = self._comparisons[allowance] = Comparison(
@@ -204,8 +206,7 @@ class Gate:
                 by_value=allowance.by_value,
                 pixels_changed=allowance.pixels_changed,
             )
-        sop_class = before.level.value(_SOP_CLASS).decode("latin-1")
-        return comparison.compare(before.level, content.level, sop_class=sop_class).days
+        return comparison
 
     def _judge(self, known: Known, allowance: Allowance) -> _Judge:
         place = id(known.words), allowance

@@ -1,51 +1,32 @@
-"""What an original knows: every identifier in its headers, found with the gate's own code.
+"""Every identifier of the originals of one patient, in the form that the gate compares.
 
-The engine's extraction is not asked, so a name that it fails to see does not blind the gate.
-Names come from every PN value at every depth, and from strings elsewhere that are written
-like one; numbers, addresses, institutions and devices from the attributes that hold them
-(``release_sources``); UIDs and dates from everywhere; phones, mails and numbers with a label
-from free text.
-
-Where these may not stand in a result is decided by ``release_search``.
+A name is known by its words, by them run together and by their usual spellings in Latin letters;
+a number by its digits; an address by its parts and by the words that tell it; phones, mails and
+numbers with a label by how they are written.  Which values of a header hold them is left to
+``release_dossier``, where they may not stand in a result to ``release_search``.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sendit.deid.release_content import Content, Creators, Key, Level, creator_tag, vr_of
-from sendit.deid.release_looked import Looked
+from sendit.deid.release_content import Content
 from sendit.deid.release_romanising import spellings, words_run_together
-from sendit.deid.release_sources import (
-    CLASS_UIDS,
-    DESCRIPTIONS,
-    KIND_OF_TAG,
-    PATIENT_NUMBERS,
-    STEPS,
-    Kind,
-    identifiers_of_item,
-    names_somebody,
-)
-from sendit.deid.release_text import TEXT_VRS, is_text, readings, text_in
+from sendit.deid.release_sources import Kind
 from sendit.deid.release_vocabulary import (
     DUMMIES,
     is_clinical_term,
     is_common,
     is_generic_station,
-    words_repeated,
 )
 from sendit.deid.release_words import (
     CARET_NAME,
     LABELLED_ID,
     MAIL,
-    NAME_LINE,
     NATIONAL_ID,
     PHONE,
     dates_in,
     dates_told,
     is_ideographic,
-    is_misread,
     parts_of,
     squeeze,
     told_words,
@@ -53,26 +34,16 @@ from sendit.deid.release_words import (
     words_of,
 )
 
+STANDARD_UIDS = b"1.2.840.10008."
+"""How UIDs begin that are nobody's."""
 _LEAST_LETTERS = 4
-_LEAST_MISREAD = 6
-"""Signs of two or three bytes make letters and numbers of fewer: å, ¹ and ½."""
 _LEAST_DIGITS = 5
 _LONG = 7
 _TELLING_WORD = 6
 """Letters from which on one word of a place tells it."""
 _RUN_OF_ID = re.compile(r"\d{6,}")
 _MOST_TEXT = 1 << 18
-_MOST_LINES = 1 << 16
-MOST_HELD_BYTES = 1 << 25
-"""Bytes of values that are remembered as looked at; then the memory begins anew."""
-OVERHEAD = 128
-"""Bytes that a value costs beyond its own."""
-_MOST_BINARY = 1 << 23
-"""Bytes of one value of unknown content in which names are looked for."""
-STANDARD_UIDS = b"1.2.840.10008."
-"""How UIDs begin that are nobody's."""
 _UID = re.compile(rb"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
-_TELLING = re.compile(r"@|\^|\d[-./ ()]{1,2}\d{2}|\d{6}")
 _SIXTEEN_BITS = ("utf-16-le", "utf-16-be")
 _SPLIT_CONTACT = re.compile(r"[,;\n\r^\\|]+")
 _SERVANT = "عبد "
@@ -104,166 +75,21 @@ class Known:
     """Grows with the names and numbers learned; what was judged before may look new now."""
 
 
-class Dossier:
-    """Gathers what the originals of one patient know; each value is looked at once."""
+class Identifiers:
+    """Gathers the identifiers of one patient; they become more, never fewer."""
 
     def __init__(self) -> None:
         self._known = Known()
-        self._seen: dict[tuple[bytes, Creators], Looked] = defaultdict(Looked)
-        """By character set and private creators; what a value says depends on these."""
-        self._lines: set[str] = set()
-        self._held_bytes = 0
         self._learned = 0
         """How often a word or a number was learned, or one more kind that it is of."""
-        self._folders: dict[tuple[int | bytes, ...], Iterable[str]] = {}
 
-    def learn(self, content: Content) -> Known:
-        """Add what one file knows, and return everything known so far."""
-        self._elements(b"", Level(content.meta))
-        self._level(content.level, b"")
-        if content.rest:
-            self._free_text(text_in(content.rest))
+    def beside(self, content: Content) -> Known:
+        """Return everything known so far, with one of the originals."""
         version = self._learned + len(self._known.short) + len(self._known.raw)
         return replace(self._known, content=content, version=version)
 
-    def learn_folders(
-        self, names: Iterable[str], content: Content, *, descriptions: Sequence[str] = ()
-    ) -> None:
-        """Add the names of folders and files, but for the words that describe the series.
-
-        Nor is there anything to learn from a name in as far as it is one of the batch's
-        descriptions, word for word.
-        """
-        leaves = content.level.by_tag()
-        values = [leaves[tag][1] for tag in DESCRIPTIONS if tag in leaves]
-        # A batch has thousands of names, and its files few descriptions.
-        place: tuple[int | bytes, ...] = (id(names), *values)
-        if place in self._folders:
-            return
-        self._folders[place] = names
-        described = {part for value in values for part in parts_of(value.decode("latin-1"))}
-        for name in names:
-            self._folder(name, described | words_repeated(name, descriptions))
-
-    def _level(self, level: Level, charset: bytes) -> None:
-        charset = level.charset(charset)
-        self._elements(charset, level)
-        for key, items in level.sequences:
-            for item in items:
-                self._level(item, charset)
-                for kind, value in identifiers_of_item(key >> 16, item):
-                    for text in readings(value, charset):
-                        if kind & Kind.NAME:
-                            self._name(text)
-                        self._identifier(text, kind)
-
-    def _elements(self, charset: bytes, level: Level) -> None:
-        seen = self._seen[charset, level.creators_set()]
-        new = seen.new_in(level)
-        if not new:
-            return
-        for key, value in new:
-            self._leaf(key, value, charset, level)
-        seen.add(*new)
-        self._held_bytes += sum(OVERHEAD + len(value) for _, value in new)
-        if self._held_bytes > MOST_HELD_BYTES:
-            self._seen.clear()
-            self._held_bytes = 0
-
-    def _leaf(self, key: Key, value: bytes, charset: bytes, level: Level) -> None:
-        tag, vr = key >> 16, vr_of(key)
-        if vr == "UI":
-            if tag not in CLASS_UIDS:
-                self._uids(value)
-        elif vr in ("DA", "DT"):
-            self._known.dates.update(dates_in(value.decode("latin-1")))
-        elif vr in TEXT_VRS or tag in KIND_OF_TAG:
-            self._string(tag, vr, value, charset, level)
-        elif vr in ("UN", "OB", "OW") and len(value) >= _LONG:
-            if is_text(value):
-                self._string(tag, "LT", value, charset, level)
-            else:
-                self._binary(value)
-
-    def _binary(self, value: bytes) -> None:
-        """Look at the lines of text in a value; most stand in the next slice again."""
-        lines = set(text_in(value[:_MOST_BINARY]).split("\n")) - self._lines
-        if not lines:
-            return
-        if len(self._lines) > _MOST_LINES:
-            self._lines.clear()
-        self._lines |= lines
-        telling = [
-            line
-            for line in lines
-            if len(line) >= _LONG and line.isascii() and _TELLING.search(line)
-        ]
-        self._free_text("\n".join(telling))
-        for line in telling:
-            if NAME_LINE.fullmatch(line.strip()) and not any(map(is_common, words_of(line))):
-                self._name(line)
-
-    def _string(self, tag: int, vr: str, value: bytes, charset: bytes, level: Level) -> None:
-        declared, *others = readings(value, charset)
-        texts = (declared, *(text for text in others if not is_misread(text)))
-        kind = KIND_OF_TAG.get(tag)
-        if vr == "PN":
-            self._raw_names(value, texts[0])
-        for number, text in enumerate(texts):
-            if vr == "PN":
-                for name in text.split("\\"):
-                    # Bytes read in a set that nobody declared give syllables of no name.
-                    self._name(name, least=_LEAST_MISREAD if number else 2)
-                    if not number or text.encode("utf-8", "ignore") == value.rstrip(b" \0"):
-                        self._spellings(name)
-            elif kind is not None:
-                for part in text.split("\\"):
-                    self._of_kind(part, kind, tag)
-            else:
-                self._free_text(text)
-                if not tag >> 16 & 1:
-                    self._carets(text)
-        if tag >> 16 & 1:
-            self._private(tag, texts, level)
-
-    def _of_kind(self, text: str, kind: Kind, tag: int) -> None:
-        if kind & (Kind.CONTACT | Kind.INSTITUTION):
-            self._place(text, kind)
-        else:
-            self._identifier(text, kind, patient=tag in PATIENT_NUMBERS, step=tag in STEPS)
-        self._free_text(text)
-
-    def _private(self, tag: int, texts: Iterable[str], level: Level) -> None:
-        creator = level.creators().get(creator_tag(tag), "")
-        told = bool(creator) and names_somebody(tag, creator)
-        for text in texts:
-            if told and len(text) < 200:
-                self._name(text.replace(",", "^"))
-                self._spellings(text)
-                continue
-            self._carets(text)
-
-    def _carets(self, text: str) -> None:
-        """Add names that stand in a text as PN values have them; a protocol has common words."""
-        for match in CARET_NAME.finditer(text[:4000]) if "^" in text else ():
-            if not any(map(is_common, words_of(match.group()))):
-                name = without_running_text(match.group())
-                self._name(name)
-                self._spellings(name)
-
-    def _raw_names(self, value: bytes, text: str) -> None:
-        if value.isascii() and text.isascii():
-            return
-        for part in re.split(rb"[\\^=\s]+", value):
-            if len(part) >= _LEAST_LETTERS and not part.isascii():
-                self._known.raw.add(part)
-        # A profile, a comment of a stream: bytes of which nobody says what they are in.
-        for name in re.split(r"[\\^=\s]+", text):
-            if not name.isascii():
-                written = (name.encode(one, "ignore") for one in ("utf-8", *_SIXTEEN_BITS))
-                self._known.raw.update(part for part in written if len(part) > _LEAST_LETTERS)
-
-    def _name(self, text: str, *, least: int = 2) -> None:
+    def add_name(self, text: str, *, least: int = 2) -> None:
+        """Add the words of a name, and them run together; a word of fewer letters is none."""
         for group in text.split("="):
             components = group.split("^")[:3]
             if squeeze(group) in DUMMIES:
@@ -281,7 +107,7 @@ class Dossier:
                     keep = self._known.long if len(joined) >= _LONG else self._known.words
                     self._add(keep, joined, Kind.NAME)
 
-    def _spellings(self, name: str) -> None:
+    def add_spellings(self, name: str) -> None:
         """Add how the words of a name in another script are written in Latin letters."""
         if name.isascii():
             return
@@ -296,22 +122,29 @@ class Dossier:
             for spelling in spellings(word):
                 self._name_word(squeeze(spelling), 2)
 
-    def _name_word(self, word: str, least: int) -> None:
-        known = self._known
-        if word.isdigit():
-            if len(word) >= _LEAST_DIGITS:
-                self._add(known.numbers, word, Kind.NAME)
-        elif is_ideographic(word):
-            if len(word) > 1:
-                self._add(known.long, word, Kind.NAME)
-        elif len(word.strip("0123456789")) >= least and word.rstrip("0123456789") not in DUMMIES:
-            self._add(known.words, word, Kind.NAME)
-            if len(word) >= _LONG and not is_clinical_term(word):
-                self._add(known.long, word, Kind.NAME)
+    def add_raw_names(self, value: bytes, text: str) -> None:
+        """Add a name that is not ASCII: the bytes of the file, and those of Unicode."""
+        if value.isascii() and text.isascii():
+            return
+        for part in re.split(rb"[\\^=\s]+", value):
+            if len(part) >= _LEAST_LETTERS and not part.isascii():
+                self._known.raw.add(part)
+        # A profile, a comment of a stream: bytes of which nobody says what they are in.
+        for name in re.split(r"[\\^=\s]+", text):
+            if not name.isascii():
+                written = (name.encode(one, "ignore") for one in ("utf-8", *_SIXTEEN_BITS))
+                self._known.raw.update(part for part in written if len(part) > _LEAST_LETTERS)
 
-    def _identifier(
-        self, text: str, kind: Kind, *, patient: bool = False, step: bool = False
-    ) -> None:
+    def add_names_with_carets(self, text: str) -> None:
+        """Add names that stand in a text as PN values have them; a protocol has common words."""
+        for match in CARET_NAME.finditer(text[:4000]) if "^" in text else ():
+            if not any(map(is_common, words_of(match.group()))):
+                name = without_running_text(match.group())
+                self.add_name(name)
+                self.add_spellings(name)
+
+    def add_identifier(self, text: str, kind: Kind, *, patient: bool = False) -> None:
+        """Add a number or a code; a short one only if it is the patient's own."""
         word = squeeze(text)
         known = self._known
         if not word or word in DUMMIES or (word.isalpha() and is_common(word)):
@@ -334,7 +167,8 @@ class Dossier:
         elif patient:
             known.short.add(word)
 
-    def _place(self, text: str, kind: Kind) -> None:
+    def add_place(self, text: str, kind: Kind) -> None:
+        """Add an address or an institution: as a whole, its parts, and the words that tell it."""
         known = self._known
         if squeeze(text) in DUMMIES or all(map(is_common, words_of(text))):
             return
@@ -354,7 +188,8 @@ class Dossier:
             if word.isalpha() and len(word) >= _TELLING_WORD and not is_common(word):
                 self._add(known.words, word, kind)
 
-    def _free_text(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
+        """Add what is known by how it is written: phones, mails, labelled ids, dates, UIDs."""
         known = self._known
         text = text[:_MOST_TEXT]
         for pattern in (PHONE, NATIONAL_ID):
@@ -365,17 +200,23 @@ class Dossier:
         for match in MAIL.finditer(text):
             self._add(known.long, squeeze(match.group()), Kind.CONTACT)
         for match in LABELLED_ID.finditer(text):
-            self._identifier(match.group("id"), Kind.ID)
+            self.add_identifier(match.group("id"), Kind.ID)
         known.dates.update(dates_told(text))
-        self._uids(text.encode("ascii", "replace"))
+        self.add_uids(text.encode("ascii", "replace"))
 
-    def _uids(self, value: bytes) -> None:
+    def add_uids(self, value: bytes) -> None:
+        """Add the UIDs that stand in a value, but for those of the standard."""
         for uid in _UID.findall(value):
             if not uid.startswith(STANDARD_UIDS) and len(uid) >= 12:
                 self._known.uids.add(uid)
 
-    def _folder(self, name: str, described: set[str]) -> None:
-        self._uids(name.encode("ascii", "replace"))
+    def add_dates(self, value: bytes) -> None:
+        """Add the dates of a value that holds nothing else."""
+        self._known.dates.update(dates_in(value.decode("latin-1")))
+
+    def add_folder(self, name: str, described: set[str]) -> None:
+        """Add the words and numbers of a folder or a file, but for words of descriptions."""
+        self.add_uids(name.encode("ascii", "replace"))
         known = self._known
         wholes = [word for word in re.split(r"[\W_]+", name) if word]
         plain = [one for one in wholes if is_common(squeeze(one)) or squeeze(one) in described]
@@ -386,11 +227,24 @@ class Dossier:
                 continue
             if word.isdigit():
                 if len(word) > _LEAST_DIGITS and not _UID.search(name.encode("ascii", "replace")):
-                    self._add_folder(known.numbers, word)
+                    self._add_word_of_folder(known.numbers, word)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
-                self._add_folder(known.words, word)
+                self._add_word_of_folder(known.words, word)
 
-    def _add_folder(self, found: dict[str, Kind], word: str) -> None:
+    def _name_word(self, word: str, least: int) -> None:
+        known = self._known
+        if word.isdigit():
+            if len(word) >= _LEAST_DIGITS:
+                self._add(known.numbers, word, Kind.NAME)
+        elif is_ideographic(word):
+            if len(word) > 1:
+                self._add(known.long, word, Kind.NAME)
+        elif len(word.strip("0123456789")) >= least and word.rstrip("0123456789") not in DUMMIES:
+            self._add(known.words, word, Kind.NAME)
+            if len(word) >= _LONG and not is_clinical_term(word):
+                self._add(known.long, word, Kind.NAME)
+
+    def _add_word_of_folder(self, found: dict[str, Kind], word: str) -> None:
         """Know a word of a folder, if it is not known as something that tells more."""
         if word not in found:
             self._add(found, word, Kind.FOLDER)

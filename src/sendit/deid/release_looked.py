@@ -4,6 +4,10 @@ from collections.abc import Set
 
 from sendit.deid.release_content import Element, Level
 
+MOST_HELD_BYTES = 1 << 25
+"""Bytes of values that are remembered as looked at; then the memory begins anew."""
+OVERHEAD = 128
+"""Bytes that a value costs beyond its own."""
 _MOST_BASES = 1 << 8
 
 

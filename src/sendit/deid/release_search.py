@@ -1,10 +1,8 @@
 """Look for what an original knows in one value of a result.
 
-Words are compared in folded form: a known word counts where it stands as a word or as
-neighbouring words, a long one also among other letters, a number of five digits or more also
-across the signs that group digits.  A name that is also a word of the field (Head, Long, May)
-counts beside another part of the name, after a title, and as a whole person name; elsewhere
-it is taken for the word.  Short numbers of the patient count as a word of a text only.
+Each kind of value is searched in its own way: texts for persons, UIDs and what looks like an
+identifier of anybody, codes and numbers for what is known, bytes for text among them.  When a
+known word or number counts as a find is said in ``release_matching``.
 
 In numbers and codes nothing can be cleaned without changing what they say, so a find there is
 a ``NUMBER_HIT`` for a person to decide.
@@ -15,8 +13,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from sendit.deid.release_content import Key, tag_name, vr_of
-from sendit.deid.release_encoded import unescaped, unpacked
 from sendit.deid.release_known import STANDARD_UIDS, Known
+from sendit.deid.release_matching import Matcher
 from sendit.deid.release_patterns import is_very_old, likely_pattern, pattern_in_code, sure_pattern
 from sendit.deid.release_sources import (
     CODE_TEXTS,
@@ -33,38 +31,11 @@ from sendit.deid.release_text import (
     TEXT_VRS,
     TIME_VRS,
     letters_among,
-    numbers_in,
     readings,
     text_in,
 )
-from sendit.deid.release_vocabulary import (
-    is_body_part,
-    is_clinical,
-    is_clinical_term,
-    is_common,
-    is_made_of_field_words,
-    is_only_unit,
-    protects,
-)
-from sendit.deid.release_words import (
-    INSIDE_LINK,
-    LINK,
-    MAIL,
-    MISTER,
-    TITLES,
-    dates_in,
-    digit_runs,
-    fold,
-    initials_in,
-    is_row_of_letters,
-    lone_words,
-    parts_of,
-    spelt_in,
-    squeeze,
-    windows,
-    without_worded_dates,
-    words_of,
-)
+from sendit.deid.release_vocabulary import is_body_part
+from sendit.deid.release_words import INSIDE_LINK, LINK, MAIL, dates_in, squeeze
 from sendit.dictionary import is_term
 from sendit.errors import Unreadable
 from sendit.terms import Reason
@@ -75,7 +46,7 @@ _WRITTEN_DATE = re.compile(rb"\d{1,4}[-./]\d{1,2}[-./]\d{2,4}")
 _NUMBER_SIGNS = re.compile(rb"[\d.eE+\- \0\\]*\Z")
 _LETTERS = re.compile(rb"[A-Za-z][ -~]{5}|(?:[A-Za-z]\0){4}|[ -~]{8}")
 """More letters in a row than binary numbers have by chance."""
-_MANY_NUMBERS, _MANY_BYTES = 4096, 1 << 16
+_MANY_BYTES = 1 << 16
 _MOST_LINES = 1 << 16
 _MOST_TEXT = 1 << 20
 _MOST_OF = {
@@ -84,8 +55,6 @@ _MOST_OF = {
 }
 """Bytes of one value that are searched, by VR; contours of a structure are long."""
 _SHORTEST_UID = 12
-_FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
-_LEAST_LETTERS = 4
 _DATE_DIGITS = 8
 _BODY_PART, _CODE_MEANING = 0x00180015, 0x00080104
 
@@ -112,20 +81,13 @@ class Searcher:
         vouched: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._vouched = vouched
-        self._allowed = ~allowed
-        self._words = self._counting(known.words)
-        self._long = tuple(self._counting(known.long))
-        self._numbers = self._counting(known.numbers)
-        self._values = {int(number) for number in self._numbers if len(number) < 19}
-        self._short = known.short
-        self._raw = tuple(known.raw)
+        self._matcher = Matcher(known, allowed=allowed)
         self._uids = set[bytes]() if keeps_uids else known.uids
         self._kept_uids = kept_uids
         self._dates = set[str]() if keeps_dates else known.dates
         self.asked = False
         """Whether a UID or a date was looked for in the last value; each original knows more."""
         self._clean_lines: set[str] = set()
-        self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
 
     def find(self, key: Key, value: bytes, charset: bytes) -> Hit | None:
         """Return what of the original still stands in one value, or None.
@@ -168,7 +130,8 @@ class Searcher:
         if vr in INTEGER_CODES:
             if _LETTERS.search(value) and (hit := self._in_bytes(value)) is not None:
                 return hit
-            return self._in_binary_numbers(vr, value)
+            is_there = self._matcher.in_binary_numbers(vr, value)
+            return Hit("known-identifier", in_number=True) if is_there else None
         if vr in ("OB", "OW") and (MAIL.search(text := text_in(value)) or LINK.search(text)):
             return Hit("pattern:mail")
         return self._in_bytes(value) or self._date_in(value[:_MANY_BYTES])
@@ -179,12 +142,9 @@ class Searcher:
 
     def find_in_picture(self, value: bytes) -> Hit | None:
         """Search bytes of a compressed picture, in which a few letters stand by chance."""
-        if any(name in value for name in self._raw):
+        if self._matcher.has_raw(value):
             return Hit("known-identifier")
         return self._in_bytes(letters_among(value))
-
-    def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
-        return {word: kind for word, kind in words.items() if kind & self._allowed}
 
     def _date_in(self, value: bytes) -> Hit | None:
         """Search what is no text for a known date as people write it: with points or dashes."""
@@ -205,33 +165,20 @@ class Searcher:
         return Hit("known-uid") if any(map(self._knows_uid, uids)) else None
 
     def _in_text(self, tag: int, vr: str, value: bytes, charset: bytes) -> Hit | None:
-        if self._raw and any(name in value for name in self._raw):
+        if self._matcher.has_raw(value):
             return Hit("known-identifier")
         for text in readings(value, charset):
-            hit = (
-                self._uid_in(text)
-                or self._words_in(text, tag, vr)
-                or self._pattern_in(text, tag, vr)
-            )
-            if hit is not None:
+            if (hit := self._uid_in(text)) is not None:
                 return hit
-            if self._short and tag not in NO_SHORT and self._short & lone_words(text):
+            if self._matcher.in_text(text, tag, vr):
                 return Hit("known-identifier")
-            if self._in_other_form(text):
+            if (hit := self._pattern_in(text, tag, vr)) is not None:
+                return hit
+            if self._matcher.has_short(text, tag):
+                return Hit("known-identifier")
+            if self._matcher.in_other_form(text):
                 return Hit("known-identifier encoded")
         return None
-
-    def _in_other_form(self, text: str) -> bool:
-        """Return whether somebody stands there as entities, as digits of bytes or the like."""
-        if any(self._tells(line) for form in unescaped(text) for line in form.splitlines()):
-            return True
-        lines = {line for value in unpacked(text) for line in text_in(value).split("\n") if line}
-        # Numbers unpack to accented letters of all sorts.
-        if any(self._tells(line, least=_LEAST_LETTERS if line.isascii() else 6) for line in lines):
-            return True
-        return bool(self._raw) and any(
-            name in value for value in unpacked(text) for name in self._raw
-        )
 
     def _pattern_in(self, text: str, tag: int, vr: str) -> Hit | None:
         """Return the rule by which a text looks like an identifier whatever it says."""
@@ -252,160 +199,42 @@ class Searcher:
                 found = found.rpartition(b".")[0]
         return None
 
-    def _words_in(self, text: str, tag: int, vr: str) -> Hit | None:
-        words = words_of(without_worded_dates(text))
-        if tag in MAKERS and not self._names_in(words) and not self._station_in(words, text):
-            return None
-        parts = parts_of(without_worded_dates(text))
-        for run in (words, parts) if parts != words else (words,):
-            found = self._words.keys() & windows(run)
-            if run is parts:
-                found = {word for word in found if len(word) >= _LEAST_LETTERS}
-            if any(self._counts(word, run, text, vr) for word in found):
-                return Hit("known-identifier")
-        squeezed = "".join(words)
-        if any(word in squeezed for word in self._long):
-            return Hit("known-identifier")
-        for word in words:
-            if len(word) > 5 and not is_common(word) and self._glued(word):
-                return Hit("known-identifier")
-        if not self._words.keys().isdisjoint(spelt_in(text)) or self._has_number(text):
-            return Hit("known-identifier")
-        return None
-
-    def _names_in(self, words: list[str]) -> bool:
-        """Return whether a person or a number is meant; stations are named after models."""
-        found = self._words.keys() & windows(words)
-        return any(self._words[word] & (Kind.NAME | Kind.ID) for word in found)
-
-    def _station_in(self, words: list[str], text: str) -> bool:
-        """Return whether a station that no product is called like is one word of several."""
-        wholes = {squeeze(part) for part in text.split("\\")}
-        for word in words:
-            bare = _FIELD_STRENGTH.sub("", word)
-            mixed = len(word) >= _LEAST_LETTERS and not bare.isalpha() and not bare.isdigit()
-            if mixed and word not in wholes and self._words.get(word, Kind(0)) & Kind.DEVICE:
-                return True
-        return False
-
-    def _counts(self, word: str, words: list[str], text: str, vr: str) -> bool:
-        """Return whether a known word is a find here, or only the word of the field."""
-        if vr == "PN":
-            return True
-        if word not in words:
-            if len(word) < _LEAST_LETTERS and is_row_of_letters(word, words):
-                return word in initials_in(text) and not is_common(word)
-            return not is_made_of_field_words(word, words)
-        if is_only_unit(word, text):
-            return False
-        if any(squeeze(match[1]) == word for match in MISTER.finditer(text)):
-            return True
-        return any(
-            other == word
-            and (self._beside_a_name(words, index) or not protects(words, index, text))
-            for index, other in enumerate(words)
-        )
-
-    def _beside_a_name(self, words: list[str], index: int) -> bool:
-        before = words[index - 1] if index else ""
-        after = words[index + 1] if index + 1 < len(words) else ""
-        if before in TITLES:
-            return True
-        return any(
-            neighbour in self._words
-            and self._words[neighbour] & Kind.NAME
-            and not is_common(neighbour)
-            for neighbour in (before, after)
-        )
-
-    def _glued(self, word: str) -> bool:
-        """Return whether a name of five or six letters stands in a word with little else.
-
-        A word that is the name alone may be one of the field, which is told elsewhere.
-        """
-        for name in self._middle:
-            if name in word and name != word:
-                rest = word.replace(name, "", 1)
-                if len(rest) <= 2 or rest.isdigit() or rest in self._words:
-                    return True
-        return False
-
     def _in_code(self, value: bytes, charset: bytes, *, in_value: bool = True) -> Hit | None:
         for text in readings(value, charset):
             for part in text.split("\\"):
-                alone = words_of(part)
-                words = windows(alone)
-                found = filter(self._counts_in_code, self._words.keys() & words)
-                if any(self._counts(word, alone, part, "") for word in found):
-                    return Hit("known-identifier", in_number=True)
-                if not self._numbers.keys().isdisjoint(words):
+                if self._matcher.in_code(part):
                     return Hit("known-identifier", in_number=True)
                 if in_value and self._knows_date(dates_in(part)):
                     return Hit("known-date", in_number=True)
-                squeezed = squeeze(part)
-                if any(word in squeezed for word in self._long):
+                if self._matcher.has_long(squeeze(part)):
                     return Hit("known-identifier", in_number=True)
-            if self._in_other_form(text):
+            if self._matcher.in_other_form(text):
                 return Hit("known-identifier encoded", in_number=True)
         return None
-
-    def _counts_in_code(self, word: str) -> bool:
-        """Return whether a word in a code is more than a term, or a folder named after one."""
-        long_enough = len(word) >= _LEAST_LETTERS
-        return long_enough and self._words[word] != Kind.FOLDER and not is_clinical_term(word)
 
     def _in_decimal(self, value: bytes) -> Hit | None:
         for part in value.decode("latin-1").split("\\"):
             whole = part.strip(" \0+-").partition(".")[0]
             if len(whole) == _DATE_DIGITS and self._knows_date({whole}):
                 return Hit("known-date", in_number=True)
-            if whole in self._numbers or whole.lstrip("0") in self._numbers:
+            if self._matcher.is_number(whole):
                 return Hit("known-identifier", in_number=True)
         return None
 
-    def _in_binary_numbers(self, vr: str, value: bytes) -> Hit | None:
-        if not self._values or len(value) > _MANY_NUMBERS:
-            return None
-        # A float compares equal to the whole number that it holds, NaN to nothing.
-        is_there = not self._values.isdisjoint(numbers_in(vr, value))
-        return Hit("known-identifier", in_number=True) if is_there else None
-
-    def _in_bulk(self, value: bytes) -> Hit | None:
-        """Search a large value, a table or a curve, for what is long enough not to be chance."""
-        wanted = [word.encode() for word in (*self._words, *self._long, *self._numbers)]
-        wanted = [word for word in wanted if len(word) > _LEAST_LETTERS]
-        for plain in (value, *unpacked(text_in(value))):
-            lower = plain.lower()
-            narrow = lower.replace(b"\0", b"")
-            if any(word in lower or word in narrow for word in wanted):
-                return Hit("known-identifier")
-        return None
-
     def _in_bytes(self, value: bytes) -> Hit | None:
-        if self._raw and any(name in value for name in self._raw):
+        if self._matcher.has_raw(value):
             return Hit("known-identifier")
         if len(value) > _MANY_BYTES:
-            return self._in_bulk(value)
+            return Hit("known-identifier") if self._matcher.in_bulk(value) else None
         text = text_in(value)
         if not text.strip():
             return None
         if (hit := self._uid_in(text)) is not None:
             return hit
         lines = set(text.split("\n")) - self._clean_lines
-        if any(map(self._tells, lines)) or any(map(self._in_other_form, lines)):
+        if any(map(self._matcher.in_line, lines)) or any(map(self._matcher.in_other_form, lines)):
             return Hit("known-identifier")
         if len(self._clean_lines) > _MOST_LINES:
             self._clean_lines.clear()
         self._clean_lines |= lines
         return None
-
-    def _tells(self, line: str, least: int = _LEAST_LETTERS) -> bool:
-        """Return whether somebody distinctive stands in a line of which nobody knows the kind."""
-        found = self._words.keys() & windows(words_of(line))
-        if any(len(word) >= least and not is_clinical(word) for word in found):
-            return True
-        squeezed = fold(line).replace(" ", "")
-        return any(word in squeezed for word in self._long) or self._has_number(line)
-
-    def _has_number(self, text: str) -> bool:
-        return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(text))

@@ -31,7 +31,7 @@ def _tags(keywords: str) -> frozenset[int]:
 
 
 PATIENT_NUMBERS = _tags("PatientID OtherPatientIDs AccessionNumber")
-STEPS = _tags(
+_STEPS = _tags(
     "StudyID RequestedProcedureID ScheduledProcedureStepID PerformedProcedureStepID StudyIDIssuer"
 )
 _IDS = _tags(
@@ -72,7 +72,7 @@ KIND_OF_TAG = {
     **dict.fromkeys(_DEVICES, Kind.DEVICE),
     **dict.fromkeys(_INSTITUTIONS, Kind.INSTITUTION),
     **dict.fromkeys(_CONTACTS, Kind.CONTACT),
-    **dict.fromkeys(_IDS | STEPS | PATIENT_NUMBERS, Kind.ID),
+    **dict.fromkeys(_IDS | _STEPS | PATIENT_NUMBERS, Kind.ID),
 }
 CLASS_UIDS = _tags(
     """SOPClassUID ReferencedSOPClassUID TransferSyntaxUID ImplementationClassUID ContextUID

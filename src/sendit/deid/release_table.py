@@ -39,6 +39,7 @@ CODE_OF_OPTION = {
     "retain-institution-identity": "113112",
 }
 BASIC_PROFILE = "113100"
+_BARE = str.maketrans("", "", "(),")
 OPTION_OF_CODE = {code: option for option, code in CODE_OF_OPTION.items()}
 
 
@@ -113,6 +114,11 @@ def required_types(sop_class_uid: str) -> dict[str, str]:
             if kind < types.get(path, "9"):
                 types[path] = kind
     return types
+
+
+def place_of(path: str, tag: int) -> str:
+    """Return the path of an attribute as the table of types writes it."""
+    return path.translate(_BARE) + f"{tag:08X}"
 
 
 @cache

@@ -8,7 +8,6 @@ items around them corrected, and everything between two edits is copied as one s
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from sendit.deid.actions import MAX_REMEMBERED
 from sendit.deid.blocks import Creator, CreatorsMet, InBlock
 from sendit.deid.rules import Context, Note, Rule
 from sendit.deid.segments import Segment
@@ -17,7 +16,6 @@ from sendit.deid.walk_plan import CLOSE, OPEN, Event, Stretch
 from sendit.errors import Unreadable
 from sendit.terms import Reason
 
-LONG_VALUE: Final = 4096
 ODD_LENGTH: Final = Note("", "", "repair:odd-length")
 PADDED_WITH_NUL: Final = frozenset((b"UI", b"OB", b"UN", b""))
 
@@ -81,15 +79,13 @@ def edits_of(
             new, note = rule.act(rule, data[start:stop], context)
         else:
             value = data[start:stop]
-            memo = memos[rule.index]
-            result = memo.get(value)
-            if result is None:
-                result = rule.act(rule, value, context)
-                # Of long values (vendor headers) only the last is kept: it often comes again.
-                if len(memo) >= (MAX_REMEMBERED if len(value) <= LONG_VALUE else 1):
-                    memo.clear()
-                memo[value] = result
-            new, note = result
+            answer = memos[rule.index].get(value)
+            if answer is None:
+                answer = context.ask(rule.act, rule, value)
+                context.remember(rule, value, answer)
+            elif answer.cost:
+                context.count(answer)
+            new, note = answer.new, answer.note
         if new is None and stop - start & 1:
             new = _padded(data, pos, start, stop, rule.syntax)
             notes.append(ODD_LENGTH)
@@ -111,10 +107,15 @@ def _of_stretch(
     """Return what stands in the place of a stretch (None: it stays), and what to report."""
     found = context.stretches.get(stretch)
     if found is None:
+        left = context.text_left
         edits, notes = edits_of(stretch.data, stretch.events, rules, syntax, context)
         new = b"".join(assemble(stretch.data, edits)) if edits else None
-        found = context.stretches[stretch] = new, notes
-    return found
+        context.stretches[stretch] = new, notes, left - context.text_left
+        return new, notes
+    new, told, cost = found
+    if cost:
+        context.spend(cost)
+    return new, told
 
 
 def _remove(

@@ -134,14 +134,16 @@ def _take(
 ) -> list[Image]:
     """Claim some images, in one statement, and return them in order."""
     chosen, parameters = free.statement(batch=batch_id, now=now)
+    some = f"IN ({chosen})"
     if connection.features.has_select_for_update_skip_locked:
-        chosen += " FOR UPDATE SKIP LOCKED"
+        # An array is asked for once; of IN, a plan may ask anew for each row, and take them all.
+        some = f"= ANY (ARRAY({chosen} FOR UPDATE SKIP LOCKED))"
     table = connection.ops.quote_name(Image._meta.db_table)
     stamp = connection.ops.adapt_datetimefield_value
     # One statement in place of a transaction of three: a chunk is claimed for every few images.
     statement = (
         f"UPDATE {table} SET status = %s, lease_token = %s, lease_until = %s, modified = %s, "  # noqa: S608
-        f"attempts = attempts + 1 WHERE id IN ({chosen}) RETURNING {', '.join(_CLAIMED)}"
+        f"attempts = attempts + 1 WHERE id {some} RETURNING {', '.join(_CLAIMED)}"
     )
     values = (Status.PROCESSING, token, stamp(until), stamp(now), *parameters)
     return sorted(Image.objects.raw(statement, values), key=lambda image: image.nr)
@@ -169,7 +171,7 @@ def finish_images(
     rows = [
         (
             *(getattr(result, column) for column in _RESULT_COLUMNS),
-            json.dumps(result.report),
+            json.dumps(result.report, sort_keys=True),
             Status.DONEPROCESSING if result.verdict == Verdict.ACCEPTED else Status.PROCESSING,
             "",
             None,
