@@ -162,6 +162,8 @@ NAMESAKES = {
     "what operators do": ("TECH", "1", "tech"),
     "a half of a name": ("St. Clair^Amalia", "1", "ST"),
     "an eponym of six letters": ("Graves^Amalia", "1", "Graves disease, thyroid enlarged"),
+    "a long eponym": ("Parkinson^Amalia", "1", "R/O Parkinson disease, Parkinson's disease"),
+    "an eponym that owns something": ("Baker^Amalia", "1", "Baker's cyst left knee"),
 }
 
 
@@ -182,6 +184,10 @@ def test_a_word_that_reads_like_a_name_passes(
         ("Foot^Neil", "for Mr Foot"),
         ("Foot^Neil", "MR. FOOT"),
         ("Baker^Tom", "cyst; Baker"),
+        ("Parkinson^Tom", "Parkinson disease of Parkinson"),
+        ("Parkinson^Tom", "xParkinsony"),
+        ("Parkinson^Tom", "Parkinson's CT"),
+        ("Baker^Tom", "Bakers CT"),
     ],
 )
 def test_a_word_of_the_field_that_names_somebody_is_refused(
@@ -194,7 +200,13 @@ def test_a_word_of_the_field_that_names_somebody_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("meaning", "passes"), [("white matter lesion", True), ("lesion of White", False)]
+    ("meaning", "passes"),
+    [
+        ("white matter lesion", True),
+        ("lesion of White", False),
+        ("Hodgkin lymphoma", True),
+        ("staged by Hodgkin", False),
+    ],
 )
 def test_a_phrase_in_a_code_meaning_is_no_name(tmp_path: Path, meaning: str, passes: bool) -> None:
     def add(ds: Dataset) -> None:
@@ -202,7 +214,7 @@ def test_a_phrase_in_a_code_meaning_is_no_name(tmp_path: Path, meaning: str, pas
         code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "X1", "99LOCAL", meaning
         ds.AnatomicRegionSequence = Sequence([code])
 
-    original, result = pair(tmp_path, PatientName="White^Grace", prepare=add)
+    original, result = pair(tmp_path, PatientName="White^Hodgkin", prepare=add)
 
     if passes:
         check(original, result)

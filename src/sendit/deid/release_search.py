@@ -45,6 +45,7 @@ from sendit.deid.release_vocabulary import (
     is_made_of_field_words,
     is_only_unit,
     protects,
+    stands_as_eponym,
 )
 from sendit.deid.release_words import (
     INSIDE_LINK,
@@ -263,11 +264,10 @@ class Searcher:
                 found = {word for word in found if len(word) >= _LEAST_LETTERS}
             if any(self._counts(word, run, text, vr) for word in found):
                 return Hit("known-identifier")
-        squeezed = "".join(words)
-        if any(word in squeezed for word in self._long):
+        if self._runs_together(words, text):
             return Hit("known-identifier")
         for word in words:
-            if len(word) > 5 and not is_common(word) and self._glued(word):
+            if len(word) > 5 and not is_common(word) and self._glued(word, words, text):
                 return Hit("known-identifier")
         if not self._words.keys().isdisjoint(spelt_in(text)) or self._has_number(text):
             return Hit("known-identifier")
@@ -318,13 +318,20 @@ class Searcher:
             for neighbour in (before, after)
         )
 
-    def _glued(self, word: str) -> bool:
+    def _runs_together(self, words: list[str], text: str) -> bool:
+        """Return whether somebody distinctive stands there, among other letters or not."""
+        squeezed = "".join(words)
+        return any(
+            name in squeezed and not stands_as_eponym(name, words, text) for name in self._long
+        )
+
+    def _glued(self, word: str, words: list[str], text: str) -> bool:
         """Return whether a name of five or six letters stands in a word with little else.
 
         A word that is the name alone may be one of the field, which is told elsewhere.
         """
         for name in self._middle:
-            if name in word and name != word:
+            if name in word and name != word and not stands_as_eponym(name, words, text):
                 rest = word.replace(name, "", 1)
                 if len(rest) <= 2 or rest.isdigit() or rest in self._words:
                     return True
@@ -342,8 +349,7 @@ class Searcher:
                     return Hit("known-identifier", in_number=True)
                 if in_value and self._knows_date(dates_in(part)):
                     return Hit("known-date", in_number=True)
-                squeezed = squeeze(part)
-                if any(word in squeezed for word in self._long):
+                if self._runs_together(alone, part):
                     return Hit("known-identifier", in_number=True)
             if self._in_other_form(text):
                 return Hit("known-identifier encoded", in_number=True)
