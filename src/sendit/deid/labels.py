@@ -15,13 +15,19 @@ from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
 _TABLE = tomllib.loads((files("sendit.deid") / "data" / "labels.toml").read_text("utf-8"))
+PARTICLES: Final = "van|von|de|der|den|ten|ter|di|da|do|dos|del|della|la|le|el|al|bin|zu|af|av|'t"
+"""Between or before the words of a name."""
+IS_PARTICLE: Final = re.compile(PARTICLES, re.IGNORECASE)
 _WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
-_NAME = rf"(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}(?:(?:, |[ ^-]){_WORD}(?! ?[:=：])){{0,2}})"
+_NAME = (
+    rf"(?:(?i:{PARTICLES}) )*(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}"
+    rf"(?:(?:, |[ ^-]){_WORD}(?! ?[:=：])){{0,2}})"
+)
 _EASTERN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 _CREDENTIALS = r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\))"
 _LONG_WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}(?![^\W_])"
 """FA of FA, MD is nobody."""
-_TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
+_TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
 
 
 def _labels(section: str) -> str:
@@ -39,6 +45,14 @@ _PERSONS: Final = (
         rf"|{_LONG_WORD} {_LONG_WORD}), "
         rf"{_CREDENTIALS}(?![^\W_])"
     ),
+    re.compile(
+        rf"(?<![^\W_])(?P<name>{_TITLE_CASE} {_TITLE_CASE}|{_TITLE_CASE}, {_TITLE_CASE})"
+        r" (?:MD|RT ?\(R\))(?![^\W_])"
+    ),
+    re.compile(
+        rf"(?<![^\W_])(?<!\d )(?<!\d)(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"
+        rf"(?P<name>(?!Mary Joseph\b){_TITLE_CASE}(?:,? (?:(?i:{PARTICLES}) )*{_TITLE_CASE})?)"
+    ),
     re.compile(rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.) (?P<name>{_TITLE_CASE} {_TITLE_CASE})"),
 )
 """Each has a group ``name``."""
@@ -55,6 +69,8 @@ def find_labelled(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
         taken = []
         for word in re.finditer(r"[^\W\d_][\w'’-]*", match["name"]):
             letters = fold(word.group()).letters
+            if IS_PARTICLE.fullmatch(word.group()):
+                continue
             is_word = letters in vocabulary.clinical or letters in vocabulary.function
             if is_word and len(letters) > 1:
                 break

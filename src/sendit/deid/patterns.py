@@ -14,7 +14,7 @@ from datetime import date
 from re import Match, Pattern
 
 from sendit.deid.folding import fold, plain_digits
-from sendit.deid.labels import NUMBERS, find_labelled
+from sendit.deid.labels import IS_PARTICLE, NUMBERS, PARTICLES, find_labelled
 from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
@@ -147,7 +147,7 @@ _AGE = re.compile(
 )
 
 _CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
-_TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
+_TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _LOUD_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
 _INITIAL = r"(?:[^\W\d_a-zß-ÿ]\.? )?"
 _STREET = (
@@ -179,14 +179,13 @@ _ADDRESS = re.compile(
     r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
     r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
 )
-_PARTICLES = (
-    r"(?:(?:van|von|de|der|den|ten|ter|di|da|do|dos|del|della|la|le|el|al|bin|zu|af|av|'t) )*"
-)
+_PARTICLES = rf"(?:(?i:{PARTICLES}) )*"
 _TITLED = re.compile(
-    rf"(?<![^\W_])(?:(?i:dr|dra|drs|prof|mrs|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora"
+    # MR spectroscopy by PRESS or STEAM is nobody's wife.
+    rf"(?<![^\W_])(?!MRS (?:PRESS|STEAM)\b)(?:(?i:dr|dra|drs|prof|mrs|miss|herrn?|frau|mme|mlle|monsieur|madame|señor|señora"
     rf"|sra|dott(?:\.?ssa)?|sig\.ra|docteur|doctor|fru|frk|fröken|mevr|mevrouw|dhr|pani"
     rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
-    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+{_PARTICLES}(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*(?:\s+|(?<=\.)){_PARTICLES}(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^_][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(
@@ -202,7 +201,7 @@ _NAMED = re.compile(
     rf"|(?:zu|über|ueber|ein)weiser|hausarzt|untersucher|befunder|arzt|ärztin|mtra"
     rf"|médecin|manipulateur|opérateur|prescripteur|médico|medico|técnico|tecnico|mère|père"
     rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+"
-    rf"|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
+    rf"|(?<=BY)[ ]+){_PARTICLES}(?P<name>{_CAP}(?:[ ,^.'-]+{_PARTICLES}{_CAP}){{0,3}})"
 )
 _BY_ROLE = re.compile(
     rf"(?<!\w)(?i:technologist|technician|tech|mtra|operator|radiologist|physician|referrer|ref"
@@ -212,7 +211,7 @@ _BY_ROLE = re.compile(
 """Two words written like a name behind what somebody does."""
 _ALONE = re.compile(
     rf"(?<!\w)(?:[Aa]ttending (?P<name>{_TITLE_CASE}(?: {_INITIAL}{_TITLE_CASE})?)"
-    rf"|(?:MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder) (?P<other>{_CAP}))"
+    rf"|(?:MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder) {_PARTICLES}(?P<other>{_CAP}))"
 )
 """One word is enough behind what else stands in no description."""
 
@@ -297,6 +296,8 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
         for word in re.finditer(r"[^\W\d_][\w'’-]*", text[start:end]):
             letters = fold(word.group()).letters
             # A. is an initial, not the article.
+            if IS_PARTICLE.fullmatch(word.group()):
+                continue
             is_word = letters in vocabulary.clinical or letters in vocabulary.function
             if is_word and len(letters) > 1:
                 break

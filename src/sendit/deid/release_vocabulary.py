@@ -136,7 +136,8 @@ def _eponyms() -> dict[str, frozenset[str]]:
 
 @cache
 def _phrases() -> frozenset[tuple[str, ...]]:
-    return frozenset(_spelled_out(_lists()["phrases"].splitlines()))
+    lines = (line for name in ("phrases", "compounds") for line in _lists()[name].splitlines())
+    return frozenset(_spelled_out(lines))
 
 
 def _spelled_out(lines: Iterable[str]) -> Iterable[tuple[str, ...]]:
