@@ -605,6 +605,10 @@ LIKELY = {
     "a tax number": "RSSMRA85T10A562S",
     "a degree": "PETRA HAUSDORF, MD",
     "an initial": "read by A. Hausdorf",
+    "a relative": "with mother Hausdorf",
+    "a copy": "cc Hausdorf x",
+    "a day of a year": "am 2019/073 x",
+    "a day of a week": "am 2019-W11-4 x",
 }
 
 
@@ -630,6 +634,8 @@ HARMLESS = {
     "words of an address": ({"InstitutionName": "Falkenhof, MRI Center 2"}, "MRI Center 2"),
     "units and initials": ({"OperatorsName": "MM"}, "nodule of 5 mm, 3-mm slices"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
+    "a vessel": ({}, "parent Vessel, 100 cc Omnipaque, sister Mary Joseph nodule"),
+    "a day of another year": ({"StudyDate": "20190314"}, "2018/073, 2000/100"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
 }
 

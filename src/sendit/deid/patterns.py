@@ -182,10 +182,12 @@ _ADDRESS = re.compile(
 _PARTICLES = rf"(?:(?i:{PARTICLES}) )*"
 _TITLED = re.compile(
     # MR spectroscopy by PRESS or STEAM is nobody's wife.
-    rf"(?<![^\W_])(?!MRS (?:PRESS|STEAM)\b)(?:(?i:dr|dra|drs|prof|mrs|miss|herrn?|frau|mme|mlle|monsieur|madame|señor|señora"
+    r"(?<![^\W_])(?!MRS (?:PRESS|STEAM)\b)"
+    rf"(?:(?i:dr|dra|drs|prof|mrs|miss|herrn?|frau|mme|mlle|monsieur|madame|señor|señora"
     rf"|sra|dott(?:\.?ssa)?|sig\.ra|docteur|doctor|fru|frk|fröken|mevr|mevrouw|dhr|pani"
     rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
-    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*(?:\s+|(?<=\.)){_PARTICLES}(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*(?:\s+|(?<=\.)){_PARTICLES}"
+    rf"(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^_][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(

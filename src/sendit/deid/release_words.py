@@ -11,6 +11,7 @@ label; more in ``release_patterns``) and the dates that a text may mean.
 import datetime
 import re
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 from itertools import takewhile
 
@@ -91,7 +92,13 @@ _NUMERIC_DATE = re.compile(
     r"(?<![\d.])(?:(\d{4})([-./ ]| [-./] )(\d{1,2})\2(\d{1,2})"
     r"|(\d{1,2})([-./ ]| [-./] )(\d{1,2})\6(?: ?(?=\d{4}))?(\d{4}|\d{2}))(?!\d)"
 )
-_LIKE_VERSION = re.compile(r"(?<![\d.])(?!\d\d([-.])\d\d\1)\d{1,2}([-. ])\d{1,2}\2\d{2}(?![\d])")
+_LIKE_VERSION = re.compile(
+    r"(?<![\d.])(?<!\bvom )(?<!\bam )(?<!\bseit )(?<!\bdated )(?!\d\d([-.])\d\d\1)"
+    r"\d{1,2}([-. ])\d{1,2}\2\d{2}(?![\d])|(?<!\d)\d{4}[-/]\d{3}(?!\d)"
+)
+"""2.3.12, or 2000/100; "vom 2.3.12" is a day."""
+_WEEK_DATE = re.compile(r"(?<!\d)(\d{4})-?W(\d\d)-?([1-7])(?!\d)")
+_DAY_OF_YEAR = re.compile(r"(?<![\d./-])((?:19|20)\d\d)[-/]([0-3]\d\d)(?![\d/-]|\.\d)")
 _COMPACT_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:\d{6})?(?!\d)")
 _WORDED_DATE = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}(?:of )?([^\W\d_]{3,9})[. ,-]{0,2}"
@@ -218,6 +225,13 @@ def dates_in(text: str) -> set[str]:
         _add(found, year, month, day) if year else _add_either(found, first, second, last)
     for match in _EASTERN_DATE.finditer(text):
         _add(found, *match.groups())
+    for match in _WEEK_DATE.finditer(text):
+        with suppress(ValueError):
+            day = datetime.date.fromisocalendar(*map(int, match.groups()))
+            found.add(f"{day:%Y%m%d}")
+    for year, number in _DAY_OF_YEAR.findall(text):
+        day = datetime.date(int(year), 1, 1) + datetime.timedelta(days=int(number) - 1)
+        found.add(f"{day:%Y%m%d}")
     for match in _WORDED_DATE.finditer(text):
         day, name, year, name2, day2, year2 = match.groups()
         month = _MONTHS.get((name or name2).lower()) or _MONTHS.get((name or name2).lower()[:3])
