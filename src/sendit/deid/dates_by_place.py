@@ -9,7 +9,7 @@ import re
 from re import Match
 
 _BEFORE_A_DAY = re.compile(
-    r"(?<![^\W_])(?:vom|am|seit|zum|bis|geb|geboren|voraufnahme|kontrolle|on|since|dated|born|le|du"
+    r"(?<![^\W_])(?:vom|am|seit|zum|bis|geb|geboren|voraufnahme|kontrolle|prior|previous|on|since|dated|born|le|du"
     r"|dal|el|desde|d\.d|dd)\.?:? ?\Z",
     re.IGNORECASE,
 )

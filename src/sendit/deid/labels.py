@@ -41,19 +41,24 @@ _PERSONS: Final = (
         rf"(?:{_labels('eastern')})[:：= ]{{1,3}}(?P<name>{_EASTERN}{{2,5}}(?: {_EASTERN}{{1,4}})?)"
     ),
     re.compile(
-        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?{_TITLE_CASE}"
+        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?(?:(?:{PARTICLES}) )*"
+        rf"{_TITLE_CASE}"
         rf"|{_LONG_WORD} {_LONG_WORD}), "
         rf"{_CREDENTIALS}(?![^\W_])"
     ),
     re.compile(
-        rf"(?<![^\W_])(?P<name>{_TITLE_CASE} {_TITLE_CASE}|{_TITLE_CASE}, {_TITLE_CASE})"
+        rf"(?<![^\W_])(?P<name>{_TITLE_CASE} (?:(?:{PARTICLES}) )*{_TITLE_CASE}"
+        rf"|{_TITLE_CASE}, {_TITLE_CASE})"
         r" (?:MD|RT ?\(R\))(?![^\W_])"
     ),
     re.compile(
         rf"(?<![^\W_])(?<!\d )(?<!\d)(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"
         rf"(?P<name>(?!Mary Joseph\b){_TITLE_CASE}(?:,? (?:(?i:{PARTICLES}) )*{_TITLE_CASE})?)"
     ),
-    re.compile(rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.) (?P<name>{_TITLE_CASE} {_TITLE_CASE})"),
+    re.compile(
+        rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.|RTT|contact) "
+        rf"(?P<name>{_TITLE_CASE},? (?:(?:{PARTICLES}) )*{_TITLE_CASE})"
+    ),
 )
 """Each has a group ``name``."""
 NUMBERS: Final = re.compile(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from re import Match, Pattern
 
+from sendit.deid.addresses import ADDRESS, is_address
 from sendit.deid.folding import fold, plain_digits
 from sendit.deid.labels import IS_PARTICLE, NUMBERS, PARTICLES, find_labelled
 from sendit.deid.spans import Span
@@ -24,6 +25,7 @@ _OLDEST_AGE = 89
 # A word is tried from its beginning alone: a text may be one word of a million letters.
 _EMAIL = re.compile(
     r"(?<![\w.+'-])(?:[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"
+    r"|[\w.+'-]+ ?[\[({]at[\])}] ?[\w-]+(?: ?(?:\.|[\[({](?:dot|punkt)[\])}]) ?[\w-]+)+"
     # cut off where a short string ends
     r"|(?=[\w+'-]++\.\w)(?=[\d_.+'-]*+[^\W\d_])[\w.+'-]++@[^\W\d_][\w-]*+(?= *(?:\\|\Z)))"
 )
@@ -77,6 +79,8 @@ _PHONE = re.compile(
     # 0711/1234567, 030 1234567, 01 42 34 56 78
     r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4}){0,2}(?![\w.])"
     r"|(?<![^\W_])(?<!\.)0\d{1,3}(?:[ .-]\d\d){4}(?![\w.])"
+    # 8 (495) 555-01-23
+    r"|(?<![\w.-])8[ -]?\(\d{3,5}\)[ -]?\d{1,3}(?:[ -]\d\d){2}(?![\w.-])"
     # (11) 91234-5678, ☎ 22 712 33 44
     r"|\(\d\d\) ?9?\d{4}-\d{4}(?!\d)|[☎✆] ?\d[\d ()./-]{5,}\d"
     rf"|(?<![^\W_]){_EXTENSION_LABEL}[.:#]{{0,2}} ?\d{{4,5}}(?!\w|[.,/]\d)"
@@ -105,6 +109,7 @@ _NUMBER = re.compile(
     r"|(?<!\w)[A-Z]{1,2}\d{6}\([\dA]\)"
     r"|(?<![\w.])\d{4} \d{5} \d(?![\w.])"
     r"|(?<!\w)\d\d ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?!\w)"
+    r"|(?<![\w.-])[0-3]\d[01]\d{3}-\d{5}(?![\w.-])"
 )
 _GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
 _RUN = re.compile(r"(?<!\d)(?<!\d[.,])\d{7,}(?!\d)")
@@ -150,35 +155,6 @@ _CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _LOUD_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
 _INITIAL = r"(?:[^\W\d_a-zß-ÿ]\.? )?"
-_STREET = (
-    r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
-    r"|hwy|parkway|pkwy"
-    r"|crescent|way|st|ave|rd|ln|dr|ct|pl|sq)"
-)
-_ADDRESS = re.compile(
-    rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:{_CAP} ){{1,3}}(?i:{_STREET})\b\.?"
-    r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
-    rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?![^\W_])(?: \d{{5}}(?:-\d{{4}})?)?)?"
-    r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
-    r"|(?<![\w.-])[\w.-]+(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
-    r"|vägen|gade|vej)"
-    r"\.? \d{1,4} ?[A-Za-z]?(?!\w)(?:,? (?:[A-Z]{1,3}-)?\d{4,5} [^\W\d_][\w-]+)?"
-    rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée"
-    rf"|quai|impasse|via|viale|corso|piazza)"
-    rf" (?:(?i:de|du|des|la|le|les|l'|d'|del|della|di) ?)*{_CAP}(?: {_CAP}){{0,2}}"
-    rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la"
-    rf"|los|las|da|do|dos|di|della) )*"
-    rf"{_CAP}(?: {_CAP}){{0,2}},? (?:n[º°o.]* ?)?\d{{1,4}}"
-    r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]"
-    r"|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
-    r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
-    r"|(?<![\w.])\d{5}-\d{4}(?![\w-])"
-    r"|(?<![^\W_])(?i:room|zimmer|zi\.|kamer|habitaci[oó]n)(?i: n[ro°º]\.?)? ?\d{4}"
-    r"(?!\w|[.,]\d)"
-    r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
-    r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
-    r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
-)
 _PARTICLES = rf"(?:(?i:{PARTICLES}) )*"
 _TITLED = re.compile(
     # MR spectroscopy by PRESS or STEAM is nobody's wife.
@@ -368,20 +344,12 @@ def _has_ten_digits(match: Match[str]) -> bool:
     return not like_an_account or sum(char.isdigit() for char in number) > 9
 
 
-def _is_address(match: Match[str]) -> bool:
-    """Return whether a street is meant, not "3D OSEM Dr. …" or "3 months Dr. …"."""
-    return _COUNTED.match(match.group()) is None
-
-
 def _is_odd_series(match: Match[str]) -> bool:
     """Return whether groups of digits are an id, not matrix sizes or b-values."""
     parts = [int(part) for part in re.split("[ -]", match.group())]
     return 2 * sum(part % 8 != 0 and part % 10 != 0 for part in parts) >= len(parts)
 
 
-_COUNTED = re.compile(
-    r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
-)
 _SURE_LABEL_WORDS = "tel fax pho mob han pag ble ext tlf tfn gsm dec dur pie toe bus ram dah ank"
 _SURE_LABELS = frozenset(_SURE_LABEL_WORDS.split())
 """What a label of a telephone begins with that means nothing else."""
@@ -397,6 +365,6 @@ _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None
     (_RUN, "pattern:number", _is_no_date),
     (_LABELLED, "pattern:number", None),
     (NUMBERS, "pattern:number", None),
-    (_ADDRESS, "pattern:address", _is_address),
+    (ADDRESS, "pattern:address", is_address),
 )
 _WITHOUT_DIGITS = ((_EMAIL, "pattern:email"), (_URL, "pattern:url"), (_PATH, "pattern:url"))
