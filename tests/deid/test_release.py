@@ -109,6 +109,7 @@ SPOILT_VALUES = {
     "link": ("ImageComments", "https://example.org/case/1"),
     "labelled number": ("ImageComments", "Patient ID: 99-81723"),
     "person's name kept": ("OperatorsName", "Sandpiper"),
+    "login": ("ImageComments", "by asandpip"),
 }
 
 

@@ -47,6 +47,8 @@ def cleaned(value: str, known: Known = NOBODY, *, shift_days: int | None = None)
         ("Hong^Gildong=洪^吉洞=홍^길동", "길동 CT", "* CT"),
         ("Garcia^Eva", "GARCIAEVA_T1 EvaGarcia evagarcia2", "*_T1 *2"),
         ("Garcia^Eva", "E. Garcia, EGarcia", ""),
+        ("Featherstone^Ida", "by ifeather or featheri, feathida", "by * or *"),
+        ("Radiolovic^Georg", "Radiology report", "Radiology report"),
         ("Garcia^Eva", "ABDOMEN_GARCIA_2", "ABDOMEN_*_2"),
         ("Schmidt^Eva", "SCHMIDTCT1 preSCHMIDTpost", "*CT1 pre*post"),
         ("Ｇａｒｃｉａ^Eva", "garcia x", "* x"),

@@ -119,6 +119,7 @@ _MONTH_AND_YEAR = re.compile(
 _DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
 MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
 """An MR of the foot is no Mr. Foot."""
+_LOGIN = 8
 _LEAST_PART = 3
 """Letters of a piece between hyphens that is told for itself."""
 _UNTOLD_WORDS = (
@@ -160,6 +161,15 @@ def told_words(component: str) -> list[str]:
     hyphenated = [piece for word in component.split() if "-" in word for piece in word.split("-")]
     parts = {squeeze(piece) for piece in hyphenated if len(piece) < _LEAST_PART}
     return [word for word in words_of(component) if word not in _UNTOLD | parts]
+
+
+def logins(components: list[list[str]]) -> set[str]:
+    """Return what computers of eight letters call somebody with a longer family name."""
+    family = "".join(components[0]) if components else ""
+    first = next((words[0] for words in components[1:] if words), "")
+    if len(family) < _LOGIN or not (family + first).isalpha() or not first:
+        return set()
+    return {first[0] + family[: _LOGIN - 1], family[: _LOGIN - 1] + first[0]}
 
 
 def parts_of(text: str) -> list[str]:
