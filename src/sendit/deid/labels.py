@@ -21,7 +21,7 @@ IS_PARTICLE: Final = re.compile(PARTICLES, re.IGNORECASE)
 _WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
 _NAME = (
     rf"(?:(?i:{PARTICLES}) )*(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}"
-    rf"(?:(?:, |[ ^-]){_WORD}(?! ?[:=：])){{0,2}})"
+    rf"(?:(?:, |[ ^-])(?:(?:{PARTICLES}) )*{_WORD}(?! ?[:=：])){{0,2}})"
 )
 _EASTERN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 _CREDENTIALS = r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\))"
