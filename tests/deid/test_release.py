@@ -608,7 +608,6 @@ LIKELY = {
     "an initial": "read by A. Hausdorf",
     "a relative": "with mother Hausdorf",
     "address-ru": "ул. Ленина, д. 5",
-    "address-pl": "ul. Polna 10",
     "address-kr": "서울시 강남구 테헤란로 152",
     "address-jp": "東京都千代田区丸の内1-9-1",
     "phone-ru": "8 (495) 555-01-23",
@@ -640,7 +639,7 @@ HARMLESS = {
     "words of an address": ({"InstitutionName": "Falkenhof, MRI Center 2"}, "MRI Center 2"),
     "units and initials": ({"OperatorsName": "MM"}, "nodule of 5 mm, 3-mm slices"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
-    "a vessel": ({}, "parent Vessel, 100 cc Omnipaque, sister Mary Joseph nodule"),
+    "a vessel": ({}, "100 cc Omnipaque, sister Mary Joseph nodule, son Autism, ul. Nerve 5"),
     "a day of another year": ({"StudyDate": "20190314"}, "2018/073, 2000/100"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
 }

@@ -41,9 +41,9 @@ ADDRESS = re.compile(
     r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
     r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
     # ул. Садовая, д. 5; ul. Polna 10
-    r"|(?<![^\W_])(?:ул|пр|пер|наб|вул)\. ?[^\W\d_][\w-]+,? (?:д\. ?)?\d{1,4}(?!\w)"
+    r"|(?<![^\W_])(?:ул|наб|вул)\. ?[А-ЯҐЄІЇ][\w-]+,? (?:д\. ?)?\d{1,4}(?!\w)"
     r"(?:,? (?:корп|кв|стр|оф)\. ?\d{1,4})*"
-    r"|(?<![^\W_])(?i:ul)\. [^\W\d_][\w-]+(?: [^\W\d_][\w-]+)? \d{1,4}[A-Za-z]?(?!\w)"
+    r"|(?<![^\W_])(?i:ul)\. (?P<street>[^\W\d_a-z]\w+)(?: [^\W\d_][\w-]+)? \d{1,4}[A-Za-z]?(?!\w)"
     # 1017 GP Amsterdam, but 1500 MS
     r"|(?<![\w.])[1-9]\d{3} (?!CT|MR|MS|TR|TE|TI|PT|NM|US|XA|HU|KV|MA|ML|MM|SN)[A-Z]{2}"
     r" (?P<town>[A-Z][a-z]{3,})(?:[ -][A-Z][a-z]+)?(?!\w)"
@@ -60,6 +60,6 @@ _COUNTED = re.compile(
 
 def is_address(match: Match[str]) -> bool:
     """Return whether a street is meant, not "3D OSEM Dr. …", or a town, not "1500 AP Thorax"."""
-    if match["town"]:
-        return not load_vocabulary().is_common(fold(match["town"]).letters)
+    if name := match["town"] or match["street"]:
+        return not load_vocabulary().is_common(fold(name).letters)
     return _COUNTED.match(match.group()) is None

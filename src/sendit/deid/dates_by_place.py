@@ -1,21 +1,22 @@
 """Tell a day from a version: both are three numbers with points between them (24.3.21).
 
-A word or a time beside it tells a day (*vom 4.3.21*, *4.3.21 um 8 Uhr*), and so does a first
-number that is no month, unless a word tells a version or a unit a measure.  What a day becomes
-is left to ``dates_in_text``.
+A word or a time beside it tells a day (*vom 4.3.21*, *4.3.21 um 8 Uhr*).  Where the first number
+is no month, more words do (*CT 24.3.21*), and so does the beginning of a line or a bracket.  What
+a day becomes is left to ``dates_in_text``.
 """
 
 import re
 from re import Match
 
 _BEFORE_A_DAY = re.compile(
-    r"(?<![^\W_])(?:vom|am|seit|zum|bis|geb|geboren|voraufnahme|kontrolle|prior|previous|on|since|dated|born|le|du"
-    r"|dal|el|desde|d\.d|dd)\.?:? ?\Z",
+    r"(?<![^\W_])(?:vom|am|seit|zum|bis|geb|geboren|voraufnahme|prior|previous|since|dated|born|le"
+    r"|du|dal|el|desde|d\.d|dd)\.?:? ?\Z",
     re.IGNORECASE,
 )
-_BEFORE_A_VERSION = re.compile(
-    r"(?:[^\W_]|(?<![^\W_])(?:v|ver|vers|version|rev|rel|release|build|sw|software|firmware)\.?:? ?"
-    r"|-)\Z",
+_BEFORE_A_LATE_DAY = re.compile(
+    r"(?:(?:\A|[\n(\[\\]) ?|(?<![^\W_])(?:ct|mrt?|mri|pet|rö|rx|sono|vgl|voruntersuchung|vu|op|z\.n"
+    r"|exam|study|scan|kontrolle|control|verlauf|compared? (?:to|with)|comparison|seen|stable)"
+    r"\.?:? )\Z",
     re.IGNORECASE,
 )
 _BEHIND_A_DAY = re.compile(
@@ -32,9 +33,10 @@ def is_day_by_place(match: Match[str], text: str) -> bool:
     before = text[max(0, match.start() - _CUE) : match.start()]
     if match["s"] != "." or int(match["b"]) > _MONTHS_OF_A_YEAR:
         return False
-    if _BEFORE_A_VERSION.search(before):
-        return False
     if _BEFORE_A_DAY.search(before) or _BEHIND_A_DAY.match(text, match.end()):
         return True
-    no_month = int(match["a"]) > _MONTHS_OF_A_YEAR
-    return no_month and _BEHIND_A_MEASURE.match(text, match.end()) is None
+    return (
+        int(match["a"]) > _MONTHS_OF_A_YEAR
+        and _BEFORE_A_LATE_DAY.search(before) is not None
+        and _BEHIND_A_MEASURE.match(text, match.end()) is None
+    )

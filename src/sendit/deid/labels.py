@@ -29,6 +29,9 @@ _LONG_WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}(?![^\W_])"
 """FA of FA, MD is nobody."""
 _TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
 
+_DISEASE = r"[^\W\d_]+(?:emia|ämie|philia|plasia|lgia|uria|itis|osis|ism|pathy|trophy)(?![^\W_])"
+"""A mother's hemophilia is not her name."""
+
 
 def _labels(section: str) -> str:
     return any_of(line for line in _TABLE[section].splitlines() if line)
@@ -53,7 +56,8 @@ _PERSONS: Final = (
     ),
     re.compile(
         rf"(?<![^\W_])(?<!\d )(?<!\d)(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"
-        rf"(?P<name>(?!Mary Joseph\b){_TITLE_CASE}(?:,? (?:(?i:{PARTICLES}) )*{_TITLE_CASE})?)"
+        rf"(?P<name>(?!Mary Joseph\b|{_DISEASE}){_TITLE_CASE}"
+        rf"(?:,? (?:(?i:{PARTICLES}) )*{_TITLE_CASE})?)"
     ),
     re.compile(
         rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.|RTT|contact) "

@@ -25,7 +25,8 @@ _OLDEST_AGE = 89
 # A word is tried from its beginning alone: a text may be one word of a million letters.
 _EMAIL = re.compile(
     r"(?<![\w.+'-])(?:[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|[\w.+'-]+ ?[\[({]at[\])}] ?[\w-]+(?: ?(?:\.|[\[({](?:dot|punkt)[\])}]) ?[\w-]+)+"
+    r"|[\w.+'-]+ ?[\[({]at[\])}] ?[A-Za-z][\w-]*"
+    r"(?: ?(?:\.|[\[({](?:dot|punkt)[\])}]) ?[A-Za-z][\w-]*)+"
     # cut off where a short string ends
     r"|(?=[\w+'-]++\.\w)(?=[\d_.+'-]*+[^\W\d_])[\w.+'-]++@[^\W\d_][\w-]*+(?= *(?:\\|\Z)))"
 )
@@ -80,7 +81,7 @@ _PHONE = re.compile(
     r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4}){0,2}(?![\w.])"
     r"|(?<![^\W_])(?<!\.)0\d{1,3}(?:[ .-]\d\d){4}(?![\w.])"
     # 8 (495) 555-01-23
-    r"|(?<![\w.-])8[ -]?\(\d{3,5}\)[ -]?\d{1,3}(?:[ -]\d\d){2}(?![\w.-])"
+    r"|(?<![\w.-])8[ -]?\(\d{3,5}\)[ -]?\d{1,3}(?:-\d\d){2}(?![\w.-])"
     # (11) 91234-5678, ☎ 22 712 33 44
     r"|\(\d\d\) ?9?\d{4}-\d{4}(?!\d)|[☎✆] ?\d[\d ()./-]{5,}\d"
     rf"|(?<![^\W_]){_EXTENSION_LABEL}[.:#]{{0,2}} ?\d{{4,5}}(?!\w|[.,/]\d)"
@@ -157,8 +158,8 @@ _LOUD_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
 _INITIAL = r"(?:[^\W\d_a-zß-ÿ]\.? )?"
 _PARTICLES = rf"(?:(?i:{PARTICLES}) )*"
 _TITLED = re.compile(
-    # MR spectroscopy by PRESS or STEAM is nobody's wife.
-    r"(?<![^\W_])(?!MRS (?:PRESS|STEAM)\b)"
+    # Spectroscopy by PRESS or STEAM is nobody's wife.
+    r"(?<![^\W_])(?!MRS (?:PRESS|STEAM|MEGA|CSI|SVS|EPSI|S?LASER|LCModel)\b)"
     rf"(?:(?i:dr|dra|drs|prof|mrs|miss|herrn?|frau|mme|mlle|monsieur|madame|señor|señora"
     rf"|sra|dott(?:\.?ssa)?|sig\.ra|docteur|doctor|fru|frk|fröken|mevr|mevrouw|dhr|pani"
     rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
