@@ -102,7 +102,8 @@ _PERSON = re.compile(
     r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
     rf"|(?<![^\W_])(?i:{_labels('persons')}) ?[:=] ?(?P<five>[A-Z][^\W\d_]{{2,}})"
     rf"|(?<![^\W_])(?<!\d )(?:{_labels('before')}) "
-    r"(?!Mary Joseph)(?P<seven>[A-Z][a-z]{3,}(?![^\W_])(?<!ia)(?<!i[st]is)(?<!ism)(?<!athy)(?<!rophy))"
+    r"(?!Mary Joseph)(?P<seven>[A-Z][a-z]{3,}(?![^\W_])"
+    r"(?<!ia)(?<!i[st]is)(?<!ism)(?<!athy)(?<!rophy))"
     r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
 )
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
