@@ -109,6 +109,7 @@ SPOILT_VALUES = {
     "link": ("ImageComments", "https://example.org/case/1"),
     "labelled number": ("ImageComments", "Patient ID: 99-81723"),
     "person's name kept": ("OperatorsName", "Sandpiper"),
+    "login": ("ImageComments", "by asandpip"),
 }
 
 
@@ -162,6 +163,8 @@ NAMESAKES = {
     "what operators do": ("TECH", "1", "tech"),
     "a half of a name": ("St. Clair^Amalia", "1", "ST"),
     "an eponym of six letters": ("Graves^Amalia", "1", "Graves disease, thyroid enlarged"),
+    "a long eponym": ("Parkinson^Amalia", "1", "R/O Parkinson disease, Parkinson's disease"),
+    "an eponym that owns something": ("Baker^Amalia", "1", "Baker's cyst left knee"),
 }
 
 
@@ -182,6 +185,10 @@ def test_a_word_that_reads_like_a_name_passes(
         ("Foot^Neil", "for Mr Foot"),
         ("Foot^Neil", "MR. FOOT"),
         ("Baker^Tom", "cyst; Baker"),
+        ("Parkinson^Tom", "Parkinson disease of Parkinson"),
+        ("Parkinson^Tom", "xParkinsony"),
+        ("Parkinson^Tom", "Parkinson's CT"),
+        ("Baker^Tom", "Bakers CT"),
     ],
 )
 def test_a_word_of_the_field_that_names_somebody_is_refused(
@@ -194,7 +201,13 @@ def test_a_word_of_the_field_that_names_somebody_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("meaning", "passes"), [("white matter lesion", True), ("lesion of White", False)]
+    ("meaning", "passes"),
+    [
+        ("white matter lesion", True),
+        ("lesion of White", False),
+        ("Hodgkin lymphoma", True),
+        ("staged by Hodgkin", False),
+    ],
 )
 def test_a_phrase_in_a_code_meaning_is_no_name(tmp_path: Path, meaning: str, passes: bool) -> None:
     def add(ds: Dataset) -> None:
@@ -202,7 +215,7 @@ def test_a_phrase_in_a_code_meaning_is_no_name(tmp_path: Path, meaning: str, pas
         code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "X1", "99LOCAL", meaning
         ds.AnatomicRegionSequence = Sequence([code])
 
-    original, result = pair(tmp_path, PatientName="White^Grace", prepare=add)
+    original, result = pair(tmp_path, PatientName="White^Hodgkin", prepare=add)
 
     if passes:
         check(original, result)
@@ -593,6 +606,14 @@ LIKELY = {
     "a tax number": "RSSMRA85T10A562S",
     "a degree": "PETRA HAUSDORF, MD",
     "an initial": "read by A. Hausdorf",
+    "a relative": "with mother Hausdorf",
+    "address-ru": "ул. Ленина, д. 5",
+    "address-kr": "서울시 강남구 테헤란로 152",
+    "address-jp": "東京都千代田区丸の内1-9-1",
+    "phone-ru": "8 (495) 555-01-23",
+    "a copy": "cc Hausdorf x",
+    "a day of a year": "am 2019/073 x",
+    "a day of a week": "am 2019-W11-4 x",
 }
 
 
@@ -618,6 +639,8 @@ HARMLESS = {
     "words of an address": ({"InstitutionName": "Falkenhof, MRI Center 2"}, "MRI Center 2"),
     "units and initials": ({"OperatorsName": "MM"}, "nodule of 5 mm, 3-mm slices"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
+    "a vessel": ({}, "100 cc Omnipaque, sister Mary Joseph nodule, son Autism, ul. Nerve 5"),
+    "a day of another year": ({"StudyDate": "20190314"}, "2018/073, 2000/100"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),
 }
 

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from re import Match
 
+from sendit.deid.dates_by_place import is_day_by_place
 from sendit.deid.dates_told import find_known_days, find_told_days
 from sendit.deid.folding import REMOVED, plain_digits
 from sendit.deid.known import Known
@@ -61,7 +62,7 @@ _SHORT = re.compile(
     rf"|(?P<a1>\d\d?)/(?P<b1>\d\d?)/(?P<y1>\d\d)){_AFTER}"
 )
 _LOOSE = re.compile(rf"{_BEFORE}(?P<a>\d\d?)(?P<s>[-/.])(?P<b>\d\d?)(?P=s)(?P<y>\d\d){_AFTER}")
-"""Written like a version number: a date only if it is a known one."""
+"""Written like a version number: a date if it is a known one, or if its place tells."""
 _D_NAME_Y = re.compile(
     rf"{_BEFORE}(?P<d>\d\d?)(?:(?P<o>st|nd|rd|th)|er|\.|º)?[ _.,/-]*(?:of |de )?(?P<n>{NAME})"
     rf"[ _.,/-]*(?:de |del )?(?P<y>{_YEAR4}|'?\d\d)(?!\d)(?![.,:]\d)",
@@ -81,6 +82,12 @@ _ROMAN = re.compile(
     rf"{_BEFORE}(?P<d>\d\d?)(?:[/-]|\. ?| (?=[IVX]{{2}}))(?P<n>I{{1,3}}|I[VX]|VI{{0,3}}|XI{{0,2}})"
     rf"(?:[/ -]|\. ?)(?P<y>{_YEAR4})(?!\d)(?![.,:]\d)"
 )
+_TIME_BEFORE_YEAR = re.compile(
+    rf"(?<![^\W_])(?:{NAME})[ ]{{1,2}}\d\d? [0-2]\d:[0-5]\d(?::[0-5]\d)?"
+    rf"(?: [A-Z]{{2,5}})? {_YEAR4}(?!\d)",
+    re.IGNORECASE,
+)
+"""Mar 14 10:22:31 CET 2024"""
 _CJK_MONTH = re.compile(rf"{_YEAR4} ?[年년斥] ?\d\d? ?[月월岿]")
 _CJK = re.compile(rf"(?P<y>{_YEAR4}) ?[年년斥] ?(?P<m>\d\d?) ?[月월岿] ?(?P<d>\d\d?) ?[日일号老]?")
 _PARTIAL = re.compile(
@@ -88,7 +95,11 @@ _PARTIAL = re.compile(
     rf"|{_YEAR4}[ _./-]+(?:{SURE_NAME})(?![^\W_])"
     r"|(?<!\d[.,/-])(?:0?[1-9]|1[0-2])[/.](?:19|20)\d\d(?![\d/-])(?!\.\d)"
     r"|(?<!\d[.,/-])(?:0[1-9]|1[0-2])-(?:19|20)\d\d(?![\w/.-])"
-    r"|(?<!\d[.,/-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/.-])(?![^\W_]))",
+    r"|(?<!\d[.,/-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/.-])(?![^\W_])"
+    # a week of a year: 2021-W16-6, KW 16/2021
+    r"|(?:19|20)\d\d-?W[0-5]\d(?:-?[1-7])?(?![^\W_])"
+    r"|(?:KW|CW|week|wk|woche|semaine|semana|settimana)[ .]{0,2}[0-5]?\d(?:[/,. -]{1,2}| of )"
+    r"(?:19|20)\d\d(?!\d|[.,]\d))",
     re.IGNORECASE,
 )
 _DAY_AND_MONTH = re.compile(
@@ -136,11 +147,13 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
                 taken[match.start() : match.end()] = b"\1" * len(match.group())
                 yield from _answer(match, readings, known=known, shift_days=shift_days)
     for match in _LOOSE.finditer(text):
-        readings = [day for day in _loose_readings(match, known) if _is_known(day, known)]
+        readings = _loose_readings(match, known)
+        told = [day for day in readings if _is_known(day, known)]
+        readings = told or (readings[:1] if is_day_by_place(match, text) else [])
         if readings and not any(taken[match.start() : match.end()]):
             taken[match.start() : match.end()] = b"\1" * len(match.group())
             yield from _answer(match, readings, known=known, shift_days=shift_days)
-    for pattern in (_PARTIAL, _DAY_AND_MONTH, _CJK_MONTH):
+    for pattern in (_TIME_BEFORE_YEAR, _PARTIAL, _DAY_AND_MONTH, _CJK_MONTH):
         for match in pattern.finditer(text):
             if shift_days != 0 and not any(taken[match.start() : match.end()]):
                 yield Span(match.start(), match.end(), RULE)

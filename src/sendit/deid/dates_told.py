@@ -44,23 +44,18 @@ _BUDDHIST = re.compile(r"(?<![\d./-])[0-3]?\d(?P<sign>[/-])[01]?\d(?P=sign)25[4-
 
 
 _WITH_SIGNS = re.compile(r"(?<!\d)(\d{1,4})[^\w*]{1,3}(\d{1,2})[^\w*]{1,3}(\d{1,4})(?!\d)")
-_BY_WEEK = re.compile(r"(?<!\d)(\d{4})-?W(\d\d)-?([1-7])(?!\d)")
-_BY_DAY = re.compile(r"(?<![\d.-])(\d{4})-([0-3]\d\d)(?![\d.-])")
+_BY_DAY = re.compile(r"(?<![\d./-])(\d{4})[-/.]([0-3]\d\d)(?![\d/-]|\.\d)")
 _FOUR_DIGITS = 1000
 
 
 def find_known_days(text: str, *, known: Known, keep: bool) -> Iterator[Span]:
-    """Yield known dates in notations that only they tell: 14,03,2019, 2019-W11-4, 2019-073."""
+    """Yield known dates in notations that only they tell: 14,03,2019, 2019-073."""
     days = known.birth_dates if keep else known.birth_dates | known.dates
     for match in _WITH_SIGNS.finditer(text) if days else ():
         one, two, three = map(int, match.groups())
         orders = ((one, two, three), (three, two, one), (three, one, two))
         if any(order[0] >= _FOUR_DIGITS and _day(*order) in days for order in orders):
             yield Span(match.start(), match.end(), RULE)
-    for match in _BY_WEEK.finditer(text) if days else ():
-        with suppress(ValueError):
-            if date.fromisocalendar(*map(int, match.groups())) in days:
-                yield Span(match.start(), match.end(), RULE)
     for match in _BY_DAY.finditer(text) if days else ():
         with suppress(ValueError):
             if date(int(match[1]), 1, 1) + timedelta(days=int(match[2]) - 1) in days:

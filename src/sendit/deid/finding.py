@@ -295,6 +295,8 @@ class _Reading:
         while breaks[end] < SEAM:
             end += 1
         word = letters[start:end]
+        if word in self._persons:
+            return True  # judged by itself: Barr, as M?ller is one of Müller, is a part of Barré
         return self._vocabulary.is_common(word) or self._vocabulary.is_common(word.rstrip("s"))
 
     def _word_spans(self) -> list[tuple[int, int]]:

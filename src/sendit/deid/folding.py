@@ -9,6 +9,7 @@ What counts as a find is decided by ``text``; what to look for is gathered by ``
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -147,8 +148,12 @@ def collapse(folded: Folded) -> Folded:
 
     Müller folds to ``muller``, Mueller to ``mueller``; collapsed, they are the same.
     """
-    letters = folded.letters
-    keep = [index for index in range(len(letters)) if not _second_of_digraph(letters, index)]
+    letters, breaks = folded.letters, folded.breaks
+    keep = [
+        index
+        for index in range(len(letters))
+        if not (_second_of_digraph(letters, index) and _belongs_to(breaks, index))
+    ]
     return Folded(
         "".join(letters[index] for index in keep),
         tuple(folded.at[index] for index in keep),
@@ -178,6 +183,14 @@ def is_ideographic(letter: str) -> bool:
 
 def _second_of_digraph(letters: str, index: int) -> bool:
     return index > 0 and letters[index - 1 : index + 1] in _DIGRAPHS
+
+
+def _belongs_to(breaks: Sequence[int], index: int) -> bool:
+    """Return whether a letter is of one word with the one before it, or of one spelt l i k e this.
+
+    The A of "PA Åkerblom" is none of the name's.
+    """
+    return breaks[index] < GAP or min(breaks[index - 1], breaks[index + 1]) >= GAP
 
 
 def _letter(char: str) -> str:

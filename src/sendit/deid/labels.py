@@ -15,13 +15,22 @@ from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
 _TABLE = tomllib.loads((files("sendit.deid") / "data" / "labels.toml").read_text("utf-8"))
+PARTICLES: Final = "van|von|de|der|den|ten|ter|di|da|do|dos|del|della|la|le|el|al|bin|zu|af|av|'t"
+"""Between or before the words of a name."""
+IS_PARTICLE: Final = re.compile(PARTICLES, re.IGNORECASE)
 _WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
-_NAME = rf"(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}(?:(?:, |[ ^-]){_WORD}(?! ?[:=：])){{0,2}})"
+_NAME = (
+    rf"(?:(?i:{PARTICLES}) )*(?P<name>(?:[^\W\d_a-zß-ÿ]\. ?)*{_WORD}"
+    rf"(?:(?:, |[ ^-])(?:(?:{PARTICLES}) )*{_WORD}(?! ?[:=：])){{0,2}})"
+)
 _EASTERN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 _CREDENTIALS = r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\))"
 _LONG_WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}(?![^\W_])"
 """FA of FA, MD is nobody."""
-_TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
+_TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
+
+_DISEASE = r"[^\W\d_]+(?:emia|ämie|philia|plasia|lgia|uria|itis|osis|ism|pathy|trophy)(?![^\W_])"
+"""A mother's hemophilia is not her name."""
 
 
 def _labels(section: str) -> str:
@@ -35,11 +44,25 @@ _PERSONS: Final = (
         rf"(?:{_labels('eastern')})[:：= ]{{1,3}}(?P<name>{_EASTERN}{{2,5}}(?: {_EASTERN}{{1,4}})?)"
     ),
     re.compile(
-        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?{_TITLE_CASE}"
+        rf"(?<![^\W_])(?P<name>(?:(?:{_TITLE_CASE}|[^\W\d_a-zß-ÿ]\.) )?(?:(?:{PARTICLES}) )*"
+        rf"{_TITLE_CASE}"
         rf"|{_LONG_WORD} {_LONG_WORD}), "
         rf"{_CREDENTIALS}(?![^\W_])"
     ),
-    re.compile(rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.) (?P<name>{_TITLE_CASE} {_TITLE_CASE})"),
+    re.compile(
+        rf"(?<![^\W_])(?P<name>{_TITLE_CASE} (?:(?:{PARTICLES}) )*{_TITLE_CASE}"
+        rf"|{_TITLE_CASE}, {_TITLE_CASE})"
+        r" (?:MD|RT ?\(R\))(?![^\W_])"
+    ),
+    re.compile(
+        rf"(?<![^\W_])(?<!\d )(?<!\d)(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"
+        rf"(?P<name>(?!Mary Joseph\b|{_DISEASE}){_TITLE_CASE}"
+        rf"(?:,? (?:(?i:{PARTICLES}) )*{_TITLE_CASE})?)"
+    ),
+    re.compile(
+        rf"(?<![^\W_])(?:Owner|Besitzer|Pat\.|Pt\.|RTT|contact) "
+        rf"(?P<name>{_TITLE_CASE},? (?:(?:{PARTICLES}) )*{_TITLE_CASE})"
+    ),
 )
 """Each has a group ``name``."""
 NUMBERS: Final = re.compile(
@@ -55,6 +78,8 @@ def find_labelled(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
         taken = []
         for word in re.finditer(r"[^\W\d_][\w'’-]*", match["name"]):
             letters = fold(word.group()).letters
+            if IS_PARTICLE.fullmatch(word.group()):
+                continue
             is_word = letters in vocabulary.clinical or letters in vocabulary.function
             if is_word and len(letters) > 1:
                 break

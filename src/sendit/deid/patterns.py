@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from re import Match, Pattern
 
+from sendit.deid.addresses import ADDRESS, is_address
 from sendit.deid.folding import fold, plain_digits
-from sendit.deid.labels import NUMBERS, find_labelled
+from sendit.deid.labels import IS_PARTICLE, NUMBERS, PARTICLES, find_labelled
 from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
@@ -24,6 +25,8 @@ _OLDEST_AGE = 89
 # A word is tried from its beginning alone: a text may be one word of a million letters.
 _EMAIL = re.compile(
     r"(?<![\w.+'-])(?:[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"
+    r"|[\w.+'-]+ ?[\[({]at[\])}] ?[A-Za-z][\w-]*"
+    r"(?: ?(?:\.|[\[({](?:dot|punkt)[\])}]) ?[A-Za-z][\w-]*)+"
     # cut off where a short string ends
     r"|(?=[\w+'-]++\.\w)(?=[\d_.+'-]*+[^\W\d_])[\w.+'-]++@[^\W\d_][\w-]*+(?= *(?:\\|\Z)))"
 )
@@ -77,6 +80,8 @@ _PHONE = re.compile(
     # 0711/1234567, 030 1234567, 01 42 34 56 78
     r"|(?<![^\W_])(?<!\.)0[1-9]\d{0,3}[ /-]\d{3,8}(?:[ -]\d{1,4}){0,2}(?![\w.])"
     r"|(?<![^\W_])(?<!\.)0\d{1,3}(?:[ .-]\d\d){4}(?![\w.])"
+    # 8 (495) 555-01-23
+    r"|(?<![\w.-])8[ -]?\(\d{3,5}\)[ -]?\d{1,3}(?:-\d\d){2}(?![\w.-])"
     # (11) 91234-5678, ☎ 22 712 33 44
     r"|\(\d\d\) ?9?\d{4}-\d{4}(?!\d)|[☎✆] ?\d[\d ()./-]{5,}\d"
     rf"|(?<![^\W_]){_EXTENSION_LABEL}[.:#]{{0,2}} ?\d{{4,5}}(?!\w|[.,/]\d)"
@@ -105,6 +110,7 @@ _NUMBER = re.compile(
     r"|(?<!\w)[A-Z]{1,2}\d{6}\([\dA]\)"
     r"|(?<![\w.])\d{4} \d{5} \d(?![\w.])"
     r"|(?<!\w)\d\d ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?!\w)"
+    r"|(?<![\w.-])[0-3]\d[01]\d{3}-\d{5}(?![\w.-])"
 )
 _GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
 _RUN = re.compile(r"(?<!\d)(?<!\d[.,])\d{7,}(?!\d)")
@@ -147,46 +153,18 @@ _AGE = re.compile(
 )
 
 _CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
-_TITLE_CASE = r"[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
+_TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
 _LOUD_WORD = r"[^\W\d_a-zß-ÿ]{4,63}(?![^\W_])"
 _INITIAL = r"(?:[^\W\d_a-zß-ÿ]\.? )?"
-_STREET = (
-    r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
-    r"|hwy|parkway|pkwy"
-    r"|crescent|way|st|ave|rd|ln|dr|ct|pl|sq)"
-)
-_ADDRESS = re.compile(
-    rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:{_CAP} ){{1,3}}(?i:{_STREET})\b\.?"
-    r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
-    rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?![^\W_])(?: \d{{5}}(?:-\d{{4}})?)?)?"
-    r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
-    r"|(?<![\w.-])[\w.-]+(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
-    r"|vägen|gade|vej)"
-    r"\.? \d{1,4} ?[A-Za-z]?(?!\w)(?:,? (?:[A-Z]{1,3}-)?\d{4,5} [^\W\d_][\w-]+)?"
-    rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée"
-    rf"|quai|impasse|via|viale|corso|piazza)"
-    rf" (?:(?i:de|du|des|la|le|les|l'|d'|del|della|di) ?)*{_CAP}(?: {_CAP}){{0,2}}"
-    rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la"
-    rf"|los|las|da|do|dos|di|della) )*"
-    rf"{_CAP}(?: {_CAP}){{0,2}},? (?:n[º°o.]* ?)?\d{{1,4}}"
-    r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]"
-    r"|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
-    r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
-    r"|(?<![\w.])\d{5}-\d{4}(?![\w-])"
-    r"|(?<![^\W_])(?i:room|zimmer|zi\.|kamer|habitaci[oó]n)(?i: n[ro°º]\.?)? ?\d{4}"
-    r"(?!\w|[.,]\d)"
-    r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
-    r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
-    r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
-)
-_PARTICLES = (
-    r"(?:(?:van|von|de|der|den|ten|ter|di|da|do|dos|del|della|la|le|el|al|bin|zu|af|av|'t) )*"
-)
+_PARTICLES = rf"(?:(?i:{PARTICLES}) )*"
 _TITLED = re.compile(
-    rf"(?<![^\W_])(?:(?i:dr|dra|drs|prof|mrs|miss|herr|frau|mme|mlle|monsieur|madame|señor|señora"
+    # Spectroscopy by PRESS or STEAM is nobody's wife.
+    r"(?<![^\W_])(?!MRS (?:PRESS|STEAM|MEGA|CSI|SVS|EPSI|S?LASER|LCModel)\b)"
+    rf"(?:(?i:dr|dra|drs|prof|mrs|miss|herrn?|frau|mme|mlle|monsieur|madame|señor|señora"
     rf"|sra|dott(?:\.?ssa)?|sig\.ra|docteur|doctor|fru|frk|fröken|mevr|mevrouw|dhr|pani"
     rf"|nurse|pfleger|schwester)|Mr|Ms|(?:Sr|Hr|Fr|Sig)(?=\.))(?:\.|\b)"
-    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*\s+{_PARTICLES}(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
+    rf"(?:\s?(?i:dr|prof|med|rer|nat)\.)*(?:\s+|(?<=\.)){_PARTICLES}"
+    rf"(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^_][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
 _NAMED = re.compile(
@@ -202,7 +180,7 @@ _NAMED = re.compile(
     rf"|(?:zu|über|ueber|ein)weiser|hausarzt|untersucher|befunder|arzt|ärztin|mtra"
     rf"|médecin|manipulateur|opérateur|prescripteur|médico|medico|técnico|tecnico|mère|père"
     rf"|nachname|vorname|nom|prénom|apellido)(?:[ ]*[:=][ ]*|(?<=[bB][yY])[ ]+"
-    rf"|(?<=BY)[ ]+)(?P<name>{_CAP}(?:[ ,^.'-]+{_CAP}){{0,3}})"
+    rf"|(?<=BY)[ ]+){_PARTICLES}(?P<name>{_CAP}(?:[ ,^.'-]+{_PARTICLES}{_CAP}){{0,3}})"
 )
 _BY_ROLE = re.compile(
     rf"(?<!\w)(?i:technologist|technician|tech|mtra|operator|radiologist|physician|referrer|ref"
@@ -212,7 +190,7 @@ _BY_ROLE = re.compile(
 """Two words written like a name behind what somebody does."""
 _ALONE = re.compile(
     rf"(?<!\w)(?:[Aa]ttending (?P<name>{_TITLE_CASE}(?: {_INITIAL}{_TITLE_CASE})?)"
-    rf"|(?:MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder) (?P<other>{_CAP}))"
+    rf"|(?:MTRA|(?:Zu|Über|Ueber|Ein)weiser|Befunder) {_PARTICLES}(?P<other>{_CAP}))"
 )
 """One word is enough behind what else stands in no description."""
 
@@ -297,6 +275,8 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
         for word in re.finditer(r"[^\W\d_][\w'’-]*", text[start:end]):
             letters = fold(word.group()).letters
             # A. is an initial, not the article.
+            if IS_PARTICLE.fullmatch(word.group()):
+                continue
             is_word = letters in vocabulary.clinical or letters in vocabulary.function
             if is_word and len(letters) > 1:
                 break
@@ -365,20 +345,12 @@ def _has_ten_digits(match: Match[str]) -> bool:
     return not like_an_account or sum(char.isdigit() for char in number) > 9
 
 
-def _is_address(match: Match[str]) -> bool:
-    """Return whether a street is meant, not "3D OSEM Dr. …" or "3 months Dr. …"."""
-    return _COUNTED.match(match.group()) is None
-
-
 def _is_odd_series(match: Match[str]) -> bool:
     """Return whether groups of digits are an id, not matrix sizes or b-values."""
     parts = [int(part) for part in re.split("[ -]", match.group())]
     return 2 * sum(part % 8 != 0 and part % 10 != 0 for part in parts) >= len(parts)
 
 
-_COUNTED = re.compile(
-    r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
-)
 _SURE_LABEL_WORDS = "tel fax pho mob han pag ble ext tlf tfn gsm dec dur pie toe bus ram dah ank"
 _SURE_LABELS = frozenset(_SURE_LABEL_WORDS.split())
 """What a label of a telephone begins with that means nothing else."""
@@ -394,6 +366,6 @@ _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None
     (_RUN, "pattern:number", _is_no_date),
     (_LABELLED, "pattern:number", None),
     (NUMBERS, "pattern:number", None),
-    (_ADDRESS, "pattern:address", _is_address),
+    (ADDRESS, "pattern:address", is_address),
 )
 _WITHOUT_DIGITS = ((_EMAIL, "pattern:email"), (_URL, "pattern:url"), (_PATH, "pattern:url"))

@@ -39,6 +39,7 @@ _NOBODY = frozenset(_NOBODY_WORDS.split())
 _ENDING = re.compile("(?:ий|ый|ой|ая|ος|ας|ης|ις|[аяоеиαηοω])\\Z", re.IGNORECASE)
 """What changes with the case of a Russian or Greek name: Иванова, Ивановой."""
 _SHORTEST_STEM = 5
+_LOGIN = 8
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _KOREAN_BYTES = re.compile("(?:[\xa1-\xfe]{2})+")
 
@@ -84,6 +85,7 @@ def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
     for word in (*names, *(word for word in others if squeeze(word) not in _TITLES)):
         yield from ((part, False) for part in _parts(word))
     yield from ((form, True) for form in _full_names(family, given))
+    yield from ((form, False) for form in _logins(family, given))
     if given and "^" not in group and "," not in group:
         # "Linnet Ida" in one component: the first word may be the family's.
         yield from ((form, True) for form in _full_names(given[:1], [*given[1:], *family]))
@@ -142,6 +144,17 @@ def _full_names(family: list[str], given: list[str]) -> Iterator[str]:
         for other in firsts:
             yield one + other
             yield other + one
+
+
+def _logins(family: list[str], given: list[str]) -> Iterator[str]:
+    """Yield the names of eight letters that computers make of a long one: Featherstone^Ida."""
+    first = squeeze(given[0]) if given else ""
+    if not first.isalpha():
+        return
+    for last in {squeeze("".join(family)), *map(squeeze, family)}:
+        if len(last) >= _LOGIN and last.isalpha() and not is_ideographic(last[0]):
+            yield first[0] + last[: _LOGIN - 1]
+            yield from (last[: _LOGIN - count] + first[:count] for count in (1, 2, 3))
 
 
 def _misread(value: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ from sendit.deid.release_words import (
     dates_in,
     dates_told,
     is_ideographic,
+    logins,
     parts_of,
     squeeze,
     told_words,
@@ -102,6 +103,8 @@ class Identifiers:
                 # One letter and another, of bytes that are no letters, are no name.
                 if len(words) > 1 and len(joined := "".join(words)) >= least:
                     self._add(self._known.words, joined, Kind.NAME)
+            for login in logins(told):
+                self._add(self._known.words, login, Kind.NAME)
             if len(flat) > 1:
                 for joined in ("".join(flat), "".join(reversed(flat))):
                     keep = self._known.long if len(joined) >= _LONG else self._known.words

@@ -22,6 +22,7 @@ from sendit.deid.release_vocabulary import (
     is_made_of_field_words,
     is_only_unit,
     protects,
+    stands_as_eponym,
 )
 from sendit.deid.release_words import (
     MISTER,
@@ -70,10 +71,10 @@ class Matcher:
                 found = {word for word in found if len(word) >= _LEAST_LETTERS}
             if any(self._counts(word, run, text, vr) for word in found):
                 return True
-        if self.has_long("".join(words)):
+        if self.runs_together(words, text):
             return True
         for word in words:
-            if len(word) > 5 and not is_common(word) and self._glued(word):
+            if len(word) > 5 and not is_common(word) and self._glued(word, words, text):
                 return True
         return not self._words.keys().isdisjoint(spelt_in(text)) or self.has_number(text)
 
@@ -95,7 +96,8 @@ class Matcher:
         found = self._words.keys() & windows(words_of(line))
         if any(len(word) >= least and not is_clinical(word) for word in found):
             return True
-        return self.has_long(fold(line).replace(" ", "")) or self.has_number(line)
+        squeezed = fold(line).replace(" ", "")
+        return any(name in squeezed for name in self._long) or self.has_number(line)
 
     def in_other_form(self, text: str) -> bool:
         """Return whether somebody stands there as entities, as digits of bytes or the like."""
@@ -137,9 +139,12 @@ class Matcher:
         """Return whether a known number stands in a text, also across the signs that group it."""
         return bool(self._numbers) and not self._numbers.keys().isdisjoint(digit_runs(text))
 
-    def has_long(self, squeezed: str) -> bool:
-        """Return whether a long name stands among other letters, all of them run together."""
-        return any(word in squeezed for word in self._long)
+    def runs_together(self, words: list[str], text: str) -> bool:
+        """Return whether somebody distinctive stands there, among other letters or not."""
+        squeezed = "".join(words)
+        return any(
+            name in squeezed and not stands_as_eponym(name, words, text) for name in self._long
+        )
 
     def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
         return {word: kind for word, kind in words.items() if kind & self._allowed}
@@ -189,13 +194,13 @@ class Matcher:
             for neighbour in (before, after)
         )
 
-    def _glued(self, word: str) -> bool:
+    def _glued(self, word: str, words: list[str], text: str) -> bool:
         """Return whether a name of five or six letters stands in a word with little else.
 
         A word that is the name alone may be one of the field, which is told elsewhere.
         """
         for name in self._middle:
-            if name in word and name != word:
+            if name in word and name != word and not stands_as_eponym(name, words, text):
                 rest = word.replace(name, "", 1)
                 if len(rest) <= 2 or rest.isdigit() or rest in self._words:
                     return True

@@ -52,6 +52,7 @@ _NUMBERS = {
     "pattern:phone": re.compile(
         r"(?<![\w.])0[1-9]\d{1,3}[/-]\d{4,8}(?![\w.-])|(?<![\w.])0\d(?: \d\d){4}(?![\w.])"
         r"|(?<![\w.-])\d{3}-\d{3}[1-9](?![\w.-])"
+        r"|(?<![\w.-])8 ?\(\d{3}\) ?\d{3}-\d\d-\d\d(?![\w.-])"
         r"|\b(?:tel|fax|pager|phone|mobile)\b[.:#]? {0,2}\+?\d{4,}(?![.\d])",
         re.IGNORECASE,
     ),
@@ -76,6 +77,9 @@ _NUMBERS = {
         r"|(?<![\w.-])[A-Z][a-zäöüß-]+(?:straße|strasse|gasse|allee) \d{1,4}(?!\w)"
         r"|(?<!\w)\d{1,4},? (?:bis,? )?(?:rue|avenue|boulevard) (?:de |du |des |la )*[A-Z][a-z]+"
         r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
+        r"|(?<![^\W_])ул\. ?[А-Я][а-я]{2,}(?:, д\.)? \d{1,4}(?!\w)"
+        r"|[가-힣]{2,9}[시도] [가-힣]{1,9}[구군시] [가-힣]{1,9}[로길] \d"
+        r"|[\u4e00-\u9fff]{2,3}[都道府県][\u4e00-\u9fff]{1,9}[市区][\u3041-\u9fff]{1,9}\d+-\d"
     ),
 }
 _LONG_NUMBER = re.compile(r"(?<![\w.,])\d{7,}(?![\w.])")
@@ -97,6 +101,9 @@ _PERSON = re.compile(
     r"(?P<four>[A-Z][^\W\d_]{2,})"
     r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
     rf"|(?<![^\W_])(?i:{_labels('persons')}) ?[:=] ?(?P<five>[A-Z][^\W\d_]{{2,}})"
+    rf"|(?<![^\W_])(?<!\d )(?:{_labels('before')}) "
+    r"(?!Mary Joseph)(?P<seven>[A-Z][a-z]{3,}(?![^\W_])"
+    r"(?<!ia)(?<!i[st]is)(?<!ism)(?<!athy)(?<!rophy))"
     r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
 )
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")

@@ -35,7 +35,7 @@ from sendit.deid.release_text import (
     text_in,
 )
 from sendit.deid.release_vocabulary import is_body_part
-from sendit.deid.release_words import INSIDE_LINK, LINK, MAIL, dates_in, squeeze
+from sendit.deid.release_words import INSIDE_LINK, LINK, MAIL, dates_in, squeeze, words_of
 from sendit.dictionary import is_term
 from sendit.errors import Unreadable
 from sendit.terms import Reason
@@ -206,7 +206,7 @@ class Searcher:
                     return Hit("known-identifier", in_number=True)
                 if in_value and self._knows_date(dates_in(part)):
                     return Hit("known-date", in_number=True)
-                if self._matcher.has_long(squeeze(part)):
+                if self._matcher.runs_together(words_of(part), part):
                     return Hit("known-identifier", in_number=True)
             if self._matcher.in_other_form(text):
                 return Hit("known-identifier encoded", in_number=True)

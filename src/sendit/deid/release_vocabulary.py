@@ -85,6 +85,16 @@ def protects(words: list[str], index: int, text: str) -> bool:
     )
 
 
+def stands_as_eponym(name: str, words: list[str], text: str) -> bool:
+    """Return whether a name only stands beside what is called after it: Parkinson's disease."""
+    if name not in _eponyms():
+        return False
+    places = [index for index, word in enumerate(words) if word in (name, name + "s")]
+    return len(places) == "".join(words).count(name) and all(
+        protects([*words[:index], name, *words[index + 1 :]], index, text) for index in places
+    )
+
+
 def is_made_of_field_words(word: str, words: list[str]) -> bool:
     """Return whether a known word only stands there as neighbouring words of the field."""
     for start in range(len(words)):
@@ -126,7 +136,8 @@ def _eponyms() -> dict[str, frozenset[str]]:
 
 @cache
 def _phrases() -> frozenset[tuple[str, ...]]:
-    return frozenset(_spelled_out(_lists()["phrases"].splitlines()))
+    lines = (line for name in ("phrases", "compounds") for line in _lists()[name].splitlines())
+    return frozenset(_spelled_out(lines))
 
 
 def _spelled_out(lines: Iterable[str]) -> Iterable[tuple[str, ...]]:

@@ -11,6 +11,7 @@ label; more in ``release_patterns``) and the dates that a text may mean.
 import datetime
 import re
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 from itertools import takewhile
 
@@ -91,7 +92,13 @@ _NUMERIC_DATE = re.compile(
     r"(?<![\d.])(?:(\d{4})([-./ ]| [-./] )(\d{1,2})\2(\d{1,2})"
     r"|(\d{1,2})([-./ ]| [-./] )(\d{1,2})\6(?: ?(?=\d{4}))?(\d{4}|\d{2}))(?!\d)"
 )
-_LIKE_VERSION = re.compile(r"(?<![\d.])(?!\d\d([-.])\d\d\1)\d{1,2}([-. ])\d{1,2}\2\d{2}(?![\d])")
+_LIKE_VERSION = re.compile(
+    r"(?<![\d.])(?<!\bvom )(?<!\bam )(?<!\bseit )(?<!\bdated )(?!\d\d([-.])\d\d\1)"
+    r"\d{1,2}([-. ])\d{1,2}\2\d{2}(?![\d])|(?<!\d)\d{4}[-/]\d{3}(?!\d)"
+)
+"""2.3.12, or 2000/100; "vom 2.3.12" is a day."""
+_WEEK_DATE = re.compile(r"(?<!\d)(\d{4})-?W(\d\d)-?([1-7])(?!\d)")
+_DAY_OF_YEAR = re.compile(r"(?<![\d./-])((?:19|20)\d\d)[-/]([0-3]\d\d)(?![\d/-]|\.\d)")
 _COMPACT_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:\d{6})?(?!\d)")
 _WORDED_DATE = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?[. -]{0,2}(?:of )?([^\W\d_]{3,9})[. ,-]{0,2}"
@@ -112,6 +119,7 @@ _MONTH_AND_YEAR = re.compile(
 _DAY_AND_MONTH = re.compile(r"(?<![\w./-])(\d\d)/(\d\d)(?![\w./-])")
 MISTER = re.compile(r"(?<![^\W_])(?:M[rs]\.?|M[RS]\.) ?([^\W\d_]+)")
 """An MR of the foot is no Mr. Foot."""
+_LOGIN = 8
 _LEAST_PART = 3
 """Letters of a piece between hyphens that is told for itself."""
 _UNTOLD_WORDS = (
@@ -153,6 +161,15 @@ def told_words(component: str) -> list[str]:
     hyphenated = [piece for word in component.split() if "-" in word for piece in word.split("-")]
     parts = {squeeze(piece) for piece in hyphenated if len(piece) < _LEAST_PART}
     return [word for word in words_of(component) if word not in _UNTOLD | parts]
+
+
+def logins(components: list[list[str]]) -> set[str]:
+    """Return what computers of eight letters call somebody with a longer family name."""
+    family = "".join(components[0]) if components else ""
+    first = next((words[0] for words in components[1:] if words), "")
+    if len(family) < _LOGIN or not (family + first).isalpha() or not first:
+        return set()
+    return {first[0] + family[: _LOGIN - 1], family[: _LOGIN - 1] + first[0]}
 
 
 def parts_of(text: str) -> list[str]:
@@ -218,6 +235,13 @@ def dates_in(text: str) -> set[str]:
         _add(found, year, month, day) if year else _add_either(found, first, second, last)
     for match in _EASTERN_DATE.finditer(text):
         _add(found, *match.groups())
+    for match in _WEEK_DATE.finditer(text):
+        with suppress(ValueError):
+            day = datetime.date.fromisocalendar(*map(int, match.groups()))
+            found.add(f"{day:%Y%m%d}")
+    for year, number in _DAY_OF_YEAR.findall(text):
+        day = datetime.date(int(year), 1, 1) + datetime.timedelta(days=int(number) - 1)
+        found.add(f"{day:%Y%m%d}")
     for match in _WORDED_DATE.finditer(text):
         day, name, year, name2, day2, year2 = match.groups()
         month = _MONTHS.get((name or name2).lower()) or _MONTHS.get((name or name2).lower()[:3])

@@ -91,7 +91,9 @@ def load_vocabulary() -> Vocabulary:
         function=_words(table["function"]),
         body_parts=_words(table["body_parts"]),
         units=_words(table["units"]),
-        phrases=frozenset(_phrases(table["phrases"].splitlines())),
+        phrases=frozenset(
+            _phrases([*table["phrases"].splitlines(), *table["compounds"].splitlines()])
+        ),
         eponyms={
             **dict.fromkeys(_words(table["eponyms"]), heads),
             **dict.fromkeys(_words(table["techniques"]), methods),

@@ -1,0 +1,65 @@
+"""Postal addresses, as they are written in a dozen countries: one regular expression.
+
+Strict on purpose: *3D OSEM Dr. …* and *1500 MS* are no addresses.  Addresses that headers know are
+found by ``finding``, however they are written.
+"""
+
+import re
+from re import Match
+
+from sendit.deid.folding import fold
+from sendit.deid.vocabulary import load_vocabulary
+
+_CAP = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-])*(?![^\W_])"
+_HAN = "[\u4e00-\u9fff]"
+_STREET = (
+    r"(?:street|avenue|road|boulevard|blvd|lane|drive|court|place|square|terrace|highway"
+    r"|hwy|parkway|pkwy"
+    r"|crescent|way|st|ave|rd|ln|dr|ct|pl|sq)"
+)
+ADDRESS = re.compile(
+    rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:{_CAP} ){{1,3}}(?i:{_STREET})\b\.?"
+    r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
+    rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?![^\W_])(?: \d{{5}}(?:-\d{{4}})?)?)?"
+    r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
+    r"|(?<![\w.-])[\w.-]+(?i:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|gatan"
+    r"|vägen|gade|vej)"
+    r"\.? \d{1,4} ?[A-Za-z]?(?!\w)(?:,? (?:[A-Z]{1,3}-)?\d{4,5} [^\W\d_][\w-]+)?"
+    rf"|(?<!\w)(?:\d{{1,4}},? ?(?:bis,? )?)(?i:rue|avenue|boulevard|place|chemin|allée"
+    rf"|quai|impasse|via|viale|corso|piazza)"
+    rf" (?:(?i:de|du|des|la|le|les|l'|d'|del|della|di) ?)*{_CAP}(?: {_CAP}){{0,2}}"
+    rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la"
+    rf"|los|las|da|do|dos|di|della) )*"
+    rf"{_CAP}(?: {_CAP}){{0,2}},? (?:n[º°o.]* ?)?\d{{1,4}}"
+    r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]"
+    r"|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"
+    r"|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
+    r"|(?<![\w.])\d{5}-\d{4}(?![\w-])"
+    r"|(?<![^\W_])(?i:room|zimmer|zi\.|kamer|habitaci[oó]n)(?i: n[ro°º]\.?)? ?\d{4}"
+    r"(?!\w|[.,]\d)"
+    r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
+    r"|(?<!\w)[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d(?!\w)"
+    r"|(?<!\w)(?:D|CH|A|F|NL|B)-\d{4,5}(?: [^\W\d_][\w-]+)?(?!\w)"
+    # ул. Садовая, д. 5; ul. Polna 10
+    r"|(?<![^\W_])(?:ул|наб|вул)\. ?[А-ЯҐЄІЇ][\w-]+,? (?:д\. ?)?\d{1,4}(?!\w)"
+    r"(?:,? (?:корп|кв|стр|оф)\. ?\d{1,4})*"
+    r"|(?<![^\W_])(?i:ul)\. (?P<street>[^\W\d_a-z]\w+)(?: [^\W\d_][\w-]+)? \d{1,4}[A-Za-z]?(?!\w)"
+    # 1017 GP Amsterdam, but 1500 MS
+    r"|(?<![\w.])[1-9]\d{3} (?!CT|MR|MS|TR|TE|TI|PT|NM|US|XA|HU|KV|MA|ML|MM|SN)[A-Z]{2}"
+    r" (?P<town>[A-Z][a-z]{3,})(?:[ -][A-Z][a-z]+)?(?!\w)"
+    # by province, district and street
+    r"|[가-힣]{2,9}[시도] (?:[가-힣]{1,9}[구군시] )?[가-힣\d]{1,20}(?:로|길|동) ?\d+"
+    rf"|{_HAN}{{2,3}}[都道府県][\u3041-\u30f6\u4e00-\u9fff]{{1,9}}[市区町村]"
+    r"[\u3041-\u30f6\u4e00-\u9fff]{0,20}\d+(?:[-丁番]\d+){0,3}"
+    rf"|{_HAN}{{2,9}}[省市]{_HAN}{{1,9}}[区县路街]{_HAN}{{0,9}}\d+号"
+)
+_COUNTED = re.compile(
+    r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
+)
+
+
+def is_address(match: Match[str]) -> bool:
+    """Return whether a street is meant, not "3D OSEM Dr. …", or a town, not "1500 AP Thorax"."""
+    if name := match["town"] or match["street"]:
+        return not load_vocabulary().is_common(fold(name).letters)
+    return _COUNTED.match(match.group()) is None
