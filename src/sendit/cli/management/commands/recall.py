@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
 
+from sendit.cli import broker
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
 from sendit.metrics.wording import count_text
@@ -44,7 +45,11 @@ listed for a person. If it comes in again, it is held."""
         left = 0
         found = 0
         for copy in recall(
-            configuration, wanted, reason=options.reason, now=lambda: datetime.now(UTC)
+            configuration,
+            wanted,
+            by=broker.user(),
+            reason=options.reason,
+            now=lambda: datetime.now(UTC),
         ):
             found += 1
             left += bool(copy.left)
