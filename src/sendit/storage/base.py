@@ -126,6 +126,11 @@ class Package:
 
     It may then keep the files themselves instead of copies.
     """
+    is_copy: bool = False
+    """Whether it is an earlier delivery that is only asked about.
+
+    Its files and manifests may be gone, and its receipt knows no versions.
+    """
 
     @property
     def instances(self) -> tuple[PackagedInstance, ...]:
