@@ -177,6 +177,13 @@ class Stored:
     """Bytes of what is kept there (of the whole archive), as the target says; 0: it does not."""
 
 
+NOT_TOLD = (
+    "Its delivery did not end, so nobody says whether it is there, nor where; "
+    "have it looked for there, by its keeper."
+)
+"""Why an instance without a place in the receipt cannot be said to be gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Removal:
     """What became of the instances of a receipt."""

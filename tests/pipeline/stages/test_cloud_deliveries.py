@@ -27,21 +27,25 @@ class StoreDeliveries(DeliveryContract):
         return table_of(receiver)
 
 
+@pytest.mark.parametrize("proof", ["read", "digest"])
 @pytest.mark.parametrize("layout", ["tree", "archive"])
 class TestS3(StoreDeliveries):
     @pytest.fixture
-    def receiver(self, seaweedfs: SeaweedServer, layout: str) -> Iterator[StoreReceiver]:
+    def receiver(
+        self, seaweedfs: SeaweedServer, layout: str, proof: str
+    ) -> Iterator[StoreReceiver]:
         proxy = TroubledStore(seaweedfs.url, {})
-        yield make_s3_receiver(seaweedfs, proxy, layout=layout)
+        yield make_s3_receiver(seaweedfs, proxy, layout=layout, proof=proof)
         proxy.close()
 
 
+@pytest.mark.parametrize("proof", ["read", "digest"])
 @pytest.mark.parametrize("layout", ["tree", "archive"])
 class TestGcs(StoreDeliveries):
     @pytest.fixture
-    def receiver(self, fake_gcs: GcsServer, layout: str) -> Iterator[StoreReceiver]:
+    def receiver(self, fake_gcs: GcsServer, layout: str, proof: str) -> Iterator[StoreReceiver]:
         proxy = TroubledStore(fake_gcs.url, {})
-        yield make_gcs_receiver(fake_gcs, proxy, layout=layout)
+        yield make_gcs_receiver(fake_gcs, proxy, layout=layout, proof=proof)
         proxy.close()
 
 
