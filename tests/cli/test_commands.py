@@ -1,6 +1,7 @@
 """The commands, called in this process on rows that stand in the database."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sendit.pipeline.pausing import pause
 from sendit.pipeline.preparation import prepare
 from sendit.records.audit_tables import AuditEntry
 from sendit.records.encrypted import keyed_digest
-from sendit.records.models import Batch, Finding, Profile
+from sendit.records.models import Batch, Finding, Profile, StageRun
 from sendit.terms import Reason, Stage, Status, Verdict
 from tests.support.batches import NOW, add_unreadable, make_batch
 from tests.support.installation import Installation
@@ -278,6 +279,20 @@ def test_resolve_decides(decision: str, status: Status) -> None:
         f"batch {made.pk}",
         "seen",
     )
+
+
+def test_status_says_why_a_stage_is_tried_again() -> None:
+    later = NOW + timedelta(days=36_500)
+    made = batch("ACC1", status=Status.PROCESSING, stage=Stage.IDENTIFY, retry_at=later)
+    for code in ("DISK_FULL", "IDENTITY_UNAVAILABLE"):
+        StageRun.objects.create(
+            batch=made, stage=Stage.IDENTIFY, worker="w", attempt=1, started=NOW, ended=NOW,
+            outcome="failed", code=code,
+        )  # fmt: skip
+
+    said = say("status", "ACC1")
+
+    assert "failed    identify: IDENTITY_UNAVAILABLE" in said
 
 
 def test_resolve_refuses_when_nothing_is_open() -> None:
