@@ -1,6 +1,7 @@
 """``sendit check``: everything that the configuration names is tried."""
 
 import json
+from contextlib import suppress
 from io import StringIO
 
 import pytest
@@ -69,6 +70,31 @@ def test_check_warns_that_real_time_gives_the_shift_away(
     told = json.loads(out.getvalue())
     assert told["ok"]
     assert any(one.startswith(REAL_TIME) for one in told["warnings"]) == warns
+
+
+@pytest.mark.parametrize(
+    ("first", "proof", "warns"),
+    [
+        ("anonymize = false\n", "find", True),
+        ("anonymize = false\n", "retrieve", False),
+        ("", "find", False),
+    ],
+    ids=["as it is, by UID", "as it is, by content", "de-identified"],
+)
+def test_check_warns_that_a_correction_may_be_lost_where_no_ledger_knows(
+    installation: Installation, settings: Settings, first: str, proof: str, warns: bool
+) -> None:
+    target = 'name = "pacs"\nkind = "dicom"\nhost = "127.0.0.1"\nport = 1\ncalled_ae = "A"\n'
+    more = f'accepts_identified = true\nproof = "{proof}"\n'
+    installation.write_project(f"{first}[[targets]]\n{target}{more}")
+    settings.SENDIT = installation.configuration()
+    out = StringIO()
+
+    with suppress(SystemExit):  # nobody listens there
+        call_command("check", "--json", stdout=out)
+
+    told = json.loads(out.getvalue())
+    assert any("corrected study" in one for one in told["warnings"]) == warns
 
 
 def test_check_tells_of_another_identity_service(

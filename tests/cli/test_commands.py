@@ -1,6 +1,7 @@
 """The commands, called in this process on rows that stand in the database."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -8,15 +9,17 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
+from sendit.cli import broker
 from sendit.config import Configuration
 from sendit.errors import KeyProblem, UsageError
 from sendit.pipeline.machine import NewFinding, note
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_PERSON
 from sendit.pipeline.pausing import pause
 from sendit.pipeline.preparation import prepare
+from sendit.records.audit_tables import AuditEntry
 from sendit.records.encrypted import keyed_digest
-from sendit.records.models import Batch, Finding, Profile
-from sendit.terms import Reason, Stage, Status
+from sendit.records.models import Batch, Finding, Profile, StageRun
+from sendit.terms import Reason, Stage, Status, Verdict
 from tests.support.batches import NOW, add_unreadable, make_batch
 from tests.support.installation import Installation
 
@@ -269,6 +272,27 @@ def test_resolve_decides(decision: str, status: Status) -> None:
     assert made.errors[0]["resolved"] == f"{decision}ed"
     assert json.loads(say("status", "--json"))[0]["errors"][0]["resolved"] == f"{decision}ed: seen"
     assert not made.has_error
+    [entry] = AuditEntry.objects.all()
+    assert (entry.actor, entry.action, entry.subject, entry.reason) == (
+        broker.user(),
+        f"batch {decision}",
+        f"batch {made.pk}",
+        "seen",
+    )
+
+
+def test_status_says_why_a_stage_is_tried_again() -> None:
+    later = NOW + timedelta(days=36_500)
+    made = batch("ACC1", status=Status.PROCESSING, stage=Stage.IDENTIFY, retry_at=later)
+    for code in ("DISK_FULL", "IDENTITY_UNAVAILABLE"):
+        StageRun.objects.create(
+            batch=made, stage=Stage.IDENTIFY, worker="w", attempt=1, started=NOW, ended=NOW,
+            outcome="failed", code=code,
+        )  # fmt: skip
+
+    said = say("status", "ACC1")
+
+    assert "failed    identify: IDENTITY_UNAVAILABLE" in said
 
 
 def test_resolve_refuses_when_nothing_is_open() -> None:
@@ -276,6 +300,25 @@ def test_resolve_refuses_when_nothing_is_open() -> None:
 
     with pytest.raises(UsageError):
         say("resolve", "ACC1", "--accept")
+    assert not AuditEntry.objects.exists()
+
+
+def test_release_stands_in_the_audit_log_with_who_ran_it() -> None:
+    made = batch(
+        "ACC1", status=Status.PROCESSING, stage=Stage.DEIDENTIFY, held=HELD_PERSON, alerts=[]
+    )
+    made.images.filter(nr=2).update(verdict=Verdict.HELD, reason=Reason.PIXELS_UNREAD)
+
+    say("release", "ACC1", "--image", "2", "--reason", "looked at")
+
+    [entry] = AuditEntry.objects.all()
+    assert (entry.actor, entry.action, entry.subject, entry.reason) == (
+        broker.user(),
+        "batch release",
+        f"batch {made.pk}",
+        "looked at",
+    )
+    assert entry.details == {"images": 1}
 
 
 # metrics.
@@ -289,6 +332,11 @@ def test_show_times_tells_each_done_batch_and_counts_the_rest() -> None:
         "ACC1 5.0 MB 2.00 minutes",
         "1 batch is not yet DONE, EMPTY or ERROR.",
     ]
+
+
+def test_summary_metrics_refuses_more_days_than_there_were() -> None:
+    with pytest.raises(UsageError, match="from 1 to 36500"):
+        say("summary_metrics", "--days", "999999999")
 
 
 def test_summary_metrics_is_json() -> None:

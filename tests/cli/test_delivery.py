@@ -91,6 +91,19 @@ def test_clean_says_what_would_go_and_removes_only_what_may(delivered: Installat
     assert original.is_file()
 
 
+def test_recall_of_what_was_not_deidentified_promises_no_hold(installation: Installation) -> None:
+    as_is = PROJECT.replace('kind = "folder"', 'kind = "folder"\naccepts_identified = true')
+    installation.write_project(as_is.replace('title = "Demo"', 'title = "Demo"\nanonymize = false'))
+    installation.add_study("ACC1", n_series=1, n_images=1)
+    assert installation.run("run", "--once").returncode == 0
+
+    done = installation.run("recall", "--batch", "ACC1", "--reason", "x")
+
+    assert (done.returncode, "It was not de-identified" in done.stdout) == (1, True)
+    assert "it is held" not in done.stdout
+    assert "it is not held" in done.stdout
+
+
 def test_recall_takes_back_and_holds_what_comes_again(delivered: Installation) -> None:
     words = ("recall", "--patient", "MRN-QX4711", "--reason", "consent withdrawn")
 

@@ -60,6 +60,17 @@ def test_file_that_nobody_can_read_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(("broken", "word"), [(0, "ORIGINAL"), (1, "RESULT")], ids=["old", "new"])
+def test_the_file_that_cannot_be_read_is_named(
+    pair: tuple[Path, Path], broken: int, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair[broken].write_text("no DICOM")
+
+    assert main([str(path) for path in pair], screen=Terminal()) == 1
+
+    assert capsys.readouterr().err.startswith(f"{word} cannot be read: ")
+
+
 def test_a_value_sends_no_commands_to_the_terminal(pair: tuple[Path, Path]) -> None:
     original, result = pair
     ds = pydicom.dcmread(original)

@@ -57,6 +57,7 @@ def test_reserved_names_and_other_programs_are_left_alone(installation: Installa
         ("SENDIT_WEB_PORT", "\uff18\uff10", "is not of the right type; allowed: a whole number"),
         ("SENDIT_WORKERS_CHUNK", "9" * 5000, "is not of the right type; allowed: a whole number"),
         ("SENDIT_WORKERS_CHUNK", "0", "is too small; allowed: 1 and more"),
+        ("SENDIT_WEB_SECRET_KEY", "short", "is too short; allowed: 32 characters or more"),
         ("SENDIT_WORKERS_CHUNK", "", "is empty; unset it, or give it a value"),
         ("SENDIT_MODE", "pol", 'did you mean "pool"?'),
         ("SENDIT_DATABASE_URL_FILE", "missing", "cannot be read (No such file or directory)"),

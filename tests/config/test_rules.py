@@ -184,6 +184,17 @@ def test_an_inbox_has_what_it_does_not_say_from_ingest(installation: Installatio
     assert ingest.scan.total_seconds() == 1
 
 
+def test_a_text_with_other_characters_is_told_in_our_words(installation: Installation) -> None:
+    installation.write(
+        "projects/irb-1.toml",
+        '[[targets]]\nkind = "gcs"\nbucket = "research"\ncollection = "a/b"\n',
+    )
+
+    [problem] = installation.problems()
+
+    assert "targets[1].collection: has characters that it may not have; allowed: ^[A-Z" in problem
+
+
 @pytest.mark.parametrize(
     ("text", "keys"),
     [

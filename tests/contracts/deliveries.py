@@ -183,7 +183,7 @@ class DeliveryContract:
         wanted = Wanted(Recall.BATCH, str(first.pk))
 
         copies = list(
-            recall(line.configuration, wanted, reason="withdrawn", now=lambda: line.clock)
+            recall(line.configuration, wanted, by="jo", reason="withdrawn", now=lambda: line.clock)
         )
 
         if isinstance(receiver.target(), RemovableTarget):
@@ -201,7 +201,9 @@ class DeliveryContract:
         line.set_project(project)
         first = deliver(line, "ACC1")
         wanted = Wanted(Recall.BATCH, str(first.pk))
-        list(recall(line.configuration, wanted, reason="a mistake", now=lambda: line.clock))
+        list(
+            recall(line.configuration, wanted, by="jo", reason="a mistake", now=lambda: line.clock)
+        )
         again = deliver(line, "ACC2")
 
         machine.release(again.pk, nr=None, reason="it was a mistake", now=line.clock)

@@ -43,6 +43,12 @@ def test_batch_that_something_else_stopped_is_tried_again() -> None:
     assert standing(batch, now=NOW).todo.startswith(f"sendit retry {batch.pk}")
 
 
+def test_batch_whose_worker_died_each_time_is_tried_again() -> None:
+    batch = stopped(Stage.CLEAN_UP, CRASHED="The worker died each time it ran clean_up.")
+
+    assert standing(batch, now=NOW).todo.startswith(f"sendit retry {batch.pk}")
+
+
 def delivery(state: str, recalled: dict[str, object] | None = None) -> dict[str, object]:
     return {"target": "out", "state": state, "attempts": 1, "error": None, "recalled": recalled}
 

@@ -14,6 +14,7 @@ from sendit.metrics.standing import standing
 from sendit.metrics.status import describe, iso
 from sendit.pipeline import machine
 from sendit.pipeline.recalling import Copy, Wanted, recall
+from sendit.records.audit_tables import AuditEntry
 from sendit.records.models import Batch, DeliveredInstance, Image, Recall
 from sendit.terms import Stage, Status
 from tests.pipeline.line import Line
@@ -38,7 +39,7 @@ def deliver(line: Line, name: str, **attributes: object) -> Batch:
 
 def take_back(line: Line, scope: str, name: str) -> Sequence[Copy]:
     wanted = Wanted(scope, name)
-    return list(recall(line.configuration, wanted, reason="R", now=lambda: line.clock))
+    return list(recall(line.configuration, wanted, by="jo", reason="R", now=lambda: line.clock))
 
 
 def delivered(line: Line) -> list[Path]:
@@ -96,6 +97,7 @@ def test_nothing_is_taken_back_without_a_reason(line: Line) -> None:
             recall(
                 line.configuration,
                 Wanted(Recall.PATIENT, "4711"),
+                by="jo",
                 reason=" ",
                 now=lambda: line.clock,
             )
@@ -254,12 +256,21 @@ def test_the_reason_and_the_original_names_are_not_in_clear(line: Line) -> None:
         recall(
             line.configuration,
             Wanted(Recall.PATIENT, "CANARY4711"),
+            by="jo",
             reason="CANARYREASON",
             now=lambda: line.clock,
         )
     )
 
     assert Recall.objects.get().reason == "CANARYREASON"
+    [entry] = AuditEntry.objects.all()
+    assert (entry.actor, entry.action, entry.subject, entry.reason, entry.details) == (
+        "jo",
+        "patient recall",
+        f"recall {Recall.objects.get().pk}",
+        "CANARYREASON",
+        {"copies": 1},
+    )
     rows = [*Recall.objects.values().iterator()]
     assert "CANARY" not in repr(Recall.objects.get()) + repr(Wanted(Recall.PATIENT, "CANARY4711"))
     assert len(rows) == 1

@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -28,7 +28,13 @@ class _PlainErrors(APIView):
 
 @extend_schema(exclude=True)
 class Description(_PlainErrors, SpectacularAPIView):
-    """The description itself."""
+    """The description itself: YAML, or JSON for who asks for it, by ``?format=json`` too."""
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Return those for the format that the address asks for, or all."""
+        renderers: list[BaseRenderer] = super().get_renderers()
+        wanted = self.request.GET.get("format")
+        return [one for one in renderers if one.format == wanted] or renderers
 
 
 @extend_schema(exclude=True)

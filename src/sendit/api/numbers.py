@@ -12,12 +12,11 @@ from rest_framework.response import Response
 from sendit.api import shapes
 from sendit.api.authentication import access
 from sendit.api.batches import REFUSALS
-from sendit.metrics.numbers import batches_by_status, folders_in, gb_per_day
+from sendit.metrics.numbers import MOST_DAYS, batches_by_status, folders_in, gb_per_day
 from sendit.metrics.status import iso
 from sendit.terms import Status
 
 DAYS = 7
-MOST_DAYS = 36_500
 
 
 @extend_schema(operation_id="metrics", responses={200: shapes.MetricsShape, **REFUSALS})

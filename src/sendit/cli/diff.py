@@ -47,11 +47,14 @@ def main(argv: Sequence[str], *, screen: TextIO | None = None) -> int:
     screen = screen or sys.stdout
     if not screen.isatty():
         return _say("diff shows what identifies the patient; it writes to a terminal only.")
+    before = after = None
     try:
-        before, after = (pydicom.dcmread(path) for path in (words.original, words.result))
+        before = pydicom.dcmread(words.original)
+        after = pydicom.dcmread(words.result)
         lines = list(rows(before, after))
     except UNREADABLE as error:
-        return _say(f"A file cannot be read: {type(error).__name__}.")
+        which = "ORIGINAL" if before is None else "RESULT" if after is None else "A file"
+        return _say(f"{which} cannot be read: {type(error).__name__}.")
     width = max((shutil.get_terminal_size().columns - 20) // 2, 20)
     for mark, path, old, new in lines:
         if mark != " " or words.all:

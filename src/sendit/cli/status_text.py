@@ -17,7 +17,7 @@ from sendit.metrics.said import said_once
 from sendit.metrics.standing import standing
 from sendit.pipeline.admission import obstacle
 from sendit.pipeline.pausing import paused
-from sendit.records.models import Batch
+from sendit.records.models import Batch, StageRun
 from sendit.terms import Status
 
 HEADER = ("batch", "uid", "project", "status", "images", "", "how it stands")
@@ -77,6 +77,8 @@ def batch_lines(batch: Batch, described: Mapping[str, Any], *, now: datetime) ->
     for moment in ("started", "finished", "retry_at"):
         if described[moment]:
             yield f"{moment:9} {_second(described[moment])}"
+    if batch.retry_at is not None and (code := _last_failure(batch)):
+        yield f"failed    {batch.stage}: {code}"
     if described["held"]:
         yield f"held      {described['held']}"
     for delivery in described["deliveries"]:
@@ -96,6 +98,12 @@ def entry_lines(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         places = f" [{one_line(one.places)}]" if one.places else ""
         settled = f" ({one_line(one.resolved)})" if one.resolved else ""
         yield f"{one.time} {one.stage} {one.code}: {one.message}{times}{places}{settled}"
+
+
+def _last_failure(batch: Batch) -> str:
+    """Return the code for which a stage is tried again; a delivery has a message of its own."""
+    runs = StageRun.objects.filter(batch=batch, stage=batch.stage, outcome="failed")
+    return runs.order_by("-pk").values_list("code", flat=True).first() or ""
 
 
 def _second(moment: str) -> str:

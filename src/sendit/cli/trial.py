@@ -22,12 +22,18 @@ from sendit.records import provider
 from sendit.records.installation import Keys
 from sendit.records.ledger import DatabaseLedger
 from sendit.records.own_keys import key_of_names
+from sendit.storage import proves_content
 from sendit.terms import Zone
 
 REAL_TIME = (
     "studies are sent on as they come. Who sees when one arrives, and guesses that it was taken "
     "shortly before, has the patient's shift by a subtraction. Set hold_releases to some weeks, "
     'or send = "manual", unless the data are old when they come.'
+)
+ONLY_A_UID = (
+    "its proof is that it has a UID, and no ledger is kept of images that are not de-identified: a "
+    "corrected study counts as delivered even if the older one stays there. Set proof = "
+    '"retrieve", if the peer can.'
 )
 SENT_FROM_OUT = (
     "Tried from here; it is sent from where the workers of zone out run: if that is another place, "
@@ -65,6 +71,7 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
             yield from _warn_of_identity(project)
         if here is Zone.PHI or zone_of_targets(project) is here:
             yield from _try_targets(configuration, project, here=here)
+            yield from _warn_of_corrections(project)
 
 
 def _try_targets(configuration: Configuration, project: Project, *, here: Zone) -> Iterator[Trial]:
@@ -77,6 +84,13 @@ def _try_targets(configuration: Configuration, project: Project, *, here: Zone) 
         if trial.problem and from_elsewhere:
             trial = replace(trial, problem=f"{trial.problem} {SENT_FROM_OUT}")
         yield trial
+
+
+def _warn_of_corrections(project: Project) -> Iterator[Trial]:
+    """Yield targets that tell no correction from what they hold, where no ledger does either."""
+    for target in () if project.anonymize else project.targets:
+        if not proves_content(target.build()):
+            yield Trial(f"project {project.name}: target {target.name}", None, ONLY_A_UID)
 
 
 def _warn_of_identity(project: Project) -> Iterator[Trial]:

@@ -190,6 +190,8 @@ def _text(details: ErrorDetails, model: type[BaseModel], also: Sequence[str]) ->
                 word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")
             ]
             return f'"{details["input"]}" {unknown(str(details["input"]), allowed)}'
+        case "too_short" if isinstance(details["input"], str):  # a secret
+            return _WORDS["string_too_short"].format(**context)
         case kind if kind in _WORDS:
             return _WORDS[kind].format(**context)
     return details["msg"]
@@ -211,6 +213,7 @@ _WORDS: Mapping[str, str] = {
     "less_than_equal": "is too large; allowed: {le} and less",
     "too_short": "has too few entries; allowed: {min_length} or more",
     "too_long": "has too many entries; allowed: {max_length} or fewer",
+    "string_pattern_mismatch": "has characters that it may not have; allowed: {pattern}",
     "string_too_short": "is too short; allowed: {min_length} characters or more",
 }
 

@@ -17,6 +17,9 @@ from sendit.terms import Status
 BYTES_PER_MB = 10**6
 BYTES_PER_GB = 10**9
 
+MOST_DAYS = 36_500
+"""How far back a rate may be asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessTime:

@@ -13,7 +13,7 @@ from sendit.metrics.wording import moment_text
 from sendit.pipeline.machine.table import HELD_MANUAL, HELD_STATIC
 from sendit.pipeline.pausing import OUTWARD
 from sendit.records.models import Batch
-from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, DeliveryState, Outcome, Stage, Status
+from sendit.terms import EMPTY_FOLDER, OUTCOME_OF, DeliveryState, Outcome, Reason, Stage, Status
 
 DOING: dict[str, str] = {
     Stage.IMPORT: "being read in",
@@ -127,9 +127,15 @@ def _stopped(batch: Batch) -> str:
     """Return what helps a batch that stopped: an answer about its files, or another try."""
     unsettled = [error for error in batch.errors if not error.get("resolved")]
     asks = any("--accept" in error["message"] for error in unsettled)
-    if asks or (unsettled and all(error["code"] in OF_FILES for error in unsettled)):
+    if asks or (unsettled and all(map(_is_of_a_file, unsettled))):
         return f"sendit resolve {batch.pk} --accept|--reject"
     return _retry(batch)
+
+
+def _is_of_a_file(error: Mapping[str, Any]) -> bool:
+    """Tell whether it is one file's; a worker may die at an image, or at the whole stage."""
+    at_stage = error["code"] == Reason.CRASHED and error["image"] is None
+    return error["code"] in OF_FILES and not at_stage
 
 
 def _recall(batch: Batch) -> str:

@@ -18,6 +18,7 @@ from sendit.errors import ConfigurationInvalid, TargetError, UsageError
 from sendit.pipeline.stages.copies import receipt_of_copy
 from sendit.pipeline.stages.originals import patient_digest, study_digest
 from sendit.pipeline.workspace import Workspace
+from sendit.records import audit
 from sendit.records.encrypted import keyed_digest
 from sendit.records.models import (
     Batch,
@@ -63,9 +64,14 @@ _NAMES = {
 
 
 def recall(
-    configuration: Configuration, wanted: Wanted, *, reason: str, now: Callable[[], datetime]
+    configuration: Configuration,
+    wanted: Wanted,
+    *,
+    by: str,
+    reason: str,
+    now: Callable[[], datetime],
 ) -> Iterator[Copy]:
-    """Take back every copy, one after the other.
+    """Take back every copy, one after the other; who does it is in the audit log before.
 
     Raises
     ------
@@ -90,6 +96,10 @@ def recall(
         )
         copies = list(_copies(wanted).order_by("pk").select_related("profile"))
         DeliveredStudy.objects.filter(pk__in=[one.pk for one in copies]).update(recall=made)
+        act = audit.Act(
+            by, f"{wanted.scope} recall", f"recall {made.pk}", reason, {"copies": len(copies)}
+        )
+        audit.append(act, now=made.time, head_folder=configuration.settings.audit.folder)
     yield from _under_way(wanted, now=now())
     for part in copies:
         copy = _take_back(configuration, part, now=now())

@@ -126,6 +126,11 @@ class Package:
 
     It may then keep the files themselves instead of copies.
     """
+    is_copy: bool = False
+    """Whether it is an earlier delivery that is only asked about.
+
+    Its files and manifests may be gone, and its receipt knows no versions.
+    """
 
     @property
     def instances(self) -> tuple[PackagedInstance, ...]:
@@ -170,6 +175,13 @@ class Stored:
     """Its version or generation, where the target counts those."""
     size: int = 0
     """Bytes of what is kept there (of the whole archive), as the target says; 0: it does not."""
+
+
+NOT_TOLD = (
+    "Its delivery did not end, so nobody says whether it is there, nor where; "
+    "have it looked for there, by its keeper."
+)
+"""Why an instance without a place in the receipt cannot be said to be gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Strict
 from sendit.errors import TargetUnavailable, VerificationFailed
 from sendit.storage.archive import Archive, Entry, plan_archives, plan_documents
 from sendit.storage.base import (
+    NOT_TOLD,
     IdentifiedPackage,
     LocalPath,
     Package,
@@ -92,11 +93,7 @@ class Folder:
     def remove(self, receipt: Receipt, /, *, progress: Progress = no_progress) -> Removal:
         """Remove what a receipt lists, unless something else stands there now."""
         places = {uid: receipt.stored.get(uid, Stored()).place for uid in receipt.digests}
-        left = {
-            uid: "The receipt does not say where it is."
-            for uid, place in places.items()
-            if not place
-        }
+        left = {uid: NOT_TOLD for uid, place in places.items() if not place}
         files = {
             uid: (place, receipt.digests[uid])
             for uid, place in places.items()

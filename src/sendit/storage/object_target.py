@@ -29,7 +29,7 @@ from sendit.storage.archive import (
     plan_documents,
     read_archive,
 )
-from sendit.storage.base import Package, Progress, Receipt, Removal, Stored
+from sendit.storage.base import NOT_TOLD, Package, Progress, Receipt, Removal, Stored
 from sendit.storage.durable import changed_meanwhile, sha256_of
 from sendit.storage.objects import DICOM, GZIP, OTHER, Held, ObjectStore, Reading
 from sendit.storage.outgoing import MISSING, Failure, Outgoing, require_same_package, settle
@@ -105,7 +105,7 @@ class ObjectTarget:
         with self._store.connected():
             if self._is_tree:
                 self._prove_files(entries, receipt, progress)
-            self._prove_archives(archives, receipt, progress)
+            self._prove_archives(package, archives, receipt, progress)
             self._prove_files(self._documents(package), receipt, progress)
 
     def remove(self, receipt: Receipt, *, progress: Progress) -> Removal:
@@ -119,9 +119,7 @@ class ObjectTarget:
                 if gone:
                     left |= dict.fromkeys(receipt.digests, next(iter(gone.values())))
         left |= {
-            uid: "The receipt does not say where it is."
-            for uid in receipt.digests
-            if not receipt.stored.get(uid, Stored()).place
+            uid: NOT_TOLD for uid in receipt.digests if not receipt.stored.get(uid, Stored()).place
         }
         return Removal(tuple(uid for uid in receipt.digests if uid not in left), left)
 
@@ -261,16 +259,16 @@ class ObjectTarget:
         settle(_outgoing(entries), results, location=self.location)
 
     def _prove_archives(
-        self, archives: Sequence[Archive], receipt: Receipt, progress: Progress
+        self, package: Package, archives: Sequence[Archive], receipt: Receipt, progress: Progress
     ) -> None:
         results: list[Stored | Failure] = []
         for archive in archives:
-            result = self._prove_archive(archive, receipt, progress)
+            result = self._prove_archive(package, archive, receipt, progress)
             results += [result] * len(archive.entries)
         settle(_outgoing(_entries(archives)), results, location=self.location)
 
     def _prove_archive(
-        self, archive: Archive, receipt: Receipt, progress: Progress
+        self, package: Package, archive: Archive, receipt: Receipt, progress: Progress
     ) -> Stored | Failure:
         key = self._prefix + archive.file_name
         told = receipt.stored.get(archive.entries[0].key, Stored())
@@ -279,9 +277,9 @@ class ObjectTarget:
             held = self._store.head(key, Traffic())
             if held is None:
                 return MISSING
-            for entry in archive.entries:
+            for entry in () if package.is_copy else archive.entries:
                 _require_unchanged(entry, progress)
-            same = (held.size, held.digest) == (told.size, told.digest)
+            same = held.digest == told.digest and told.size in (0, held.size)
             return Stored(key) if same else other
         found = self._content(key, progress)
         if found is None:

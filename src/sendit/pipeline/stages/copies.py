@@ -31,7 +31,7 @@ def package_of_copy(
         generation=part.generation,
         supplement=part.supplement,
     )
-    return Package(root, part.batch, (study,))
+    return Package(root, part.batch, (study,), is_copy=True)
 
 
 def receipt_of_copy(part: DeliveredStudy, *, only: Collection[str] | None = None) -> Receipt:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
 
+from sendit.cli import broker
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
 from sendit.metrics.wording import count_text
@@ -44,7 +45,11 @@ listed for a person. If it comes in again, it is held."""
         left = 0
         found = 0
         for copy in recall(
-            configuration, wanted, reason=options.reason, now=lambda: datetime.now(UTC)
+            configuration,
+            wanted,
+            by=broker.user(),
+            reason=options.reason,
+            now=lambda: datetime.now(UTC),
         ):
             found += 1
             left += bool(copy.left)
@@ -53,7 +58,10 @@ listed for a person. If it comes in again, it is held."""
             self.say(f"{copy.where}: {count}{copy.what}: {ending}")
         if not found:
             self.say("No copy is left anywhere.")
-        self.say(f"If this {scope} comes in again, it is held; see its alerts.")
+        if Recall.objects.latest("pk").studies.exists():
+            self.say(f"If this {scope} comes in again, it is held; see its alerts.")
+        else:  # no new names by which it would be known
+            self.say(f"If this {scope} comes in again, it is not held: it was not de-identified.")
         if left:
             self.stderr.write(f"{count_text(left, 'entry', 'entries')} left for a person.")
         return int(bool(left))

@@ -4,12 +4,15 @@ import argparse
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli import batch_argument
 from sendit.cli.command import SenditCommand
 from sendit.cli.hints import who_goes_on
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.pipeline import machine
+from sendit.pipeline.decide import Action
 
 
 class Command(SenditCommand):
@@ -40,9 +43,17 @@ is what nothing else has looked at."""
         """Release and say so."""
         self.prepare(configuration)
         batch = batch_argument.find_batch(options.batch)
-        count = machine.release(
-            batch.pk, nr=options.image, reason=options.reason, now=datetime.now(UTC)
-        )
+        with transaction.atomic():
+            count = machine.release(
+                batch.pk, nr=options.image, reason=options.reason, now=datetime.now(UTC)
+            )
+            write_down(
+                configuration,
+                f"batch {Action.RELEASE}",
+                f"batch {batch.pk}",
+                reason=options.reason,
+                images=count,
+            )
         what = "1 held image goes on" if count == 1 else f"{count} held images go on"
         self.say(f"Batch {batch.pk}: {what}.", *who_goes_on(configuration))
         return 0

@@ -4,12 +4,15 @@ import argparse
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli import batch_argument
 from sendit.cli.command import SenditCommand
 from sendit.cli.hints import who_goes_on
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.pipeline import machine
+from sendit.pipeline.decide import Action
 
 
 class Command(SenditCommand):
@@ -38,7 +41,10 @@ Rejected: nothing more is sent, results are removed, originals go back as NAME.e
         self.prepare(configuration)
         batch = batch_argument.find_batch(options.batch)
         decide = machine.accept if options.accept else machine.turn_down
-        decide(batch.pk, reason=options.reason, now=datetime.now(UTC))
+        action = Action.ACCEPT if options.accept else Action.REJECT
+        with transaction.atomic():
+            decide(batch.pk, reason=options.reason, now=datetime.now(UTC))
+            write_down(configuration, f"batch {action}", f"batch {batch.pk}", reason=options.reason)
         word = "accepted" if options.accept else "rejected"
         self.say(f"Batch {batch.pk} is {word}.", *who_goes_on(configuration))
         return 0

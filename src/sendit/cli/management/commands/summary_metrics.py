@@ -9,7 +9,8 @@ from django.core.management.base import CommandParser
 from sendit.cli.arguments import positive
 from sendit.cli.command import SenditCommand
 from sendit.config import Configuration
-from sendit.metrics.numbers import gb_per_day
+from sendit.errors import UsageError
+from sendit.metrics.numbers import MOST_DAYS, gb_per_day
 from sendit.metrics.status import iso
 
 
@@ -27,6 +28,8 @@ class Command(SenditCommand):
 
     def act(self, configuration: Configuration, options: argparse.Namespace) -> int:
         """Print it."""
+        if options.days > MOST_DAYS:
+            raise UsageError(f"--days is from 1 to {MOST_DAYS}.")
         self.prepare_to_read(configuration)
         now = datetime.now(UTC)
         rate = gb_per_day(days=options.days, now=now)
