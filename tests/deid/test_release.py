@@ -1074,6 +1074,24 @@ def test_kept_institution_may_stand(tmp_path: Path) -> None:
     check_release(result, known=known_of(original), original=original)
 
 
+@pytest.mark.parametrize("where", ["folder", "link"])
+def test_a_place_named_after_a_kept_institution_may_stand(tmp_path: Path, where: str) -> None:
+    link = "https://pacs/LapwingGeneralHospital/wado" if where == "link" else ""
+    original, result = pair(tmp_path, RetrieveURL=link)
+    folders = ("Lapwing General Hospital",) if where == "folder" else ()
+
+    def keep(ds: Dataset) -> None:
+        ds.InstitutionName = "Lapwing General Hospital"
+        ds.RetrieveURL = "REMOVED" if link else ""
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "113112", "DCM", "x"
+        ds.DeidentificationMethodCodeSequence.append(item)
+
+    rewrite(result, keep)
+
+    check_release(result, known=known_of(original, extra=folders), original=original)
+
+
 def test_known_shows_nothing(tmp_path: Path) -> None:
     original, _ = pair(tmp_path)
 

@@ -99,6 +99,9 @@ class Hit:
     in_number: bool = False
 
 
+_NAMED_AFTER = Kind.CONTACT | Kind.FOLDER
+
+
 class Searcher:
     """Searches values for what one :class:`Known` holds, but for the kinds that may stand."""
 
@@ -185,7 +188,14 @@ class Searcher:
         return self._in_bytes(letters_among(value))
 
     def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
-        return {word: kind for word, kind in words.items() if kind & self._allowed}
+        """Return what may not stand; a folder named after a kept station tells nothing more."""
+        kept = {word for word, kind in words.items() if kind & ~self._allowed}
+        kept |= {word.strip("0123456789") for word in kept}
+        return {
+            word: kind
+            for word, kind in words.items()
+            if kind & self._allowed & ~(_NAMED_AFTER if word in kept else 0)
+        }
 
     def _date_in(self, value: bytes) -> Hit | None:
         """Search what is no text for a known date as people write it: with points or dashes."""
