@@ -562,6 +562,8 @@ def test_a_name_in_another_character_set_is_found(tmp_path: Path) -> None:
         ("김^영수", "Young-Soo"),
         ("欧阳晓明", "Ouyang"),
         ("王^晓明", "xiaoming"),
+        ("Çîëîòóõèíà^Åâäîêèÿ", "Zolotukhina"),
+        ("úÏÌÏÔÕÈÉÎÁ", "Zolotukhina"),
     ],
 )
 def test_a_name_is_found_in_the_letters_of_another_country(

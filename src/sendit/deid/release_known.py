@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from sendit.deid.release_content import Content, Creators, Key, Level, creator_tag, vr_of
 from sendit.deid.release_looked import Looked
-from sendit.deid.release_romanising import spellings, words_run_together
+from sendit.deid.release_romanising import spellings, undeclared, words_run_together
 from sendit.deid.release_sources import (
     CLASS_UIDS,
     DESCRIPTIONS,
@@ -288,7 +288,8 @@ class Dossier:
         """Add how the words of a name in another script are written in Latin letters."""
         if name.isascii():
             return
-        words = re.split(r"[\s=^,;/._-]+", f"{name}^{name.replace(_SERVANT, _SERVANT.strip())}")
+        names = (name, name.replace(_SERVANT, _SERVANT.strip()), *undeclared(name))
+        words = re.split(r"[\s=^,;/._-]+", "^".join(names))
         for word in words:
             # What a system without the accented letters makes of it: M?ller, M ller.
             plain = "".join(letter for letter in word if letter.isascii())
