@@ -114,3 +114,10 @@ def test_text_in_a_set_that_nobody_knows_is_refused(charset: bytes) -> None:
     assert decode_strictly(b"plain", charset) == ("plain", True)
     with pytest.raises(Unreadable, match=r"\(0008,0005\)"):
         decode_strictly("Müller".encode("latin-1"), charset)
+
+
+@pytest.mark.parametrize("charset", [b"", b"ISO_IR 100"])
+def test_small_letters_of_cyrillic_are_not_taken_for_chinese(charset: bytes) -> None:
+    value = "CT Золотухина chest".encode("cp1251")
+
+    assert decode(value, charset) == value.decode("latin-1")

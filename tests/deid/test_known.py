@@ -147,3 +147,13 @@ def test_a_street_is_known_without_its_town() -> None:
     known = collect([(0x00101040, "LO", "PO Box 4471^75011 Paris")])
 
     assert {"pobox4471", "75011paris"} <= letters(known)
+
+
+def test_a_folder_named_after_a_kept_station_tells_nothing_more() -> None:
+    known = collect(
+        [(0x00081010, "SH", "KRMCT07"), (0x00080080, "LO", "Kestrel Ridge")],
+        extra=("KRMCT07", "Kestrel", "Quimby"),
+    )
+
+    assert letters(known.without({Kind.DEVICE, Kind.INSTITUTION})) == {"quimby"}
+    assert letters(known.without({Kind.DEVICE})) == {"kestrelridge", "kestrel", "quimby"}

@@ -562,6 +562,8 @@ def test_a_name_in_another_character_set_is_found(tmp_path: Path) -> None:
         ("김^영수", "Young-Soo"),
         ("欧阳晓明", "Ouyang"),
         ("王^晓明", "xiaoming"),
+        ("Çîëîòóõèíà^Åâäîêèÿ", "Zolotukhina"),
+        ("úÏÌÏÔÕÈÉÎÁ", "Zolotukhina"),
     ],
 )
 def test_a_name_is_found_in_the_letters_of_another_country(
@@ -1117,6 +1119,24 @@ def test_kept_institution_may_stand(tmp_path: Path) -> None:
     rewrite(result, keep)
 
     check_release(result, known=known_of(original), original=original)
+
+
+@pytest.mark.parametrize("where", ["folder", "link"])
+def test_a_place_named_after_a_kept_institution_may_stand(tmp_path: Path, where: str) -> None:
+    link = "https://pacs/LapwingGeneralHospital/wado" if where == "link" else ""
+    original, result = pair(tmp_path, RetrieveURL=link)
+    folders = ("Lapwing General Hospital",) if where == "folder" else ()
+
+    def keep(ds: Dataset) -> None:
+        ds.InstitutionName = "Lapwing General Hospital"
+        ds.RetrieveURL = "REMOVED" if link else ""
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "113112", "DCM", "x"
+        ds.DeidentificationMethodCodeSequence.append(item)
+
+    rewrite(result, keep)
+
+    check_release(result, known=known_of(original, extra=folders), original=original)
 
 
 def test_known_shows_nothing(tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ the sign for a year between digits.
 In a name they may stand in components of their own.  Korean in two bytes reads like it, and makes
 wrong words of right length; that is as good to find names by.
 """
+_TWO_BYTES: Final = re.compile(rb"[\xa1-\xfd][\xa1-\xfe]")
+_LAST_COMMON: Final = 0xD7
+"""First byte of the last signs of GB 2312 level 1, which are in order of their sound."""
 _LATIN: Final = frozenset(("iso8859", "latin_1"))
 _NO_LETTERS: Final = re.compile(rb"[\x80-\x9f]")
 """Bytes that stand for nothing in any ISO 8859."""
@@ -118,8 +121,14 @@ def _decode(text: bytes, charset: bytes, vr: bytes, *, strictly: bool = False) -
 
 
 def _as_chinese(text: bytes) -> str | None:
-    """Return text that nobody declared but that plainly is in GB 2312; None if it is not."""
+    """Return text that nobody declared but that plainly is in GB 2312; None if it is not.
+
+    Most signs of a Chinese text are common ones; two small letters of Cyrillic are a rare one.
+    """
     if _CHINESE.fullmatch(text) is None:
+        return None
+    signs = _TWO_BYTES.findall(text)
+    if 2 * sum(sign[0] <= _LAST_COMMON for sign in signs) < len(signs):
         return None
     try:
         return text.decode("gb18030")

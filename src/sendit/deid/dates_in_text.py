@@ -83,9 +83,8 @@ _ROMAN = re.compile(
     rf"(?:[/ -]|\. ?)(?P<y>{_YEAR4})(?!\d)(?![.,:]\d)"
 )
 _TIME_BEFORE_YEAR = re.compile(
-    rf"(?<![^\W_])(?:{NAME})[ ]{{1,2}}\d\d? [0-2]\d:[0-5]\d(?::[0-5]\d)?"
-    rf"(?: [A-Z]{{2,5}})? {_YEAR4}(?!\d)",
-    re.IGNORECASE,
+    r"(?<![^\W_])(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d\d?"
+    rf" [0-2]\d:[0-5]\d(?::[0-5]\d)?(?: [A-Z]{{2,5}})? {_YEAR4}(?!\d)"
 )
 """Mar 14 10:22:31 CET 2024"""
 _CJK_MONTH = re.compile(rf"{_YEAR4} ?[年년斥] ?\d\d? ?[月월岿]")

@@ -66,6 +66,9 @@ class Kind(StrEnum):
     FILE = "file"
 
 
+_NAMED_AFTER = frozenset((Kind.PLACE, Kind.FILE))
+
+
 class Identifier(NamedTuple):
     """One folded identifier."""
 
@@ -96,8 +99,17 @@ class Known:
         )
 
     def without(self, kinds: Collection[Kind]) -> "Known":
-        """Return the same without the kinds that a recipe keeps."""
-        kept = frozenset(one for one in self.identifiers if one.kind not in kinds)
+        """Return the same without the kinds that a recipe keeps.
+
+        A folder or a link named after a kept station or institution tells nothing more.
+        """
+        stay = {one.letters for one in self.identifiers if one.kind in kinds}
+        stay |= {letters.strip("0123456789") for letters in stay}
+        kept = frozenset(
+            one
+            for one in self.identifiers
+            if one.kind not in kinds and not (one.kind in _NAMED_AFTER and one.letters in stay)
+        )
         return Known(kept, self.uids, self.dates, self.birth_dates)
 
 

@@ -7,6 +7,7 @@ double name, and the full name stands in either order, with initials or without.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from sendit.deid.folding import is_ideographic, squeeze
 from sendit.deid.romanising import romanised
@@ -40,6 +41,12 @@ _ENDING = re.compile("(?:ий|ый|ой|ая|ος|ας|ης|ις|[аяоеиαη
 """What changes with the case of a Russian or Greek name: Иванова, Ивановой."""
 _SHORTEST_STEM = 5
 _LOGIN = 8
+_FEW = 4
+_TURKISH = frozenset("ýþðÝÞÐ")
+"""Letters of Latin-1 that stand where Turkish has its own."""
+_RARE = re.compile("[\u0402\u0403\u0405\u0408-\u040f\u0452\u0453\u0455\u0458-\u045f]")
+"""Cyrillic letters of Serbian and Macedonian, which other letters become by a wrong guess."""
+_ALPHABETS = ("cp1251", "koi8_r", "iso8859_5", "iso8859_7", "cp1255", "iso8859_6", "cp1256")
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _KOREAN_BYTES = re.compile("(?:[\xa1-\xfe]{2})+")
 
@@ -49,9 +56,10 @@ def name_forms(value: str) -> Iterator[tuple[str, bool]]:
 
     Single letters are no names; an initial counts only beside a family name.
     """
-    for variant in (value, *romanised(value), *_misread(value)):
-        for group in variant.split("="):
-            yield from _group_forms(group)
+    for read in (value, *_misread(value)):
+        for variant in (read, *romanised(read)):
+            for group in variant.split("="):
+                yield from _group_forms(group)
 
 
 def initials(value: str) -> Iterator[str]:
@@ -166,9 +174,34 @@ def _misread(value: str) -> Iterator[str]:
             yield value.encode(written).decode(read)
         except UnicodeError:
             continue
+    yield from _undeclared(value)
     if _HANGUL.search(value) and _KOREAN_BYTES.search(value):
         # 김^희중 of which the second component lacks the escape sequence.
         yield _KOREAN_BYTES.sub(_in_korean, value)
+
+
+def _undeclared(value: str) -> Iterator[str]:
+    """Yield a name of an alphabet that nobody declared: Èâàíîâà is Иванова."""
+    letters = [char for char in value if char.isalpha()]
+    if len(letters) < _FEW or max(letters) > "\xff":
+        return
+    turkish = min(letters) < "\x80" and not _TURKISH.isdisjoint(letters)
+    if not turkish and min(letters) < "\x80":
+        return
+    for codec in ("iso8859_9",) if turkish else _ALPHABETS:
+        with suppress(UnicodeError):
+            read = value.encode("latin-1").decode(codec)
+            if turkish or _reads_like_a_name(read):
+                yield read
+
+
+def _reads_like_a_name(text: str) -> bool:
+    """Return whether all words are of another alphabet, and capital as names are."""
+    words = re.findall(r"[^\W\d_]+", text)
+    return all(
+        min(word) > "\xff" and _RARE.search(word) is None and word in (word.title(), word.upper())
+        for word in words
+    )
 
 
 def _in_korean(found: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from sendit.deid.release_content import Content
-from sendit.deid.release_romanising import spellings, words_run_together
+from sendit.deid.release_romanising import spellings, undeclared, words_run_together
 from sendit.deid.release_sources import Kind
 from sendit.deid.release_vocabulary import (
     DUMMIES,
@@ -114,7 +114,8 @@ class Identifiers:
         """Add how the words of a name in another script are written in Latin letters."""
         if name.isascii():
             return
-        words = re.split(r"[\s=^,;/._-]+", f"{name}^{name.replace(_SERVANT, _SERVANT.strip())}")
+        names = (name, name.replace(_SERVANT, _SERVANT.strip()), *undeclared(name))
+        words = re.split(r"[\s=^,;/._-]+", "^".join(names))
         for word in words:
             # What a system without the accented letters makes of it: M?ller, M ller.
             plain = "".join(letter for letter in word if letter.isascii())

@@ -44,6 +44,7 @@ _LEAST_LETTERS = 4
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 _MANY_NUMBERS = 4096
 _LONGEST_NUMBER = 18
+_NAMED_AFTER = Kind.CONTACT | Kind.FOLDER
 
 
 class Matcher:
@@ -147,7 +148,14 @@ class Matcher:
         )
 
     def _counting(self, words: dict[str, Kind]) -> dict[str, Kind]:
-        return {word: kind for word, kind in words.items() if kind & self._allowed}
+        """Return what may not stand; a folder named after a kept station tells nothing more."""
+        kept = {word for word, kind in words.items() if kind & ~self._allowed}
+        kept |= {word.strip("0123456789") for word in kept}
+        return {
+            word: kind
+            for word, kind in words.items()
+            if kind & self._allowed & ~(_NAMED_AFTER if word in kept else 0)
+        }
 
     def _names_in(self, words: list[str]) -> bool:
         """Return whether a person or a number is meant; stations are named after models."""

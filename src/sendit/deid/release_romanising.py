@@ -20,6 +20,10 @@ _BLOCKS = (
 _WITHOUT_MARKS = frozenset(("arabic", "hebrew"))
 _MARK_OF_STRESS = "\N{COMBINING ACUTE ACCENT}"
 _VOWELS, _ENDINGS = 21, 28
+_SINGLE_BYTE = ("windows-1251", "koi8-r", "iso-8859-5", "iso-8859-7")
+_BALKAN = frozenset("ђѓѕјљњћќўџ")
+"""What letters become by a wrong guess; hardly anybody's outside of two countries."""
+_FEW = 5
 _LONGEST = 3
 """Letters of one script that make one sound together, at most."""
 
@@ -39,6 +43,24 @@ def spellings(word: str) -> set[str]:
     else:
         for way in _tables()[script]:
             found.add(_written(plain, script, way))
+    return found
+
+
+def undeclared(name: str) -> list[str]:
+    """Return a name of accented Latin letters alone as it may be meant: Èâàíîâà for Иванова."""
+    letters = "".join(filter(str.isalpha, name))
+    if len(letters) < _FEW or not all("\x80" <= letter <= "\xff" for letter in letters):
+        return []
+    found = []
+    for codec in _SINGLE_BYTE:
+        try:
+            meant = name.encode("latin-1").decode(codec)
+        except UnicodeError:
+            continue
+        if all(map(_script_of, filter(str.isalpha, meant))) and (
+            meant in (meant.title(), meant.upper()) and _BALKAN.isdisjoint(meant.lower())
+        ):
+            found.append(meant)
     return found
 
 
