@@ -237,8 +237,8 @@ def require_folder(root: Path) -> None:
         )
     if not root.is_dir():
         raise TargetUnavailable(
-            f"The target folder {root} does not exist; mount its volume, or make it once (a new "
-            "one is made when sendit starts)."
+            f"The target folder {root} does not exist; mount its volume, or make it once (sendit "
+            "does so at its start only for a target that nothing was delivered to yet)."
         )
 
 
