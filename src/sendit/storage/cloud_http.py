@@ -14,7 +14,7 @@ from http.client import HTTPResponse
 from typing import Protocol
 
 from sendit.errors import TargetError
-from sendit.storage.http_client import Body, HttpClient
+from sendit.storage.http_client import Body, Flow, HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.together import Traffic
 
@@ -96,6 +96,9 @@ class CloudHttp:
     ) -> Told:
         """Ask and return the whole answer.
 
+        A body that flows is sent once: what the store answers while it is busy, or wants other
+        credentials, is returned after the wait.
+
         Parameters
         ----------
         payload_sha256
@@ -118,7 +121,9 @@ class CloudHttp:
                 return told
             if not self._is_asked_again(told, wait, signed):
                 break
-        raise self._error(told)
+            if isinstance(body, Flow):
+                return told
+        raise self.error(told)
 
     @contextmanager
     def reading(
@@ -141,7 +146,13 @@ class CloudHttp:
                     yield told, response
                     return
             if not self._is_asked_again(told, wait, signed):
-                raise self._error(told)
+                raise self.error(told)
+
+    def error(self, told: Told) -> TargetError:
+        """Return the error that an answer stands for."""
+        error = self._explain(told)
+        error.again_after = timedelta(seconds=_asks_to_wait(told))
+        return error
 
     def _is_asked_again(self, told: Told, wait: float, signed: Mapping[str, str]) -> bool:
         """Say whether to ask again: with other credentials, or because it is busy, after a wait.
@@ -156,11 +167,6 @@ class CloudHttp:
         spread = wait * random.uniform(0.5, 1)  # noqa: S311 - spreads requests in time
         time.sleep(max(spread, seconds))
         return True
-
-    def _error(self, told: Told) -> TargetError:
-        error = self._explain(told)
-        error.again_after = timedelta(seconds=_asks_to_wait(told))
-        return error
 
     def _signed(
         self, method: str, path: str, headers: Mapping[str, str] | None, payload_sha256: str

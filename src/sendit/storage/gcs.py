@@ -47,8 +47,6 @@ class GcsOptions(BaseModel, extra="forbid", frozen=True):
     """Ask without credentials; for other servers than Google's only."""
     endpoint: Url = "https://storage.googleapis.com"
     """Address of the store."""
-    chunk_mib: Annotated[int, Strict(), Field(ge=1, le=512)] = 16
-    """Size of the chunks of resumable uploads, in MiB, 1 to 512; up to three are in memory."""
     bigquery_dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")] = ""
     """Dataset of BigQuery that gets rows about what is stored; none: no rows."""
     bigquery_table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "dicom"
@@ -99,7 +97,6 @@ class Gcs:
             login,
             options.bucket,
             acl="" if options.acl == "bucket" else options.acl,
-            chunk_bytes=options.chunk_mib << 20,
         )
         prefix = key_prefix(f"Collection/{options.collection.upper()}/Entity")
         manner = Manner(

@@ -10,33 +10,31 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import google_crc32c
 
-from sendit.errors import TargetError, TargetRefused, TargetUnavailable
+from sendit.errors import TargetError, TargetUnavailable
 from sendit.storage.archive import Entry, file_blocks
 from sendit.storage.base import Progress
 from sendit.storage.cloud_http import CloudHttp, Login, Told
 from sendit.storage.durable import open_source
-from sendit.storage.google_answers import explain, read_json
-from sendit.storage.http_client import Body, FilePart
+from sendit.storage.gcs_upload import ResumableUpload
+from sendit.storage.google_answers import explain, no_store, read_json
+from sendit.storage.http_client import FilePart, Parts
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.objects import Held, WholeReading
-from sendit.storage.pieces import Piece, SummedAside, regroup
-from sendit.storage.together import Traffic, together
+from sendit.storage.pieces import SummedAside
+from sendit.storage.together import Traffic
 
 _MIB = 1 << 20
 _BOUNDARY = "sendit-4f1c7b0a9d"
-_TRIES = 3
-_SOONER = 4
-"""Of more chunks than these, the first is so many times smaller: nothing is sent before it is
-packed."""
+_LITTLE = 8 << 20
+"""No more bytes than these go in one request, with their digests."""
 _FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
 _RIGHTS = (
     "grant storage.objects.create, .get and .list (roles/storage.objectCreator and objectViewer), "
@@ -75,16 +73,11 @@ class GcsStore:
     ----------
     acl
         Predefined rights of new objects; empty: as the bucket says.
-    chunk_bytes
-        How much of a resumable upload goes at once; a multiple of 256 KiB.
     """
 
-    def __init__(
-        self, options: HttpOptions, login: Login, bucket: str, *, acl: str, chunk_bytes: int
-    ) -> None:
+    def __init__(self, options: HttpOptions, login: Login, bucket: str, *, acl: str) -> None:
         self._name = bucket
         self._acl = {"predefinedAcl": acl} if acl else {}
-        self._chunk_bytes = chunk_bytes
         self._http = CloudHttp(options, login=login, explain=self._explain)
         self.connected = self._http.connected
 
@@ -113,25 +106,29 @@ class GcsStore:
             raise
 
     def put_blocks(
-        self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
+        self,
+        key: str,
+        blocks: Callable[[], Iterable[bytes]],
+        kind: str,
+        *,
+        at_most: int,
+        progress: Progress,
     ) -> Held | None:
-        """Store what comes block by block, by a resumable upload if it is more than one chunk.
+        """Store what comes block by block: while it comes, unless it is little."""
+        if at_most <= _LITTLE:
+            content = tuple(blocks())
+            digests = _digests_of(content)
+            told = self._put_whole(key, content, digests.hexadecimal(), kind, Traffic())
+        else:
+            digests = _Digests()
+            with SummedAside(digests.update) as aside:
 
-        Three things are done at the same time: blocks are packed, digests are made of those that
-        are, and the chunk before them is sent.
-        """
-        digests = _Digests()
-        with SummedAside(digests.update) as aside:
-            size = self._chunk_bytes
-            soon = size // _SOONER if at_most > _SOONER * size else 0
-            chunks = regroup(blocks, size, first=soon, each=aside.add)
-            first = next(chunks)
-            is_whole, body = first.is_last, first.blocks if first.is_last else ()
-            every = chain((first,), chunks)
-            del first  # a chunk is large
-            told = None if is_whole else self._put_chunks(key, every, kind, progress)
-        if is_whole:
-            told = self._put_whole(key, body, digests.hexadecimal(), kind, Traffic())
+                def each(block: bytes) -> None:
+                    aside.add(block)
+                    progress()
+
+                upload = ResumableUpload(self._http, self.location, each)
+                told = upload.put(self._upload("resumable", name=key), key, kind, blocks)
         return None if told is None else self._checked(key, told, digests)
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
@@ -187,7 +184,7 @@ class GcsStore:
     def _put_whole(
         self,
         key: str,
-        content: Body,
+        content: Parts,
         digests: Mapping[str, str],
         kind: str,
         traffic: Traffic,
@@ -208,83 +205,6 @@ class GcsStore:
             traffic=traffic,
         )
         return None if told.status == 412 else told
-
-    def _put_chunks(
-        self, key: str, chunks: Iterable[Piece], kind: str, progress: Progress
-    ) -> Told | None:
-        """Store chunks by a resumable upload; return the last answer, or None as ``put_blocks``."""
-        session = self._begin(key, kind)
-        if session is None:
-            return None
-
-        def put(chunk: Piece, traffic: Traffic) -> Told:
-            return self._put_chunk(session, chunk, traffic)
-
-        try:
-            return together(chunks, put, at_once=1, progress=progress)[-1]
-        except _Taken:
-            return None
-
-    def _begin(self, key: str, kind: str) -> str | None:
-        """Begin a resumable upload and return where it goes on; None when the key is taken."""
-        told = self._http.ask(
-            "POST",
-            self._upload("resumable", name=key),
-            body=(json.dumps({"name": key, "contentType": kind}).encode(),),
-            headers={"Content-Type": "application/json", "X-Upload-Content-Type": kind},
-            allowed=(412,),
-            traffic=Traffic(),
-        )
-        if told.status == 412:
-            return None
-        session = urlsplit(told.headers.get("location", ""))
-        if not session.query:
-            raise self._no_store()
-        return f"{session.path}?{session.query}"
-
-    def _put_chunk(self, session: str, chunk: Piece, traffic: Traffic) -> Told:
-        """Send what the store has not got of a chunk yet; go on after a lost connection."""
-        end = chunk.start + chunk.size
-        total = str(end) if chunk.is_last else "*"
-        had, lost = chunk.start, 0
-        while True:
-            part = chunk.blocks
-            if had > chunk.start:
-                part = (b"".join(part)[had - chunk.start :],) if had < end else ()
-            span = f"{had}-{end - 1}" if part else "*"
-            try:
-                told = self._ask_session(session, f"bytes {span}/{total}", part, traffic)
-            except _SessionLost:
-                raise
-            except TargetUnavailable:
-                lost += 1
-                if lost == _TRIES:
-                    raise
-                told = self._ask_session(session, "bytes */*", (), traffic)
-            if told.status == 412:
-                raise _Taken
-            if told.status != 308:
-                return told
-            before, had = had, _received(told)
-            if had == end and not chunk.is_last:
-                return told
-            if not chunk.start <= had <= end or (had == before and not lost):
-                raise TargetUnavailable(f"{self.location} lost a part of an upload.")
-
-    def _ask_session(self, session: str, span: str, part: Body, traffic: Traffic) -> Told:
-        told = self._http.ask(
-            "PUT",
-            session,
-            body=part,
-            headers={"Content-Range": span},
-            allowed=(308, 404, 410, 412),
-            traffic=traffic,
-        )
-        if told.status in (404, 410):
-            raise _SessionLost(
-                f"{self.location} has ended an upload ({told.status}); it is begun anew."
-            )
-        return told
 
     def _checked(self, key: str, told: Told, digests: _Digests) -> Held:
         """Return what the store says that it holds, if that is what was sent."""
@@ -328,16 +248,13 @@ class GcsStore:
         about = read_json(told)
         size = str(about.get("size", 0))
         if not size.isdecimal():
-            raise self._no_store()
+            raise no_store(self.location)
         digests = {
             name: _from_base64(str(about[field]))
             for name, field in _FIELDS.items()
             if about.get(field)
         }
         return Held(key, int(size), str(about.get("generation", "")), digests)
-
-    def _no_store(self) -> TargetError:
-        return TargetRefused(f"{self.location} does not answer as Google's store; see endpoint.")
 
     def _object(self, key: str) -> str:
         return f"/storage/v1/b/{self._name}/o/{quote(key, safe='')}"
@@ -350,20 +267,6 @@ class GcsStore:
         return explain(
             told, location=self.location, rights=_RIGHTS, missing=_MISSING, endpoint="endpoint"
         )
-
-
-class _SessionLost(TargetUnavailable):
-    """The store has forgotten a resumable upload."""
-
-
-class _Taken(Exception):
-    """Something stands under the key meanwhile."""
-
-
-def _received(told: Told) -> int:
-    """Return how many bytes of an upload are there."""
-    last = told.headers.get("range", "").rpartition("-")[2]
-    return int(last) + 1 if last.isdecimal() else 0
 
 
 def _crc32c_of(entry: Entry) -> str:

@@ -62,6 +62,11 @@ def says(told: Told, words: str) -> bool:
     return words.encode() in told.body
 
 
+def no_store(location: str) -> TargetError:
+    """Return the error about a server that speaks another language."""
+    return TargetRefused(f"{location} does not answer as Google's store; see endpoint.")
+
+
 def explain(told: Told, *, location: str, rights: str, missing: str, endpoint: str) -> TargetError:
     """Return the error that an answer stands for, with its remedy.
 

@@ -37,7 +37,15 @@ class FilePart:
     size: int
 
 
-Body = Sequence[bytes | FilePart]
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A body whose length nobody knows before: it goes in chunks (RFC 9112, 7.1), and once."""
+
+    blocks: Iterator[bytes] = field(repr=False)
+
+
+Parts = Sequence[bytes | FilePart]
+Body = Parts | Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ class HttpClient:
         method, path
             The path counts from the address of the options.
         body
-            Sent one after the other; the length is known before.
+            Sent one after the other.
         headers
             Besides, or instead of, those that are always sent.
         traffic
@@ -142,7 +150,10 @@ class HttpClient:
         """Ask, and let the caller read the answer; parameters and errors as ``request``."""
         traffic = traffic or Traffic()
         merged = self._headers | dict(headers or {})
-        merged["Content-Length"] = str(sum(_size(part) for part in body))
+        if isinstance(body, Flow):
+            merged["Transfer-Encoding"] = "chunked"
+        else:
+            merged["Content-Length"] = str(sum(_size(part) for part in body))
         ask = _Question(method, self._path + path, body, merged)
         with self._failures():
             connection, sock, response = self._answered(ask, traffic)
@@ -165,10 +176,12 @@ class HttpClient:
     ) -> tuple[http.client.HTTPConnection, socket.socket, http.client.HTTPResponse]:
         """Ask over an idle connection, or over a new one when the server closes that just now.
 
-        The socket is told, too: a connection that ends with its answer has let go of it.
+        What flows is asked once.  The socket is told, too: a connection that ends with its answer
+        has let go of it.
         """
         if (idle := self._alive()) is not None:
-            with suppress(ConnectionError):
+            lost = () if isinstance(ask.body, Flow) else (ConnectionError,)
+            with suppress(*lost):
                 return idle, idle.sock, _ask(idle, ask, traffic)
         connection = self._connect()
         return connection, connection.sock, _ask(connection, ask, traffic)
@@ -294,9 +307,33 @@ def _send(
     connection.putrequest(ask.method, ask.path, skip_accept_encoding=True)
     for name, value in ask.headers.items():
         connection.putheader(name, value)
-    small: list[bytes] = []
     connection.endheaders()
-    for part in ask.body:
+    if isinstance(ask.body, Flow):
+        _send_chunks(connection, ask.body, tell)
+    else:
+        _send_parts(connection, ask.body, tell)
+
+
+def _send_chunks(
+    connection: http.client.HTTPConnection, flow: Flow, tell: Callable[[int], None]
+) -> None:
+    end = b""
+    for block in flow.blocks:
+        if block:
+            connection.send(end + b"%X\r\n" % len(block))
+            connection.send(block)
+            tell(len(block))
+            end = b"\r\n"
+    connection.send(end + b"0\r\n\r\n")
+
+
+def _send_parts(
+    connection: http.client.HTTPConnection,
+    parts: Parts,
+    tell: Callable[[int], None],
+) -> None:
+    small: list[bytes] = []
+    for part in parts:
         if isinstance(part, bytes) and len(part) < _SMALL:
             small.append(part)
             continue

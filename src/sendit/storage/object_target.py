@@ -129,7 +129,7 @@ class ObjectTarget:
         key = f"{self._prefix}sendit-probe-{secrets.token_hex(8)}"
         with self._store.connected():
             held = self._store.put_blocks(
-                key, [content], OTHER, at_most=len(content), progress=lambda: None
+                key, lambda: [content], OTHER, at_most=len(content), progress=lambda: None
             )
             with self._store.reading(key, traffic) as reading:
                 back = reading.read() if reading is not None else b""
@@ -210,9 +210,12 @@ class ObjectTarget:
         key = self._prefix + archive.file_name
         there = self._there(key, archive, progress)
         if there is None:
-            blocks = archive_blocks(archive, progress=progress)
             held = self._store.put_blocks(
-                key, blocks, GZIP, at_most=_at_most(archive), progress=progress
+                key,
+                lambda: archive_blocks(archive, progress=progress),
+                GZIP,
+                at_most=_at_most(archive),
+                progress=progress,
             )
             there = held or self._there(key, archive, progress)
         if there is None:

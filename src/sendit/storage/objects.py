@@ -6,7 +6,7 @@ may be sent, and what counts as proof, is ``object_target``'s.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -71,12 +71,20 @@ class ObjectStore(Protocol):
         """
 
     def put_blocks(
-        self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
+        self,
+        key: str,
+        blocks: Callable[[], Iterable[bytes]],
+        kind: str,
+        *,
+        at_most: int,
+        progress: Progress,
     ) -> Held | None:
         """Store what comes block by block; as ``put_file``.
 
         Parameters
         ----------
+        blocks
+            Makes them, the same ones each time; anew when a connection was lost.
         at_most
             About how many bytes there can be.
         """

@@ -25,16 +25,14 @@ def regroup(
     blocks: Iterable[bytes],
     size: int,
     *,
-    first: int = 0,
     each: Callable[[bytes], object] = lambda _: None,
 ) -> Iterator[Piece]:
     """Return the same bytes in pieces of a size; at least one piece, maybe empty.
 
-    ``first`` is the size of the first one, where that is another.
     ``each`` is given every block of a piece before the piece is whole, and none of the next
     piece before that is asked for: digests need not wait for a whole piece.
     """
-    start, length, most = 0, 0, first or size
+    start, length = 0, 0
     waiting: list[bytes] = []
 
     def take(block: bytes) -> None:
@@ -43,11 +41,11 @@ def regroup(
 
     for block in blocks:
         rest = block
-        while length + len(rest) > most:
-            take(rest[: most - length])
-            rest = rest[most - length :]
-            yield Piece(start, _taken(waiting), most, is_last=False)
-            start, length, most = start + most, 0, size
+        while length + len(rest) > size:
+            take(rest[: size - length])
+            rest = rest[size - length :]
+            yield Piece(start, _taken(waiting), size, is_last=False)
+            start, length = start + size, 0
         take(rest)
         length += len(rest)
     yield Piece(start, _taken(waiting), length, is_last=True)

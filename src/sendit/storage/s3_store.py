@@ -61,12 +61,18 @@ class S3Store:
         return self._put_whole(key, body, entry.size, entry.sha256, kind, traffic)
 
     def put_blocks(
-        self, key: str, blocks: Iterable[bytes], kind: str, *, at_most: int, progress: Progress
+        self,
+        key: str,
+        blocks: Callable[[], Iterable[bytes]],
+        kind: str,
+        *,
+        at_most: int,
+        progress: Progress,
     ) -> Held | None:
         """Store what comes block by block, in parts if it is more than one."""
         at_once = min(self._bucket.at_once, _AT_ONCE)
         return self._put_parts(
-            key, blocks, kind, at_most=at_most, at_once=at_once, progress=progress
+            key, blocks(), kind, at_most=at_most, at_once=at_once, progress=progress
         )
 
     def head(self, key: str, traffic: Traffic) -> Held | None:

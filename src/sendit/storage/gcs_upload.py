@@ -1,0 +1,151 @@
+"""Upload to Google Cloud Storage while the bytes are made, and go on after a lost connection.
+
+A resumable upload whose one request goes on as long as bytes come; how many there will be is
+not known before (``Content-Range: bytes 0-*/*``).  Google advises against more requests than one:
+each would be waited for.  After a lost connection Google is asked how much it has; what is missing
+is made again, so nothing of it is kept here.
+
+Protocol: Google Cloud Storage, JSON API, resumable uploads.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import urlsplit
+
+from sendit.errors import TargetUnavailable
+from sendit.storage.cloud_http import CloudHttp, Told
+from sendit.storage.google_answers import no_store
+from sendit.storage.http_client import Body, Flow
+from sendit.storage.together import Traffic
+
+_TRIES = 3
+_WORTH = 64 << 20
+"""After so many bytes more, what was lost before does not count."""
+_TAKEN = 412
+_MORE = 308
+
+
+class ResumableUpload:
+    """Stores one object.
+
+    Parameters
+    ----------
+    http
+        The store.
+    location
+        What messages call the bucket.
+    each
+        Is given every byte once, in their order, in blocks.
+    """
+
+    def __init__(self, http: CloudHttp, location: str, each: Callable[[bytes], object]) -> None:
+        self._http = http
+        self._location = location
+        self._each = each
+        self._n_given = 0
+        self._n_whole = -1
+        self._traffic = Traffic()
+
+    def put(
+        self, path: str, key: str, kind: str, blocks: Callable[[], Iterable[bytes]]
+    ) -> Told | None:
+        """Store the blocks under a key; return what Google tells of it, None if it is taken.
+
+        ``path`` is where an upload is begun; ``blocks`` makes them anew when some were lost on
+        the way.
+
+        Raises
+        ------
+        sendit.errors.TargetError
+            When it cannot be stored.
+        """
+        session = self._begin(path, key, kind)
+        told = None if session is None else self._put(session, blocks)
+        return None if told is None or told.status == _TAKEN else told
+
+    def _begin(self, path: str, key: str, kind: str) -> str | None:
+        """Begin an upload and return where it goes on; None when the key is taken."""
+        told = self._http.ask(
+            "POST",
+            path,
+            body=(json.dumps({"name": key, "contentType": kind}).encode(),),
+            headers={"Content-Type": "application/json", "X-Upload-Content-Type": kind},
+            allowed=(_TAKEN,),
+            traffic=self._traffic,
+        )
+        if told.status == _TAKEN:
+            return None
+        session = urlsplit(told.headers.get("location", ""))
+        if not session.query:
+            raise no_store(self._location)
+        return f"{session.path}?{session.query}"
+
+    def _put(self, session: str, blocks: Callable[[], Iterable[bytes]]) -> Told:
+        """Send until everything is there; return the last answer."""
+        came = lost = 0
+        while True:
+            try:
+                told = self._send(session, came, blocks)
+                if told.status == _TAKEN or 200 <= told.status < 300:
+                    return told
+                failure = self._http.error(told)
+            except _SessionLost:
+                raise
+            except TargetUnavailable as error:
+                failure = error
+            lost += 1
+            if lost == _TRIES:
+                raise failure
+            told = self._ask(session, "*/*", ())
+            if told.status != _MORE:
+                return told
+            before, came = came, _n_received(told)
+            if came >= before + _WORTH:
+                lost = 0
+
+    def _send(self, session: str, came: int, blocks: Callable[[], Iterable[bytes]]) -> Told:
+        """Send what has not come yet."""
+        if came == self._n_whole:
+            told = self._ask(session, f"*/{came}", ())
+        else:
+            told = self._ask(session, f"{came}-*/*", Flow(self._rest(blocks(), came)))
+        if told.status == _MORE:
+            raise TargetUnavailable(f"{self._location} lost a part of an upload.")
+        return told
+
+    def _rest(self, blocks: Iterable[bytes], start: int) -> Iterator[bytes]:
+        """Return the bytes from there on."""
+        n_made = 0
+        for block in blocks:
+            begin, n_made = n_made, n_made + len(block)
+            if n_made > self._n_given:
+                self._each(block[max(0, self._n_given - begin) :])
+                self._n_given = n_made
+            if n_made > start:
+                yield block[max(0, start - begin) :]
+        self._n_whole = n_made
+
+    def _ask(self, session: str, span: str, body: Body) -> Told:
+        told = self._http.ask(
+            "PUT",
+            session,
+            body=body,
+            headers={"Content-Range": f"bytes {span}"},
+            allowed=(_MORE, 404, 410, _TAKEN),
+            traffic=self._traffic,
+        )
+        if told.status in (404, 410):
+            raise _SessionLost(
+                f"{self._location} has ended an upload ({told.status}); it is begun anew."
+            )
+        return told
+
+
+class _SessionLost(TargetUnavailable):
+    """The store has forgotten an upload."""
+
+
+def _n_received(told: Told) -> int:
+    """Return how many bytes of an upload are there."""
+    last = told.headers.get("range", "").rpartition("-")[2]
+    return int(last) + 1 if last.isdecimal() else 0
