@@ -4,8 +4,9 @@ Runs as a program of its own (``python -m benchmarks.null_cloud [MEGABYTES]``) a
 port.  It reads every byte, so many megabytes a second at most, as if a line lay between; without
 a number it is far quicker than who sends, so that what a sender costs can be seen.  It keeps
 to the protocols as far as uploads need them: parts and their completion (S3); ``Content-Range``,
-308 and ``Range`` of Google's resumable uploads, whose CRC32C it computes and tells (of an upload
-in one request, and of S3's, it repeats the digest that was announced).  It checks no digest,
+308 and ``Range`` of Google's resumable uploads, with a length or in chunks (RFC 9112, 7.1), whose
+CRC32C it computes and tells (of an upload in one request, and of S3's, it repeats the digest that
+was announced).  It checks no digest,
 signature or condition, tells no MD5, and whatever is asked for is not there.
 """
 
@@ -25,6 +26,7 @@ from benchmarks.null_http import serve
 _ENDS = 1024
 _ANNOUNCED = re.compile(rb'"crc32c": ?"([^"]+)"')
 _WHOLE = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
+_TO_THE_END = re.compile(r"bytes \d+-\*/\*")
 _BEGUN = "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
 _DONE = "<CompleteMultipartUploadResult><ETag>0-0</ETag></CompleteMultipartUploadResult>"
 _MISSING = "<Error><Code>NoSuchKey</Code></Error>"
@@ -75,6 +77,11 @@ class Caller:
     uploads: dict[str, Upload]
     head: bytearray = field(default_factory=bytearray)
     left: int = 0
+    """Bytes of the body, or of its chunk."""
+    line: bytearray = field(default_factory=bytearray)
+    """What comes between chunks."""
+    is_last: bool = True
+    """Whether no chunk follows."""
     request: Request | None = None
 
 
@@ -101,10 +108,35 @@ def take(caller: Caller, block: memoryview) -> None:
         block = memoryview(bytes(caller.head[end + 4 :]))
         caller.request = _read(bytes(caller.head[:end]).decode(), caller.uploads)
         caller.left = caller.request.size
+        caller.is_last = "transfer-encoding" not in caller.request.headers
         caller.head.clear()
         if "expect" in caller.request.headers and not block:
             caller.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request = caller.request
+    while not caller.is_last and block:
+        if caller.left:
+            part, block = block[: caller.left], block[caller.left :]
+            _keep(caller, caller.request, part)
+        else:
+            block = _begin_chunk(caller, block)
+    if caller.is_last:
+        _keep(caller, caller.request, block)
+        if not caller.left:
+            request, caller.request = caller.request, None
+            _answer(caller.sock, *_told(request, caller.uploads))
+
+
+def _begin_chunk(caller: Caller, block: memoryview) -> memoryview:
+    """Read how long a chunk is; return what follows."""
+    caller.line += block[:1]
+    if caller.line.endswith(b"\r\n") and caller.line.strip():
+        size = int(bytes(caller.line), 16)
+        if size or caller.line.endswith(b"\r\n\r\n"):  # an empty line ends the last one
+            caller.line.clear()
+            caller.left, caller.is_last = size, not size
+    return block[1:]
+
+
+def _keep(caller: Caller, request: Request, block: memoryview) -> None:
     caller.left -= len(block)
     if request.upload is not None:
         request.upload.size += len(block)
@@ -112,9 +144,6 @@ def take(caller: Caller, block: memoryview) -> None:
     elif block:
         request.begin = request.begin or bytes(block[:_ENDS])
         request.end = (request.end + bytes(block[-_ENDS:]))[-_ENDS:]
-    if not caller.left:
-        caller.request = None
-        _answer(caller.sock, *_told(request, caller.uploads))
 
 
 def _read(head: str, uploads: dict[str, Upload]) -> Request:
@@ -153,8 +182,9 @@ def _told_by_google(request: Request, uploads: dict[str, Upload]) -> Told:
         tail = len(request.end) - request.end.rfind(b"\r\n--")
         found = _ANNOUNCED.search(request.begin)
         return 200, {}, _about(request.size - head - tail, found[1].decode() if found else "")
-    whole = _WHOLE.fullmatch(request.headers.get("content-range", ""))
-    if whole is None or int(whole[1]) != upload.size:
+    span = request.headers.get("content-range", "")
+    whole = _WHOLE.fullmatch(span)
+    if not _TO_THE_END.fullmatch(span) and (whole is None or int(whole[1]) != upload.size):
         return 308, {"Range": f"bytes=0-{upload.size - 1}"} if upload.size else {}, ""
     return 200, {}, _about(upload.size, base64.b64encode(upload.crc32c.digest()).decode())
 

@@ -96,13 +96,13 @@ def test_an_answer_of_s3_that_is_lost_is_no_matter(
     assert n_before > 1
 
 
-@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many chunks"])
+@pytest.mark.parametrize("layout", ["tree", "archive", "large archive"])
 def test_an_answer_of_google_that_is_lost_is_no_matter(
     gcp_emulator: GcsServer, gcs_way: TroubledStore, small: Package, large: Package, layout: str
 ) -> None:
-    package = large if layout.endswith("chunks") else small
+    package = large if layout.startswith("large") else small
     for n_before in range(20):
-        options = {"layout": layout.split()[0], "chunk_mib": 4, "connections": 1}
+        options = {"layout": layout.split()[-1], "connections": 1}
         target = make_gcs(gcs_way.url, **options)
 
         met = send_until_sent(target, package, gcs_way, n_before)
@@ -131,12 +131,12 @@ def test_an_answer_of_s3_that_ends_too_early_is_no_answer(
     assert n_before > 1
 
 
-@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many chunks"])
+@pytest.mark.parametrize("layout", ["tree", "archive", "large archive"])
 def test_an_answer_of_google_that_ends_too_early_is_no_answer(
     gcp_emulator: GcsServer, gcs_way: TroubledStore, small: Package, large: Package, layout: str
 ) -> None:
-    package = large if layout.endswith("chunks") else small
-    options = {"layout": layout.split()[0], "chunk_mib": 4, "connections": 1, "proof": "digest"}
+    package = large if layout.startswith("large") else small
+    options = {"layout": layout.split()[-1], "connections": 1, "proof": "digest"}
     receipt = make_gcs(gcs_way.url, **options).send(package)
     for n_before in range(20):
         target = make_gcs(gcs_way.url, **options)
@@ -156,9 +156,9 @@ def test_an_answer_of_google_that_ends_too_early_is_no_answer(
 def test_an_upload_that_google_has_forgotten_is_begun_anew(
     gcp_emulator: GcsServer, gcs_way: TroubledStore, large: Package, status: str
 ) -> None:
-    target = make_gcs(gcs_way.url, chunk_mib=4)
+    target = make_gcs(gcs_way.url)
 
-    with gcs_way.troubled(status, after=4), pytest.raises(TargetUnavailable, match="begun anew"):
+    with gcs_way.troubled(status, after=2), pytest.raises(TargetUnavailable, match="begun anew"):
         target.send(large)
 
     target.verify(large, target.send(large))
@@ -168,9 +168,9 @@ def test_an_upload_that_google_has_forgotten_is_begun_anew(
 def test_an_upload_to_google_goes_on_when_it_was_busy(
     gcp_emulator: GcsServer, gcs_way: TroubledStore, large: Package
 ) -> None:
-    target = make_gcs(gcs_way.url, chunk_mib=4)
+    target = make_gcs(gcs_way.url)
 
-    with gcs_way.troubled_for(2, "busy", after=4):
+    with gcs_way.troubled_for(2, "busy", after=2):
         receipt = target.send(large)
 
     target.verify(large, receipt)
@@ -195,12 +195,12 @@ def test_what_is_at_s3_already_is_not_fetched_to_be_compared(
     assert again == first
 
 
-@pytest.mark.parametrize("layout", ["tree", "archive", "archive of many chunks"])
+@pytest.mark.parametrize("layout", ["tree", "archive", "large archive"])
 def test_what_is_at_google_already_is_not_fetched_to_be_compared(
     gcs_way: TroubledStore, small: Package, large: Package, layout: str
 ) -> None:
-    package = large if layout.endswith("chunks") else small
-    options = {"layout": layout.split()[0], "chunk_mib": 4}
+    package = large if layout.startswith("large") else small
+    options = {"layout": layout.split()[-1]}
     first = make_gcs(gcs_way.url, **options).send(package)
     gcs_way.asked.clear()
 
@@ -295,11 +295,11 @@ def test_a_token_that_google_does_not_take_any_more_is_renewed_in_the_middle(
     gcp_emulator: GcsServer, gcs_way: TroubledStore, google: Google, large: Package, tmp_path: Path
 ) -> None:
     file = write_key(tmp_path / "key.json", f"{google.proxy.url}/token")
-    target = make_gcs(gcs_way.url, anonymous=False, credentials_file=str(file), chunk_mib=4)
+    target = make_gcs(gcs_way.url, anonymous=False, credentials_file=str(file))
     target.probe()
     google.give("n3w")
 
-    with gcs_way.troubled_for(1, "unknown token", after=4):
+    with gcs_way.troubled_for(1, "unknown token", after=2):
         receipt = target.send(large)
 
     target.verify(large, receipt)
@@ -411,7 +411,7 @@ def test_an_answer_that_is_not_google_s_is_told_and_nothing_of_it(
     gcs_way: TroubledStore, large: Package, method: str, body: bytes
 ) -> None:
     gcs_way.changed = {method: lambda _: (200, {}, body)}
-    target = make_gcs(gcs_way.url, chunk_mib=4)
+    target = make_gcs(gcs_way.url)
 
     with pytest.raises(TargetError, match=gcs_way.url) as told:
         target.verify(large, target.send(large))

@@ -25,6 +25,10 @@ from sendit.errors import (
     TargetUnavailable,
 )
 from sendit.storage import Package, Target
+from sendit.storage.gcs_store import GcsStore
+from sendit.storage.google_login import GoogleLogin
+from sendit.storage.http_options import HttpOptions
+from sendit.storage.objects import GZIP
 from sendit.storage.registry import accepts_identified, build
 from tests.contracts.targets import Receiver, TargetContract, make_package
 from tests.storage.store_receiver import StoreReceiver, make_large
@@ -166,12 +170,12 @@ def test_rights_are_asked_for_and_nothing_is_overwritten(
 
 
 @pytest.mark.parametrize("server", ["fake_gcs", "gcp_emulator"])
-def test_an_archive_of_many_chunks_is_one_object(
+def test_a_large_archive_is_one_object_and_one_request(
     server: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     emulator: GcsServer = request.getfixturevalue(server)
     package = make_large(tmp_path)
-    target = make_gcs(emulator.url, chunk_mib=1)
+    target = make_gcs(emulator.url)
 
     receipt = target.send(package)
 
@@ -179,31 +183,53 @@ def test_an_archive_of_many_chunks_is_one_object(
     assert len(emulator.list()) == 1
 
 
+@pytest.mark.parametrize("n_lost", [1, 2])
 def test_an_upload_goes_on_after_a_lost_connection(
-    strict_proxy: TroubledStore, tmp_path: Path
+    strict_proxy: TroubledStore, tmp_path: Path, n_lost: int
 ) -> None:
     package = make_large(tmp_path)
-    target = make_gcs(strict_proxy.url, chunk_mib=4)
+    target = make_gcs(strict_proxy.url)
 
-    # Twice, since a connection that was idle is tried anew without asking.
-    with strict_proxy.troubled_for(2, "drops connections", after=4):
+    with strict_proxy.troubled_for(n_lost, "breaks off", after=0):
         receipt = target.send(package)
 
     target.verify(package, receipt)
-    puts = [path for method, path in strict_proxy.asked if method == "PUT"]
-    assert len(puts) == 6 + 2 + 1  # what was lost, and the question how much came
+    spans = [one["content-range"] for one in strict_proxy.headers if "content-range" in one]
+    assert len(spans) == 1 + 2 * n_lost  # what was lost, and each time how much had come
+    starts = [int(span.split()[1].split("-")[0]) for span in spans[::2]]
+    assert starts == sorted(set(starts))
+    assert starts[0] == 0
 
 
-@pytest.mark.parametrize(("chunk_mib", "first"), [(4, "0-1048575"), (8, "0-8388607")])
-def test_a_large_archive_is_begun_sooner(
-    gcp_emulator: GcsServer, tmp_path: Path, chunk_mib: int, first: str
+def test_an_upload_that_came_whole_is_ended_after_a_lost_connection(
+    strict_proxy: TroubledStore,
 ) -> None:
-    way = TroubledStore(gcp_emulator.url, ANSWERS)
-    make_gcs(way.url, chunk_mib=chunk_mib).send(make_large(tmp_path))
-    way.close()
+    options = HttpOptions(url=strict_proxy.url, timeout_seconds=30)
+    store = GcsStore(options, GoogleLogin(None, (), anonymous=True), "research", acl="")
+    blocks = [bytes([number]) * (1 << 20) for number in range(20)]
+    strict_proxy.n_kept = None
 
-    spans = [one["content-range"] for one in way.headers if "content-range" in one]
-    assert spans[0] == f"bytes {first}/*"
+    with store.connected(), strict_proxy.troubled_for(1, "breaks off", after=0):
+        held = store.put_blocks(
+            "key", lambda: iter(blocks), GZIP, at_most=20 << 20, progress=lambda: None
+        )
+
+    assert held is not None
+    assert store.is_of(held, blocks, at_most=20 << 20)
+    spans = [one["content-range"] for one in strict_proxy.headers if "content-range" in one]
+    assert spans == ["bytes 0-*/*", "bytes */*", f"bytes */{20 << 20}"]
+
+
+def test_an_upload_that_is_lost_again_and_again_is_given_up(
+    strict_proxy: TroubledStore, tmp_path: Path
+) -> None:
+    package = make_large(tmp_path)
+    target = make_gcs(strict_proxy.url)
+
+    with strict_proxy.troubled_for(3, "breaks off", after=0), pytest.raises(TargetUnavailable):
+        target.send(package)
+
+    target.verify(package, target.send(package))
 
 
 def test_an_archive_that_appears_while_it_is_packed_is_not_overwritten(

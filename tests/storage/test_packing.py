@@ -96,15 +96,6 @@ def test_pieces_are_the_same_bytes_and_each_block_is_summed_before_its_piece_is_
     assert [piece.is_last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 
-def test_the_first_piece_may_be_smaller() -> None:
-    pieces = list(regroup([b"abc", b"defghij"], 4, first=2))
-
-    assert [(one.start, b"".join(one.blocks)) for one in pieces] == [
-        (0, b"ab"), (2, b"cdef"), (6, b"ghij")
-    ]  # fmt: skip
-    assert [one.is_last for one in pieces] == [False, False, True]
-
-
 def test_summing_is_never_far_behind() -> None:
     go_on, summed = threading.Event(), []
 
@@ -114,7 +105,7 @@ def test_summing_is_never_far_behind() -> None:
 
     with SummedAside(update) as aside:
         adding = threading.Thread(
-            target=lambda: [aside.add(number.to_bytes(1, "big")) for number in range(100)]
+            target=lambda: list(aside.passing(bytes([number]) for number in range(100)))
         )
         adding.start()
         adding.join(0.05)
@@ -122,7 +113,18 @@ def test_summing_is_never_far_behind() -> None:
         go_on.set()
         adding.join()
 
-    assert summed == [number.to_bytes(1, "big") for number in range(100)]
+    assert summed == [bytes([number]) for number in range(100)]
+
+
+def test_what_is_made_anew_is_summed_once() -> None:
+    summed: list[bytes] = []
+
+    with SummedAside(summed.append) as aside:
+        begun = aside.passing([b"abc", b"def", b"gh"])
+        assert [next(begun), next(begun)] == [b"abc", b"def"]
+        assert list(aside.passing([b"ab", b"cdefg", b"h"])) == [b"ab", b"cdefg", b"h"]
+
+    assert summed == [b"abc", b"def", b"g", b"h"]
 
 
 class Slow(bytes):

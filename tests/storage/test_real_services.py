@@ -72,7 +72,6 @@ if os.environ.get("TEST_GCS_BUCKET"):
             "collection": f"sendit-test-{os.getpid()}",
             "layout": layout,
             "acl": os.environ.get("TEST_GCS_ACL", "bucket"),
-            "chunk_mib": 1,
             "bigquery_dataset": dataset,
             "bigquery_table": f"sendit_test_{os.getpid()}",
         }
@@ -83,8 +82,8 @@ if os.environ.get("TEST_GCS_BUCKET"):
         dataset = os.environ.get("TEST_BIGQUERY_DATASET", "")
         require_round_trip(make_google(layout, dataset), make_package(tmp_path, n_instances=20))
 
-    def test_google_itself_takes_an_archive_of_many_chunks(tmp_path: Path) -> None:
+    def test_google_itself_takes_a_large_archive(tmp_path: Path) -> None:
         require_round_trip(make_google("archive", ""), make_large(tmp_path))
 
-    def test_google_itself_overwrites_no_object_of_many_chunks(tmp_path: Path) -> None:
+    def test_google_itself_overwrites_no_large_archive(tmp_path: Path) -> None:
         require_conflict(make_google("archive", ""), make_google("archive", ""), tmp_path)

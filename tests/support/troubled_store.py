@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from urllib.parse import urlsplit
 
 Answer = tuple[int, Mapping[str, str], bytes]
+_KEPT_OF = 1 << 18
 _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
 
 
@@ -37,6 +39,8 @@ class TroubledStore:
         """How many requests the trouble is for."""
         self.skipped = 0
         """How many requests go through before the trouble begins."""
+        self.n_kept: int | None = 12
+        """Blocks that come before a connection breaks off; None: all of them."""
         self._serve(0)
 
     @property
@@ -98,21 +102,22 @@ class TroubledStore:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append((request.command, request.path))
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
-        length = int(request.headers.get("Content-Length", 0))
         trouble = self.trouble
+        if trouble == "breaks off" and "Transfer-Encoding" not in request.headers:
+            trouble = ""
         if trouble and self.skipped:
             self.skipped, trouble = self.skipped - 1, ""
         elif trouble and not self.times:
             trouble = ""
         elif trouble:
             self.times -= 1
-        if trouble == "drops connections":
-            request.rfile.read(length // 2)
+        if trouble in ("drops connections", "breaks off"):
+            self._take_half(request, is_kept=trouble == "breaks off")
             request.connection.shutdown(socket.SHUT_RDWR)
             request.close_connection = True
             return
-        body = request.rfile.read(length)
-        if len(body) < length:  # whoever asked broke off; the store would wait for the rest
+        body = _body(request)
+        if body is None:  # whoever asked broke off; the store would wait for the rest
             request.close_connection = True
             return
         if trouble == "slow":
@@ -137,6 +142,24 @@ class TroubledStore:
                     answer = change(answer)
             _reply(request, answer)
 
+    def _take_half(self, request: BaseHTTPRequestHandler, *, is_kept: bool) -> None:
+        """Read half of a body, of one that flows some blocks.
+
+        What Google gets before a connection breaks it keeps, as far as it comes to multiples of
+        256 KiB; the emulators keep nothing, or take it for the whole, so they are told its length.
+        """
+        if "Transfer-Encoding" in request.headers:
+            half = b"".join(islice(_chunks(request), self.n_kept))
+            half = half[: len(half) // _KEPT_OF * _KEPT_OF]
+        else:
+            half = request.rfile.read(int(request.headers.get("Content-Length", 0)) // 2)
+        if is_kept:
+            start = int(request.headers["Content-Range"].split()[1].partition("-")[0])
+            request.headers.replace_header(
+                "Content-Range", f"bytes {start}-{start + len(half) - 1}/*"
+            )
+            assert self._ask(request, half)[0] == 308
+
     def _ask(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
         connection = http.client.HTTPConnection(self._upstream, timeout=30)
         try:
@@ -144,7 +167,10 @@ class TroubledStore:
                 request.command, request.path, skip_host=True, skip_accept_encoding=True
             )
             for name, value in request.headers.items():
-                connection.putheader(name, value)
+                is_length = name.lower() in ("transfer-encoding", "content-length")
+                connection.putheader(
+                    *(("Content-Length", len(body)) if is_length else (name, value))
+                )
             connection.endheaders()
             if body:
                 connection.send(body)
@@ -156,6 +182,26 @@ class TroubledStore:
             return answer.status, headers, content
         finally:
             connection.close()
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes | None:
+    """Return a whole body; None when it ends too early."""
+    if "Transfer-Encoding" in request.headers:
+        chunks = list(_chunks(request))
+        return b"".join(chunks) if chunks and not chunks[-1] else None
+    length = int(request.headers.get("Content-Length", 0))
+    body = request.rfile.read(length)
+    return body if len(body) == length else None
+
+
+def _chunks(request: BaseHTTPRequestHandler) -> Iterator[bytes]:
+    """Return what flows (RFC 9112, 7.1), an empty chunk at the end."""
+    while line := request.rfile.readline().strip():
+        chunk = request.rfile.read(int(line, 16))
+        request.rfile.readline()
+        yield chunk
+        if not chunk:
+            return
 
 
 def _reply(request: BaseHTTPRequestHandler, answer: Answer) -> None:

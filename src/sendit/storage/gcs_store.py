@@ -10,9 +10,11 @@ import base64
 import binascii
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -33,8 +35,10 @@ from sendit.storage.together import Traffic
 
 _MIB = 1 << 20
 _BOUNDARY = "sendit-4f1c7b0a9d"
-_LITTLE = 8 << 20
-"""No more bytes than these go in one request, with their digests."""
+_LITTLE = 16 << 20
+"""Bytes that are waited for, so that their digests go with them."""
+_MUCH = 4 * _LITTLE
+"""What may be more than this hardly becomes so little."""
 _FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
 _RIGHTS = (
     "grant storage.objects.create, .get and .list (roles/storage.objectCreator and objectViewer), "
@@ -114,21 +118,28 @@ class GcsStore:
         at_most: int,
         progress: Progress,
     ) -> Held | None:
-        """Store what comes block by block: while it comes, unless it is little."""
-        if at_most <= _LITTLE:
-            content = tuple(blocks())
-            digests = _digests_of(content)
-            told = self._put_whole(key, content, digests.hexadecimal(), kind, Traffic())
-        else:
-            digests = _Digests()
-            with SummedAside(digests.update) as aside:
+        """Store what comes block by block: all at once if it is little, else while it comes.
 
-                def each(block: bytes) -> None:
-                    aside.add(block)
+        Blocks are packed, summed and sent at the same time.
+        """
+        digests = _Digests()
+        told = None
+        with SummedAside(digests.update) as aside:
+
+            def summed() -> Iterator[bytes]:
+                for block in aside.passing(blocks()):
                     progress()
+                    yield block
 
-                upload = ResumableUpload(self._http, self.location, each)
-                told = upload.put(self._upload("resumable", name=key), key, kind, blocks)
+            every = summed()
+            begin = deque(_up_to(0 if at_most > _MUCH else _LITTLE, every))
+            following = next(every, None)
+            if following is not None:
+                upload = ResumableUpload(self._http, self.location, again=summed)
+                path = self._upload("resumable", name=key)
+                told = upload.put(path, key, kind, chain(_taken(begin), (following,), every))
+        if following is None:
+            told = self._put_whole(key, begin, digests.hexadecimal(), kind, Traffic())
         return None if told is None else self._checked(key, told, digests)
 
     def head(self, key: str, traffic: Traffic) -> Held | None:
@@ -267,6 +278,19 @@ class GcsStore:
         return explain(
             told, location=self.location, rights=_RIGHTS, missing=_MISSING, endpoint="endpoint"
         )
+
+
+def _up_to(size: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Return blocks until they have this size."""
+    while size > 0 and (block := next(blocks, None)) is not None:
+        size -= len(block)
+        yield block
+
+
+def _taken(blocks: deque[bytes]) -> Iterator[bytes]:
+    """Return blocks, and keep none."""
+    while blocks:
+        yield blocks.popleft()
 
 
 def _crc32c_of(entry: Entry) -> str:

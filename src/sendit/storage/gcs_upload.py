@@ -9,7 +9,7 @@ Protocol: Google Cloud Storage, JSON API, resumable uploads.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from sendit.errors import TargetUnavailable
@@ -21,6 +21,7 @@ from sendit.storage.together import Traffic
 _TRIES = 3
 _WORTH = 64 << 20
 """After so many bytes more, what was lost before does not count."""
+_LEAST = (1 << 18) - 1
 _TAKEN = 412
 _MORE = 308
 
@@ -34,25 +35,23 @@ class ResumableUpload:
         The store.
     location
         What messages call the bucket.
-    each
-        Is given every byte once, in their order, in blocks.
+    again
+        Makes all blocks anew, the same ones, when some were lost on the way.
     """
 
-    def __init__(self, http: CloudHttp, location: str, each: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, http: CloudHttp, location: str, *, again: Callable[[], Iterator[bytes]]
+    ) -> None:
         self._http = http
         self._location = location
-        self._each = each
-        self._n_given = 0
-        self._n_whole = -1
+        self._again = again
+        self._size = -1
         self._traffic = Traffic()
 
-    def put(
-        self, path: str, key: str, kind: str, blocks: Callable[[], Iterable[bytes]]
-    ) -> Told | None:
-        """Store the blocks under a key; return what Google tells of it, None if it is taken.
+    def put(self, path: str, key: str, kind: str, blocks: Iterator[bytes]) -> Told | None:
+        """Store blocks under a key; return what Google tells of it, None if the key is taken.
 
-        ``path`` is where an upload is begun; ``blocks`` makes them anew when some were lost on
-        the way.
+        ``path`` is where an upload is begun.
 
         Raises
         ------
@@ -80,7 +79,7 @@ class ResumableUpload:
             raise no_store(self._location)
         return f"{session.path}?{session.query}"
 
-    def _put(self, session: str, blocks: Callable[[], Iterable[bytes]]) -> Told:
+    def _put(self, session: str, blocks: Iterator[bytes]) -> Told:
         """Send until everything is there; return the last answer."""
         came = lost = 0
         while True:
@@ -102,28 +101,26 @@ class ResumableUpload:
             before, came = came, _n_received(told)
             if came >= before + _WORTH:
                 lost = 0
+            blocks = self._again()
 
-    def _send(self, session: str, came: int, blocks: Callable[[], Iterable[bytes]]) -> Told:
+    def _send(self, session: str, came: int, blocks: Iterator[bytes]) -> Told:
         """Send what has not come yet."""
-        if came == self._n_whole:
+        if came == self._size:
             told = self._ask(session, f"*/{came}", ())
         else:
-            told = self._ask(session, f"{came}-*/*", Flow(self._rest(blocks(), came)))
+            told = self._ask(session, f"{came}-*/*", Flow(self._rest(came, blocks)))
         if told.status == _MORE:
             raise TargetUnavailable(f"{self._location} lost a part of an upload.")
         return told
 
-    def _rest(self, blocks: Iterable[bytes], start: int) -> Iterator[bytes]:
+    def _rest(self, start: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """Return the bytes from there on."""
-        n_made = 0
+        end = 0
         for block in blocks:
-            begin, n_made = n_made, n_made + len(block)
-            if n_made > self._n_given:
-                self._each(block[max(0, self._n_given - begin) :])
-                self._n_given = n_made
-            if n_made > start:
+            begin, end = end, end + len(block)
+            if end > start:
                 yield block[max(0, start - begin) :]
-        self._n_whole = n_made
+        self._size = end
 
     def _ask(self, session: str, span: str, body: Body) -> Told:
         told = self._http.ask(
@@ -146,6 +143,9 @@ class _SessionLost(TargetUnavailable):
 
 
 def _n_received(told: Told) -> int:
-    """Return how many bytes of an upload are there."""
+    """Return how many bytes of an upload are there; an answer without a range tells of none.
+
+    Google keeps multiples of 256 KiB.  Other servers say that byte 0 is there when none is.
+    """
     last = told.headers.get("range", "").rpartition("-")[2]
-    return int(last) + 1 if last.isdecimal() else 0
+    return int(last) + 1 if last.isdecimal() and int(last) >= _LEAST else 0

@@ -62,6 +62,7 @@ class SummedAside:
 
     def __init__(self, update: Callable[[bytes], object]) -> None:
         self._update = update
+        self._n_summed = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sendit-sum")
         self._waiting: deque[Future[object]] = deque()
 
@@ -71,8 +72,20 @@ class SummedAside:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown()
 
-    def add(self, block: bytes) -> None:
-        """Let a block be summed; wait if too many are waiting."""
+    def passing(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Return the blocks and let them be summed; wait if too many are waiting for that.
+
+        Every byte is summed once, however often the same blocks are made anew.
+        """
+        end = 0
+        for block in blocks:
+            begin, end = end, end + len(block)
+            if end > self._n_summed:
+                self._add(block[max(0, self._n_summed - begin) :])
+                self._n_summed = end
+            yield block
+
+    def _add(self, block: bytes) -> None:
         self._waiting.append(self._thread.submit(self._update, block))
         if len(self._waiting) > _BEHIND:
             self._waiting.popleft().result()
