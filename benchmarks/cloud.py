@@ -14,11 +14,10 @@ pictures, so packing gains nothing; or a CT and two MR of real scanners that are
 which become half as large.  Megabytes are those of the files in every line.  The last columns
 say how many times quicker than each way of the library one of ours is.
 
-Each way meets three servers.  SeaweedFS (S3) and fake-gcs-server (Google's) share the processors
-with who sends, and cost more than both: what is measured there is mostly them.  fake-gcs-server
-also copies what it has of an object for each chunk, so the library is measured with our size of
-chunks, too.  ``null_cloud`` takes bytes and keeps nothing: what is measured there is who sends;
-and behind a line of 1 Gbit/s, whether who sends keeps it full.
+Each way meets four servers.  SeaweedFS (S3) and fake-gcs-server (Google's) share the processors
+with who sends, and cost more than both: what is measured there is mostly them.  ``null_cloud``
+takes bytes and keeps nothing: what is measured there is who sends; behind a line of 1 Gbit/s,
+whether who sends keeps it full; and with answers that come 50 ms later, how often who sends waits.
 """
 
 import argparse
@@ -53,8 +52,11 @@ _AWS = {
     "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-_PIECE_MIB = {"s3": 8, "gcs": 16}
-"""Parts of the library as it does it (S3; ours are smaller), and chunks as ours (Google's)."""
+_NULL = {
+    "null_cloud": (),
+    "null_cloud at 1 Gbit/s": ("125",),
+    "null_cloud at 1 Gbit/s, 50 ms away": ("125", "50"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def main() -> int:
         corpus.make_loose()
         corpus.pack()
         for kind, program in (("s3", "weed"), ("gcs", "fake-gcs-server-linux-amd64")):
-            for name, words in (("null_cloud", ()), ("null_cloud at 1 Gbit/s", ("125",))):
+            for name, words in _NULL.items():
                 with _null(*words) as url:
                     _compare(kind, name, _ways(kind, url, "research", corpus), corpus, rounds)
             found = find_emulator(program)
@@ -189,14 +191,13 @@ def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
     ready, loose, unpacked = (
         [str(path)] for path in (corpus.archive, corpus.loose, corpus.unpacked)
     )
-    piece = _PIECE_MIB[kind]
 
     def of_library(
-        what: Sequence[str], *, streams: int = 1, piece_mib: int = piece, packs: bool = False
+        what: Sequence[str], *, streams: int = 1, packs: bool = False
     ) -> Callable[[str], Took]:
         def send(place: str) -> Took:
             wall_s, cpu_s = corpus.pack() if packs else (0.0, 0.0)
-            words = [library, url, bucket, place, str(streams), str(piece_mib), *what]
+            words = [library, url, bucket, place, str(streams), *what]
             took = _measured([str(PEER_PYTHON), "-m", "benchmarks.cloud_peers", *words])
             return Took(took.wall_s + wall_s, took.cpu_s + cpu_s, took.peak_bytes)
 
@@ -213,10 +214,8 @@ def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
             is_ours=True,
         )
 
-    more = (
-        Way(f"{library}, archive, as it does it", of_library(ready, streams=10))
-        if kind == "s3"
-        else Way(f"{library}, archive, its own chunks", of_library(ready, piece_mib=0))
+    several = (
+        [Way("boto3, archive, ten streams", of_library(ready, streams=10))] if kind == "s3" else []
     )
     return [
         Way(f"{library}, files", of_library(files), "files"),
@@ -225,7 +224,7 @@ def _ways(kind: str, url: str, bucket: str, corpus: Corpus) -> list[Way]:
         of_sendit("tree", "files", 4),
         Way(f"{library}, archive, not packed", of_library(loose), "archive, loose"),
         Way(f"{library}, archive", of_library(ready), "archive, ready"),
-        more,
+        *several,
         Way(f"{library}, packing, then archive", of_library(ready, packs=True), "packing, archive"),
         *(
             of_sendit("archive", what, streams, pack=pack)

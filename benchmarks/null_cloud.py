@@ -1,8 +1,9 @@
 """A cloud store that keeps nothing: takes objects by S3's and by Google's interface.
 
-Runs as a program of its own (``python -m benchmarks.null_cloud [MEGABYTES]``) and prints its
-port.  It reads every byte, so many megabytes a second at most, as if a line lay between; without
-a number it is far quicker than who sends, so that what a sender costs can be seen.  It keeps
+Runs as a program of its own (``python -m benchmarks.null_cloud [MEGABYTES [MILLISECONDS]]``) and
+prints its port.  It reads every byte, so many megabytes a second at most, as if a line lay between,
+and answers so much later, as a store that is far away and keeps what it gets; without a number it
+is far quicker than who sends, so that what a sender costs can be seen.  It keeps
 to the protocols as far as uploads need them: parts and their completion (S3); ``Content-Range``,
 308 and ``Range`` of Google's resumable uploads, with a length or in chunks (RFC 9112, 7.1), whose
 CRC32C it computes and tells (of an upload in one request, and of S3's, it repeats the digest that
@@ -15,6 +16,7 @@ import json
 import re
 import socket
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +77,8 @@ class Caller:
 
     sock: socket.socket
     uploads: dict[str, Upload]
+    seconds: float
+    """How much later it is answered."""
     head: bytearray = field(default_factory=bytearray)
     left: int = 0
     """Bytes of the body, or of its chunk."""
@@ -89,13 +93,14 @@ def main() -> int:
     """Serve until killed."""
     uploads: dict[str, Upload] = {}
     line = Line(float(sys.argv[1]) * 1e6) if len(sys.argv) > 1 else None
+    seconds = float(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0.0
 
     def take_slowly(caller: Caller, block: memoryview) -> None:
         if line is not None:
             line.carry(len(block))
         take(caller, block)
 
-    return serve(lambda sock: Caller(sock, uploads), take_slowly)
+    return serve(lambda sock: Caller(sock, uploads, seconds), take_slowly)
 
 
 def take(caller: Caller, block: memoryview) -> None:
@@ -122,7 +127,11 @@ def take(caller: Caller, block: memoryview) -> None:
         _keep(caller, caller.request, block)
         if not caller.left:
             request, caller.request = caller.request, None
-            _answer(caller.sock, *_told(request, caller.uploads))
+            told = _told(request, caller.uploads)
+            if caller.seconds:
+                threading.Timer(caller.seconds, _answer, (caller.sock, *told)).start()
+            else:
+                _answer(caller.sock, *told)
 
 
 def _begin_chunk(caller: Caller, block: memoryview) -> memoryview:

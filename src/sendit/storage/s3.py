@@ -64,7 +64,7 @@ class S3Options(BaseModel, extra="forbid", frozen=True):
     """Key for `aws:kms`; none: the bucket's."""
     storage_class: Annotated[str, Field(pattern=r"^[A-Z_]*$")] = ""
     """Storage class of new objects; none: the bucket's."""
-    part_mib: Annotated[int, Strict(), Field(ge=5, le=512)] = 6
+    part_mib: Annotated[int, Strict(), Field(ge=5, le=512)] = 8
     """Size of the parts of archives, in MiB, 5 to 512; up to six are in memory."""
     ca_file: LocalPath | None = None
     """Certificates (PEM) of the authorities that may vouch for the server; none: the system's."""
