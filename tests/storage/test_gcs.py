@@ -54,6 +54,7 @@ ANSWERS = {
     "uniform": refusal(400, "invalid", "Cannot use ACL API; uniform bucket-level access is on."),
     "not enabled": refusal(403, "accessNotConfigured"),
     "no store": (405, {}, b"<html>"),
+    "no length": (411, {}, b"<html>"),
     "asks to wait": (503, {"Retry-After": "3600"}, b"{}"),
     "no bucket": refusal(404, "notFound", "The specified bucket does not exist."),
 }
@@ -290,6 +291,7 @@ def test_a_file_that_was_changed_here_does_not_stay_there(
         ("full", TargetQuotaUsed, "two days"),
         ("no bucket", TargetRefused, "set bucket anew"),
         ("no store", TargetRefused, "see endpoint"),
+        ("no length", TargetRefused, "Transfer-Encoding"),
     ],
 )
 @pytest.mark.parametrize("layout", ["tree", "archive"])

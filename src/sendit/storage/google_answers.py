@@ -107,6 +107,12 @@ def explain(told: Told, *, location: str, rights: str, missing: str, endpoint: s
         return TargetUnavailable(
             f"{location} got other bytes than were sent ({shown}); it is tried again."
         )
+    if told.status == 411:
+        return TargetRefused(
+            f"{location}, or a proxy before it, takes nothing whose length is not known before "
+            "(411). Let it take chunks (Transfer-Encoding), or set layout of the target to "
+            '"tree".'
+        )
     if told.status in (405, 501):
         return TargetRefused(f"{location} does not answer as Google's ({shown}); see {endpoint}.")
     if told.status in BUSY or told.status in (408, 409):
