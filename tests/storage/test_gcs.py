@@ -233,6 +233,35 @@ def test_an_upload_that_is_lost_again_and_again_is_given_up(
     target.verify(package, target.send(package))
 
 
+def test_a_line_that_breaks_now_and_then_is_no_reason_to_give_up(
+    strict_proxy: TroubledStore,
+) -> None:
+    options = HttpOptions(url=strict_proxy.url, timeout_seconds=30)
+    store = GcsStore(options, GoogleLogin(None, (), anonymous=True), "research", acl="")
+    blocks = [bytes([number]) * (1 << 20) for number in range(56)]
+    strict_proxy.n_kept = 10
+
+    with store.connected(), strict_proxy.troubled_for(5, "breaks off", after=0):
+        held = store.put_blocks(
+            "key", lambda: iter(blocks), GZIP, at_most=56 << 20, progress=lambda: None
+        )
+
+    assert held is not None
+    assert store.is_of(held, blocks, at_most=56 << 20)
+
+
+@pytest.mark.parametrize("trouble", ["asks to wait", "full"])
+def test_an_upload_is_not_gone_on_with_when_the_store_says_later(
+    strict_proxy: TroubledStore, tmp_path: Path, trouble: str
+) -> None:
+    target = make_gcs(strict_proxy.url)
+
+    with strict_proxy.troubled_for(1, trouble, after=2), pytest.raises(TargetUnavailable):
+        target.send(make_large(tmp_path))
+
+    assert [method for method, _ in strict_proxy.asked] == ["GET", "POST", "PUT"]
+
+
 def test_an_archive_that_appears_while_it_is_packed_is_not_overwritten(
     fake_gcs: GcsServer, package: Package, tmp_path: Path
 ) -> None:

@@ -12,14 +12,14 @@ import json
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from sendit.errors import TargetUnavailable
+from sendit.errors import TargetQuotaUsed, TargetUnavailable
 from sendit.storage.cloud_http import CloudHttp, Told
 from sendit.storage.google_answers import no_store
 from sendit.storage.http_client import Body, Flow
 from sendit.storage.together import Traffic
 
 _TRIES = 3
-_WORTH = 64 << 20
+_WORTH = 16 << 20
 """After so many bytes more, what was lost before does not count."""
 _LEAST = (1 << 18) - 1
 _TAKEN = 412
@@ -81,16 +81,18 @@ class ResumableUpload:
 
     def _put(self, session: str, blocks: Iterator[bytes]) -> Told:
         """Send until everything is there; return the last answer."""
-        came = lost = 0
+        came, lost, worth = 0, 0, _WORTH
         while True:
             try:
                 told = self._send(session, came, blocks)
                 if told.status == _TAKEN or 200 <= told.status < 300:
                     return told
                 failure = self._http.error(told)
-            except _SessionLost:
+            except (_SessionLost, TargetQuotaUsed):
                 raise
             except TargetUnavailable as error:
+                if error.again_after:
+                    raise
                 failure = error
             lost += 1
             if lost == _TRIES:
@@ -98,9 +100,9 @@ class ResumableUpload:
             told = self._ask(session, "*/*", ())
             if told.status != _MORE:
                 return told
-            before, came = came, _n_received(told)
-            if came >= before + _WORTH:
-                lost = 0
+            came = _n_received(told)
+            if came >= worth:
+                lost, worth = 0, came + _WORTH
             blocks = self._again()
 
     def _send(self, session: str, came: int, blocks: Iterator[bytes]) -> Told:
