@@ -1,12 +1,14 @@
+import errno
 import gzip
 import io
+import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sendit.errors import TargetConflict, VerificationFailed
+from sendit.errors import TargetConflict, TargetError, VerificationFailed
 from sendit.storage import Package, PackagedStudy, Receipt, Target
 from sendit.storage.archive import archive_name, plan_archives
 from sendit.storage.registry import build
@@ -55,6 +57,28 @@ def test_the_same_study_gives_the_same_bytes(tmp_path: Path, package: Package) -
 
     assert archives[0] == archives[1]
     assert archives[0][3:8] == bytes(5), "no name and no time in the gzip header (RFC 1952)"
+
+
+class DamagedFile(io.FileIO):
+    def read(self, _size: int | None = -1, /) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class DamagedPath(type(Path())):  # type: ignore[misc]
+    """Can be opened, but not read."""
+
+    def open(self, *_: object, **_named: object) -> DamagedFile:
+        return DamagedFile(str(self))
+
+
+def test_a_file_that_cannot_be_read_is_not_held_against_the_target(
+    target: Target, package: Package
+) -> None:
+    # Whoever sends while it is packed takes a bare OSError for one of the connection.
+    damaged = replace(package, root=DamagedPath(package.root))
+
+    with pytest.raises(TargetError, match=r"cannot be read \(Input/output error\)"):
+        target.send(damaged)
 
 
 def test_the_order_of_a_package_does_not_matter(package: Package) -> None:

@@ -21,7 +21,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from sendit.storage.base import Package, PackagedStudy
-from sendit.storage.durable import changed_meanwhile, open_source
+from sendit.storage.durable import changed_meanwhile, open_source, unreadable
 from sendit.storage.packing import PIECE, packed
 
 _BUFFER = 1024 * 1024
@@ -150,7 +150,10 @@ def _tar(archive: Archive, progress: Callable[[], None]) -> Iterator[bytearray]:
                     size += len(piece)
                     yield piece
                     piece = bytearray()
-                block = source.read(min(PIECE - len(piece), left))
+                try:
+                    block = source.read(min(PIECE - len(piece), left))
+                except OSError as error:
+                    raise unreadable(error) from error
                 if not block:
                     raise changed_meanwhile()
                 left -= len(block)

@@ -118,10 +118,7 @@ def open_source(source: Path, *, size: int) -> BinaryIO:
         stream = source.open("rb", buffering=0)
         actual = os.fstat(stream.fileno()).st_size
     except OSError as error:
-        raise TargetError(
-            f"A file of the package cannot be read ({os.strerror(error.errno or 0)}). "
-            "Check the working folder, then retry the batch."
-        ) from error
+        raise unreadable(error) from error
     if actual != size:
         stream.close()
         raise TargetError(
@@ -264,6 +261,14 @@ def changing() -> TargetUnavailable:
     """Return the error for a name that is taken one moment and free the next."""
     return TargetUnavailable(
         "Somebody else puts files into the target folder and takes them away; try again."
+    )
+
+
+def unreadable(error: OSError) -> TargetError:
+    """Return the error for a file of the package that the system cannot open or read."""
+    return TargetError(
+        f"A file of the package cannot be read ({os.strerror(error.errno or 0)}). "
+        "Check the working folder, then retry the batch."
     )
 
 
