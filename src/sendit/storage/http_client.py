@@ -27,6 +27,8 @@ _SMALL = 1 << 16
 """Less than this is sent together with what follows."""
 _MAX_ANSWER = 1 << 26
 _RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
+_CLOSED = (ConnectionError, ssl.SSLEOFError)
+"""What is raised by sending to a server that has closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class HttpClient:
         has let go of it.
         """
         if (idle := self._alive()) is not None:
-            lost = () if isinstance(ask.body, Flow) else (ConnectionError,)
+            lost = () if isinstance(ask.body, Flow) else _CLOSED
             with suppress(*lost):
                 return idle, idle.sock, _ask(idle, ask, traffic)
         connection = self._connect()
@@ -290,7 +292,7 @@ def _ask(
         with traffic.using(connection.sock):
             try:
                 _send(connection, ask, traffic.tell)
-            except (BrokenPipeError, ConnectionResetError):
+            except _CLOSED:
                 # A server that refuses before it has read everything may have said why.
                 with suppress(OSError, http.client.HTTPException):
                     return connection.getresponse()
