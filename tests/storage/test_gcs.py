@@ -295,6 +295,21 @@ def test_what_is_not_what_was_sent_is_removed_again(
     assert fake_gcs.list() == []
 
 
+@pytest.mark.parametrize("layout", ["tree", "archive", "large archive"])
+def test_an_answer_that_tells_nothing_of_what_came_is_asked_for_more(
+    gcp_emulator: GcsServer, strict_proxy: TroubledStore, tmp_path: Path, layout: str
+) -> None:
+    package = make_large(tmp_path) if layout.startswith("large") else make_package(tmp_path)
+    target = make_gcs(strict_proxy.url, layout=layout.split()[-1])
+    part = "upload_id" if layout.startswith("large") else "uploadType=multipart"
+    strict_proxy.changed = {part: lambda answer: (answer[0], answer[1], b"")}
+
+    target.verify(package, target.send(package))
+
+    assert not any(method == "DELETE" for method, _ in strict_proxy.asked)
+    assert len(gcp_emulator.list()) == (len(package.instances) if layout == "tree" else 1)
+
+
 def test_a_file_that_was_changed_here_does_not_stay_there(
     fake_gcs: GcsServer, package: Package
 ) -> None:

@@ -217,8 +217,13 @@ class GcsStore:
         )
         return None if told.status == 412 else told
 
-    def _checked(self, key: str, told: Told, digests: _Digests) -> Held:
-        """Return what the store says that it holds, if that is what was sent."""
+    def _checked(self, key: str, told: Told, digests: _Digests) -> Held | None:
+        """Return what the store says that it holds, if that is what was sent.
+
+        None if it says nothing: who asks how far an upload came need not be told of the object.
+        """
+        if not told.body:
+            return None
         held = self._held(key, told)
         if not digests.are_of(held):
             self._remove(held)

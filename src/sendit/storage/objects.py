@@ -67,7 +67,8 @@ class ObjectStore(Protocol):
     def put_file(self, key: str, entry: Entry, kind: str, traffic: Traffic) -> Held | None:
         """Store a file unless something stands there already; then return None.
 
-        What the store says that it holds is compared with the file.
+        What the store says that it holds is compared with the file; when it says nothing of
+        that, None is returned, too.
         """
 
     def put_blocks(
