@@ -614,6 +614,9 @@ LIKELY = {
     "address-jp": "東京都千代田区丸の内1-9-1",
     "phone-ru": "8 (495) 555-01-23",
     "a copy": "cc Hausdorf x",
+    "a reader": "reader 2: Hausdorf",
+    "a review": "Reviewed by Hausdorf",
+    "a degree alone": "seen Hausdorf MD",
     "a day of a year": "am 2019/073 x",
     "a day of a week": "am 2019-W11-4 x",
 }
@@ -641,6 +644,7 @@ HARMLESS = {
     "words of an address": ({"InstitutionName": "Falkenhof, MRI Center 2"}, "MRI Center 2"),
     "units and initials": ({"OperatorsName": "MM"}, "nodule of 5 mm, 3-mm slices"),
     "labelled day": ({"StudyDate": "20190314"}, "patient 20181204"),
+    "a map": ({}, "Tensor MD, Diffusivity MD"),
     "a vessel": ({}, "100 cc Omnipaque, sister Mary Joseph nodule, son Autism, ul. Nerve 5"),
     "a day of another year": ({"StudyDate": "20190314"}, "2018/073, 2000/100"),
     "month of another day": ({"StudyDate": "20190314"}, "on 05-MAR-2019"),

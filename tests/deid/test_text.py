@@ -220,6 +220,11 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("Attn: Bo van der Quimby; dictated by van Quimby", "Attn: * van der *; dictated by van *"),
         ("signed Bo O'Quimby MD; Ida Quimby RT(R)", "signed * MD; * RT(R)"),
         ("Ref. phys: van der Quimby; Radiologe: Quimby", "Ref. phys: van der *; Radiologe: *"),
+        ("Reader 2: Quimby; planner: Quimby x, approved: Ida Quimby", "Reader 2: *; planner: * x, approved: *"),
+        ("Reviewed by Quimby x, d/w Quimby; Ref: Quimby", "Reviewed by * x, d/w *; Ref: *"),
+        ("Radiographer - Ida Quimby x, 2nd reader Quimby", "Radiographer - * x, 2nd reader *"),
+        ("seen Quimby MD; Quimby, NP x, Ida Quimby PA-C", "seen * MD; *, NP x, * PA-C"),
+        ("Attending Quimby RUL nodule, Dr. Quimby LLL", "Attending * RUL nodule, Dr. * LLL"),
         ("x_4b31f3e16f30c562a92c3fbd165cfc0a17d54158", "x_*"),
     ],
 )
@@ -270,6 +275,8 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "operator Console, parent Vessel, fellow eye, resident Report, notified Radiology",
         "MRS PRESS TE 35, MRS STEAM TE 20",
         "TECH SUPPORT, REF PHASE SENSE, Reader Study, Ref Axial, Sagittal",
+        "approved: yes, Ref: Lumbar, planned by Eclipse, reviewed by CAD, annotated by MIM",
+        "Tensor MD, DKI MD, Diffusivity MD, Kurtosis MD, T1 Map MD, Nasopharynx, NP",
     ],
 )
 def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
@@ -324,6 +331,11 @@ def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
         ("2024/064, 2000/100, week 12, KW 3", "*, 2000/100, week 12, KW 3"),
         ("Wed Nov 27 10:22:31 2019 x Mar 04 09:11 CET 2024", "Wed * x *"),
         ("prior 24.4.21 stable, vom 9.3.17", "prior 25.3.21 stable, vom 7.2.17"),
+        ("date 9.3.17, DOB: 9.3.17, Datum 9.3.17", "date 7.2.17, DOB: 7.2.17, Datum 7.2.17"),
+        ("DOB 170309; dated 191127 x, vom 271119", "DOB *; dated * x, vom *"),
+        ("date 999999, vom 123456, prior 512000", "date 999999, vom 123456, prior 512000"),
+        ("CT vom 27.11. und seit 3.4. x", "CT vom * und seit * x"),
+        ("vom 27.11.5, seit 3.4.5 mm, bis 3.4", "vom 27.11.5, seit 3.4.5 mm, bis 3.4"),
         ("24.4.21 (24.4.21) CT 24.4.21", "25.3.21 (25.3.21) CT 25.3.21"),
         ("9.3.17 10:15, 9.3.17 um 8 Uhr", "7.2.17 10:15, 7.2.17 um 8 Uhr"),
         ("v24.4.21, version 24.4.21, B-24.4.21", "v24.4.21, version 24.4.21, B-24.4.21"),

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from re import Match
 
-from sendit.deid.dates_by_place import is_day_by_place
+from sendit.deid.dates_by_place import find_days_by_place, is_day_by_place
 from sendit.deid.dates_told import find_known_days, find_told_days
 from sendit.deid.folding import REMOVED, plain_digits
 from sendit.deid.known import Known
@@ -165,6 +165,8 @@ def find_dates(text: str, *, known: Known, shift_days: int | None) -> Iterator[S
         ):
             yield Span(match.start(), match.end(), RULE)
     yield from find_told_days(text, known=known, keep=shift_days == 0)
+    if shift_days != 0:
+        yield from (Span(start, end, RULE) for start, end in find_days_by_place(text))
     yield from _known_compact(text, known=known, keep=shift_days == 0)
     for year in _telling_years(known):
         for match in re.finditer(rf"(?<![\d.,]){year}(?!\d|[.,]\d)", text):

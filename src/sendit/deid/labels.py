@@ -24,7 +24,10 @@ _NAME = (
     rf"(?:(?:, |[ ^-])(?:(?:{PARTICLES}) )*{_WORD}(?! ?[:=：])){{0,2}})"
 )
 _EASTERN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
-_CREDENTIALS = r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\))"
+_CREDENTIALS = (
+    r"(?:M\.?D\.?|D\.?O\.?|RN|R\.N\.|DVM|Ph\.?D\.?|FRCR|FRCPC|FACR|RT ?\(R\)|PA-C|NP|CRNP|APRN"
+    r"|CNMT|RDMS|RVT|MBBS|FRCS|MRCP|DDS|DMD)"
+)
 _LONG_WORD = r"[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}(?![^\W_])"
 """FA of FA, MD is nobody."""
 _TITLE_CASE = r"[^\W\d_a-zß-ÿ](?:['’][^\W\d_a-zß-ÿ])?[a-zß-ÿ](?:[^\W\d_]|['’-]){0,63}(?![^\W_])"
@@ -52,7 +55,11 @@ _PERSONS: Final = (
     re.compile(
         rf"(?<![^\W_])(?P<name>{_TITLE_CASE} (?:(?:{PARTICLES}) )*{_TITLE_CASE}"
         rf"|{_TITLE_CASE}, {_TITLE_CASE})"
-        r" (?:MD|RT ?\(R\))(?![^\W_])"
+        r" (?:MD|RT ?\(R\)|PA-C|NP|RN|CNMT|RDMS)(?![^\W_])"
+    ),
+    re.compile(
+        r"(?<![^\W_])(?<!-)(?P<name>[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}+)"
+        r" M\.?D(?![^\W_])"
     ),
     re.compile(
         rf"(?<![^\W_])(?<!\d )(?<!\d)(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"

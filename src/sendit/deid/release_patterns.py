@@ -105,6 +105,7 @@ _PERSON = re.compile(
     r"(?!Mary Joseph)(?P<seven>[A-Z][a-z]{3,}(?![^\W_])"
     r"(?<!ia)(?<!i[st]is)(?<!ism)(?<!athy)(?<!rophy))"
     r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
+    r"|(?<![^\W_])(?P<eight>[A-Z][a-zà-ÿ]{5,}),? M\.?D\b"
 )
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
 
