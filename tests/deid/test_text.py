@@ -220,7 +220,10 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("Attn: Bo van der Quimby; dictated by van Quimby", "Attn: * van der *; dictated by van *"),
         ("signed Bo O'Quimby MD; Ida Quimby RT(R)", "signed * MD; * RT(R)"),
         ("Ref. phys: van der Quimby; Radiologe: Quimby", "Ref. phys: van der *; Radiologe: *"),
-        ("Reader 2: Quimby; planner: Quimby x, approved: Ida Quimby", "Reader 2: *; planner: * x, approved: *"),
+        (
+            "Reader 2: Quimby; planner: Quimby x, approved: Ida Quimby",
+            "Reader 2: *; planner: * x, approved: *",
+        ),
         ("Reviewed by Quimby x, d/w Quimby; Ref: Quimby", "Reviewed by * x, d/w *; Ref: *"),
         ("Radiographer - Ida Quimby x, 2nd reader Quimby", "Radiographer - * x, 2nd reader *"),
         ("seen Quimby MD; Quimby, NP x, Ida Quimby PA-C", "seen * MD; *, NP x, * PA-C"),

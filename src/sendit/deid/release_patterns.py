@@ -107,6 +107,11 @@ _PERSON = re.compile(
     r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
     r"|(?<![^\W_])(?P<eight>[A-Z][a-zà-ÿ]{5,}),? M\.?D\b"
 )
+_ANNOUNCED_DAY = re.compile(
+    r"(?<![^\W_])(?:dob|dated?|born|geb|prior|vom|seit)[.:]? "
+    r"(?:(?P<six>\d{6})(?![^\W_]|[.,]\d)|(?:[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?![^\W_]))",
+    re.IGNORECASE,
+)
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
 
 
@@ -148,6 +153,16 @@ def likely_pattern(text: str) -> str | None:
             if not any(map(is_common, words(found))):
                 return "pattern:name"
     return None
+
+
+def announced_day(text: str) -> str | None:
+    """Return the rule of a day that only the word before it tells: "DOB 191127", "vom 27.11."."""
+    days = (found["six"] for found in _ANNOUNCED_DAY.finditer(text))
+    return "pattern:date" if any(six is None or _is_day_of_six(six) for six in days) else None
+
+
+def _is_day_of_six(digits: str) -> bool:
+    return any(_is_date(f"20{one}") for one in (digits, digits[4:] + digits[2:4] + digits[:2]))
 
 
 def _told(found: re.Match[str]) -> list[str]:

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from sendit.deid.release_content import Key, tag_name, vr_of
 from sendit.deid.release_known import STANDARD_UIDS, Known
 from sendit.deid.release_matching import Matcher
-from sendit.deid.release_patterns import is_very_old, likely_pattern, pattern_in_code, sure_pattern
+from sendit.deid.release_patterns import (
+    announced_day,
+    is_very_old,
+    likely_pattern,
+    pattern_in_code,
+    sure_pattern,
+)
 from sendit.deid.release_sources import (
     CODE_TEXTS,
     MAKERS,
@@ -85,6 +91,7 @@ class Searcher:
         self._uids = set[bytes]() if keeps_uids else known.uids
         self._kept_uids = kept_uids
         self._dates = set[str]() if keeps_dates else known.dates
+        self._keeps_dates = keeps_dates
         self.asked = False
         """Whether a UID or a date was looked for in the last value; each original knows more."""
         self._clean_lines: set[str] = set()
@@ -188,7 +195,7 @@ class Searcher:
             return None
         rule = sure_pattern(text)
         if rule is None and vr != "PN" and tag not in OUR_NAMES and not self._vouched(tag):
-            rule = likely_pattern(text)
+            rule = likely_pattern(text) or (None if self._keeps_dates else announced_day(text))
         return None if rule is None else Hit(rule)
 
     def _uid_in(self, text: str) -> Hit | None:
