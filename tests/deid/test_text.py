@@ -740,6 +740,8 @@ def test_a_static_field_is_nobodys() -> None:
     [
         ("Linnet^Ida", "for I.L. and L.I. chest", "for *. and *. chest"),
         ("Linnet^Ida^Vera", "of I.V.L. and I. L.", "of *. and *."),
+        ("Linnet Quimby^Ida Vera", "I.V.L.Q. or I.V.L. or L.Q.I.V. x", "*. or *. or *. x"),
+        ("Linnet^Ida-Vera", "seen I.V.L. x", "seen *. x"),
         ("Linnet^Ida", "IL LI i.l. I/L I L", "IL LI i.l. I/L I L"),
         ("Abel^Paul", "CHEST P.A.", "CHEST P.A."),
         ("Linnet", "I.L.", "I.L."),

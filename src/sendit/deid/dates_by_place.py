@@ -2,8 +2,8 @@
 
 A word or a time beside it tells a day (*vom 4.3.21*, *4.3.21 um 8 Uhr*).  Where the first number
 is no month, more words do (*CT 24.3.21*), and so does the beginning of a line or a bracket.  Six
-digits behind a word that announces a day are one (*DOB 191127*), and so are a day and a month behind
-a German one (*vom 27.11.*).  What a day becomes is left to ``dates_in_text``.
+digits behind a word that announces a day are one (*DOB 191127*), and so are a day and a month
+behind a German one (*vom 27.11.*).  What a day becomes is left to ``dates_in_text``.
 """
 
 import re
@@ -14,7 +14,8 @@ from re import Match
 
 _BEFORE_A_DAY = re.compile(
     r"(?<![^\W_])(?:vom|am|seit|zum|bis|geb|geboren|voraufnahme|prior|previous|since|dated|born|le"
-    r"|du|dal|el|desde|d\.d|dd|date|datum|fecha|dob|d\.o\.b|birth(?:date|day)?|geburtsdatum)\.?:? ?\Z",
+    r"|du|dal|el|desde|d\.d|dd|date|datum|fecha|dob|d\.o\.b|birth(?:date|day)?|geburtsdatum)"
+    r"\.?:? ?\Z",
     re.IGNORECASE,
 )
 _BEFORE_A_LATE_DAY = re.compile(
@@ -28,8 +29,9 @@ _BEHIND_A_DAY = re.compile(
 )
 _BEHIND_A_MEASURE = re.compile(r" ?(?:[cm]?m|ms|[x×*])(?![^\W_])|[-–][A-Za-z]")
 _SIX_DIGITS = re.compile(
-    r"(?<![^\W_])(?:vom|seit|prior|previous|since|dated?|datum|fecha|dob|d\.o\.b|born|birth(?:date|day)?"
-    r"|geb|geboren|geburtsdatum)\.?(?:[:=] ?| )(?P<day>(?P<a>\d\d)(?P<b>\d\d)(?P<c>\d\d))(?![^\W_]|[.,]\d)",
+    r"(?<![^\W_])(?:vom|seit|prior|previous|since|dated?|datum|fecha|dob|d\.o\.b|born"
+    r"|birth(?:date|day)?|geb|geboren|geburtsdatum)\.?(?:[:=] ?| )"
+    r"(?P<day>(?P<a>\d\d)(?P<b>\d\d)(?P<c>\d\d))(?![^\W_]|[.,]\d)",
     re.IGNORECASE,
 )
 _DAY_AND_MONTH = re.compile(

@@ -73,6 +73,17 @@ def initials(value: str) -> Iterator[str]:
             yield "".join(letters)
             yield "".join((*letters[1:], letters[0]))
             yield letters[1] + letters[0]
+            yield from _initials_of_all_words(*_components(group)[:2])
+
+
+def _initials_of_all_words(family: str, given: str) -> Iterator[str]:
+    """Yield the initials of names of several words: Ng^May Li, Núñez Ortega^María José."""
+    last, first = (
+        "".join(letters[0] for word in re.split(r"[\W_]+", part) if (letters := squeeze(word)))
+        for part in (family, given)
+    )
+    if max(len(last), len(first)) > 1 and (last + first).isalpha() and first:
+        yield from (first + last, last + first, first + last[:1])
 
 
 def _group_forms(group: str) -> Iterator[tuple[str, bool]]:
