@@ -229,6 +229,11 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("seen Quimby MD; Quimby, NP x, Ida Quimby PA-C", "seen * MD; *, NP x, * PA-C"),
         ("Attending Quimby RUL nodule, Dr. Quimby LLL", "Attending * RUL nodule, Dr. * LLL"),
         ("x_4b31f3e16f30c562a92c3fbd165cfc0a17d54158", "x_*"),
+        ("Medicare 1EG4-TE5-MK73 x, 1EG4TE5MK73", "Medicare * x, *"),
+        ("Policy H7712-00934; member id: XK 88123 x", "Policy *; member id: * x"),
+        ("to quimby@hosp x, b_quimby+ct@uniklinik ok", "to * x, * ok"),
+        ("in 75002 Quimbyville x, 80331 Quimbingen", "in * x, *"),
+        ("4410 W 32nd Ave Apt 6 x", "* x"),
     ],
 )
 def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
@@ -278,6 +283,8 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "operator Console, parent Vessel, fellow eye, resident Report, notified Radiology",
         "MRS PRESS TE 35, MRS STEAM TE 20",
         "TECH SUPPORT, REF PHASE SENSE, Reader Study, Ref Axial, Sagittal",
+        "SUV@60min, peak@lesion, ADC@1.5T, flair@axial, scan@rest, 10000 Spokes, 00512 Scout",
+        "policy 2, 12000 Counts, 64000 Points, 30500 Hz Sweep, 1.5.12345 Head, 4410 W",
         "approved: yes, Ref: Lumbar, planned by Eclipse, reviewed by CAD, annotated by MIM",
         "Tensor MD, DKI MD, Diffusivity MD, Kurtosis MD, T1 Map MD, Nasopharynx, NP",
     ],

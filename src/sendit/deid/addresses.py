@@ -48,6 +48,10 @@ ADDRESS = re.compile(
     # 1017 GP Amsterdam, but 1500 MS
     r"|(?<![\w.])[1-9]\d{3} (?!CT|MR|MS|TR|TE|TI|PT|NM|US|XA|HU|KV|MA|ML|MM|SN)[A-Z]{2}"
     r" (?P<town>[A-Z][a-z]{3,})(?:[ -][A-Z][a-z]+)?(?!\w)"
+    r"|(?<![\w.])\d{2,5} (?:[NSEW]{1,2}\.? )?\d{1,3}(?:st|[nr]d|th)"
+    r" (?i:street|avenue|ave|st|road|rd|blvd)\b\.?(?:,? (?i:apt|suite|ste|unit|#)\.? ?\w+)?"
+    # 75002 Paris, but 12000 Counts and 00512 Scout
+    r"|(?<![\w.,-])(?!\d{3}00)\d{5} (?P<place>[^\W\d_a-zß-ÿ][a-zß-ÿ]{3,63}+)(?!\w)"
     # by province, district and street
     rf"|{_EASTERN}{_LETTER}{{2,9}}[시도] (?:{_LETTER}{{1,9}}[구군시] )?"
     r"[^\W_]{1,20}(?:로|길|동) ?\d+"
@@ -62,6 +66,6 @@ _COUNTED = re.compile(
 
 def is_address(match: Match[str]) -> bool:
     """Return whether a street is meant, not "3D OSEM Dr. …", or a town, not "1500 AP Thorax"."""
-    if name := match["town"] or match["street"]:
+    if name := match["town"] or match["street"] or match["place"]:
         return not load_vocabulary().is_common(fold(name).letters)
     return _COUNTED.match(match.group()) is None

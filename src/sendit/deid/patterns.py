@@ -16,20 +16,13 @@ from re import Match, Pattern
 from sendit.deid.addresses import ADDRESS, is_address
 from sendit.deid.folding import fold, plain_digits
 from sendit.deid.labels import IS_PARTICLE, NUMBERS, PARTICLES, find_labelled
+from sendit.deid.mails import find_mails
 from sendit.deid.spans import Span
 from sendit.deid.vocabulary import Vocabulary
 
 _STANDARD_UIDS = "1.2.840.10008."
 _OLDEST_AGE = 89
 
-# A word is tried from its beginning alone: a text may be one word of a million letters.
-_EMAIL = re.compile(
-    r"(?<![\w.+'-])(?:[\w.+'-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|[\w.+'-]+ ?[\[({]at[\])}] ?[A-Za-z][\w-]*"
-    r"(?: ?(?:\.|[\[({](?:dot|punkt)[\])}]) ?[A-Za-z][\w-]*)+"
-    # cut off where a short string ends
-    r"|(?=[\w+'-]++\.\w)(?=[\d_.+'-]*+[^\W\d_])[\w.+'-]++@[^\W\d_][\w-]*+(?= *(?:\\|\Z)))"
-)
 _URL = re.compile(
     r"(?:https?|ftp|file|dicom|wado|ldap|smb)://[^\s\\\"'<>*]+|\bwww\.[^\s\\\"'<>*]+"
     r"|(?<![\w.-])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|local|lan|internal"
@@ -111,6 +104,8 @@ _NUMBER = re.compile(
     r"|(?<![\w.])\d{4} \d{5} \d(?![\w.])"
     r"|(?<!\w)\d\d ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?!\w)"
     r"|(?<![\w.-])[0-3]\d[01]\d{3}-\d{5}(?![\w.-])"
+    r"|(?<!\w)[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y\d]\d-?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y\d]\d"
+    r"-?[AC-HJKMNP-RT-Y]{2}\d\d(?!\w)"
 )
 _GROUPS = re.compile(r"(?<![\w.])\d{3,4}(?:[ -]\d{3,4}){2,4}(?![\w.])")
 _RUN = re.compile(r"(?<!\d)(?<!\d[.,])\d{7,}(?!\d)")
@@ -120,7 +115,8 @@ _LABELLED = re.compile(
     r"|pid|accession(?: no| number)?|acc(?:\.? ?no)?|acc#|acc\.|ssn|nhs(?: no| number)?"
     r"|fall-?nr|case ?(?:no|nr|number)"
     r"|visit ?(?:no|nr|number)|order ?(?:no|nr|number)|insurance ?(?:no|nr|number)"
-    r"|policy ?(?:no|nr|number)|(?:order|auftrag|fall)(?= ?[:#][ #]*\w*\d{4})"
+    r"|policy ?(?:no|nr|number)|policy(?=[ :#]{1,3}[\w-]*\d{4})|(?:member|insurance) ?id"
+    r"|(?:order|auftrag|fall)(?= ?[:#][ #]*\w*\d{4})"
     r"|chart ?(?:no|nr|number)|hosp(?:ital)? ?(?:no|nr|number|id)|id)\b"
     r"(?:[ .]*[:#=][ #]*|[ .]+(?=\w*\d))(?P<value>[A-Za-z]{0,4}[-/ ]?\w*\d[\w/-]*)"
     # the label is written like a part of the number
@@ -209,6 +205,7 @@ def find_patterns(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for pattern, rule in _WITHOUT_DIGITS:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), rule)
+    yield from find_mails(text, vocabulary)
     yield from find_told(text, vocabulary)
     if "^" in text:
         yield from _caret_names(text, vocabulary)
@@ -220,9 +217,9 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     Mails, links, telephone numbers and addresses of computers that can be nothing else, names in
     PN form, UIDs, ages.
     """
-    for pattern, rule in ((_EMAIL, "pattern:email"), (_LINK, "pattern:url")):
-        for match in pattern.finditer(text):
-            yield Span(match.start(), match.end(), rule)
+    yield from find_mails(text, vocabulary)
+    for match in _LINK.finditer(text):
+        yield Span(match.start(), match.end(), "pattern:url")
     for match in _PHONE.finditer(text):
         if _SURELY_PHONE.match(match.group()):
             yield Span(match.start(), match.end(), "pattern:phone")
@@ -368,4 +365,4 @@ _WITH_DIGITS: tuple[tuple[Pattern[str], str, Callable[[Match[str]], bool] | None
     (NUMBERS, "pattern:number", None),
     (ADDRESS, "pattern:address", is_address),
 )
-_WITHOUT_DIGITS = ((_EMAIL, "pattern:email"), (_URL, "pattern:url"), (_PATH, "pattern:url"))
+_WITHOUT_DIGITS = ((_URL, "pattern:url"), (_PATH, "pattern:url"))

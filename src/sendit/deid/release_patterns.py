@@ -77,6 +77,7 @@ _NUMBERS = {
         r"|(?<![\w.-])[A-Z][a-zäöüß-]+(?:straße|strasse|gasse|allee) \d{1,4}(?!\w)"
         r"|(?<!\w)\d{1,4},? (?:bis,? )?(?:rue|avenue|boulevard) (?:de |du |des |la )*[A-Z][a-z]+"
         r"|(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)"
+        r"|(?<![\w.])\d{2,5} (?:[NSEW] )?\d{1,3}(?:st|[nr]d|th) (?:Street|Avenue|Ave|St)\b"
         r"|(?<![^\W_])ул\. ?[А-Я][а-я]{2,}(?:, д\.)? \d{1,4}(?!\w)"
         r"|(?![\x00-ÿ])[^\W\d_]{2,9}[시도] [^\W\d_]{1,9}[구군시] [^\W\d_]{1,9}[로길] \d"
         r"|(?![\x00-ÿ])[^\W\d_]{2,3}[都道府県][^\W\d_]{1,9}[市区][^\W\d_]{1,9}\d+-\d"
@@ -90,6 +91,8 @@ _HOST = re.compile(
 )
 _MAIL_LEFT = re.compile(r"[\w.+-]+@\*")
 """A mail address of which only the server went."""
+_MAIL_INSIDE = re.compile(r"(?<![\w.+'-])([a-z][\w+-]{4,63}+)@[a-z]{3,63}+(?![\w.'-])")
+_TOWN = re.compile(r"(?<![\w.,-])(?!\d{3}00)\d{5} ([A-Z][a-zà-ÿ]{3,63}+)(?!\w)")
 _PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/])/(?:[\w.-]{1,99}/){2,9}\w")
 _INITIALS = r"(?:[A-Z]\. ?){0,2}"
 _PERSON = re.compile(
@@ -148,10 +151,10 @@ def likely_pattern(text: str) -> str | None:
         return "pattern:mail"
     if _HOST.search(text) or _PATH.search(text):
         return "pattern:url"
-    for pattern, words in ((_PERSON, _told), (_CARET, _whole)):
+    for pattern, words, rule in _UNLESS_COMMON:
         for found in pattern.finditer(text):
             if not any(map(is_common, words(found))):
-                return "pattern:name"
+                return rule
     return None
 
 
@@ -166,11 +169,20 @@ def _is_day_of_six(digits: str) -> bool:
 
 
 def _told(found: re.Match[str]) -> list[str]:
-    return words_of(found[found.lastgroup or 0])
+    return words_of(found[found.lastindex or 0])
 
 
 def _whole(found: re.Match[str]) -> list[str]:
     return words_of(found[0].replace("^", " "))
+
+
+_UNLESS_COMMON = (
+    (_PERSON, _told, "pattern:name"),
+    (_CARET, _whole, "pattern:name"),
+    (_MAIL_INSIDE, _told, "pattern:mail"),
+    (_TOWN, _told, "pattern:address"),
+)
+"""What identifies unless a word of the language stands in it."""
 
 
 def _is_no_day(found: re.Match[str]) -> bool:

@@ -50,7 +50,9 @@ PHONE = re.compile(
     r"|\b(?:tel|phone|fax|mobile|telefon)\b[.:# ]{1,3}\+?\d[\d ()/.-]{4,}\d",
     re.IGNORECASE,
 )
-NATIONAL_ID = re.compile(r"(?<![\w.-])\d{3}-\d{2}-\d{4}(?![\w.-])")
+NATIONAL_ID = re.compile(
+    r"(?<![\w.-])(?:\d{3}-\d{2}-\d{4}|[1-9][A-Z][A-Z\d]\d-[A-Z][A-Z\d]\d-[A-Z]{2}\d\d)(?![\w.-])"
+)
 LABELLED_ID = re.compile(
     r"\b(?:MRN|SSN|NHS|PID|acc(?:ession)?|pat(?:ient)?s?)[ .]{0,2}(?:id|nr|no|num|number)?\b"
     r"[ .:#=]{1,3}(?P<id>[A-Z]{0,4}[ -]?\d[\d-]{3,}\d)\b",
