@@ -15,6 +15,7 @@ from re import Match, Pattern
 
 from sendit.deid.addresses import ADDRESS, is_address
 from sendit.deid.folding import fold, plain_digits
+from sendit.deid.given_names import find_by_given_names
 from sendit.deid.labels import IS_PARTICLE, NUMBERS, PARTICLES, find_labelled
 from sendit.deid.mails import find_mails
 from sendit.deid.spans import Span
@@ -236,11 +237,12 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
 
 
 def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
-    """Yield names behind a title, a label, or what somebody does."""
+    """Yield names behind a title, a label, what somebody does, or a given name."""
     for pattern in (_TITLED, _NAMED):
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
     yield from _by_role(text, vocabulary)
     yield from find_labelled(text, vocabulary)
+    yield from find_by_given_names(text, vocabulary)
 
 
 def has_inside_address(text: str) -> bool:

@@ -8,9 +8,10 @@ a product look like identifiers, too; where those may stand is told by who asks.
 import datetime
 import re
 import tomllib
+from functools import cache
 from importlib.resources import files
 
-from sendit.deid.release_vocabulary import is_common
+from sendit.deid.release_vocabulary import is_common, is_thing, protects
 from sendit.deid.release_words import (
     LABELLED_ID,
     LINK,
@@ -18,6 +19,7 @@ from sendit.deid.release_words import (
     NATIONAL_ID,
     OLD_AGE,
     PHONE,
+    fold,
     words_of,
 )
 
@@ -115,6 +117,10 @@ _ANNOUNCED_DAY = re.compile(
     r"(?:(?P<six>\d{6})(?![^\W_]|[.,]\d)|(?:[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?![^\W_]))",
     re.IGNORECASE,
 )
+_NAME = r"[A-Z][a-zà-ÿ]{2,63}+"
+_PAIR = re.compile(
+    rf"(?<![\w'’-])(?P<given>{_NAME})(?= (?P<family>{_NAME})(?![\w'’-])(?P<rest>[ \w'-]*))"
+)
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][^\W_]{1,63}\^[^\W\d_][^\W_]{1,63}(?![\w^])")
 
 
@@ -155,7 +161,7 @@ def likely_pattern(text: str) -> str | None:
         for found in pattern.finditer(text):
             if not any(map(is_common, words(found))):
                 return rule
-    return None
+    return "pattern:name" if _names_somebody(text) else None
 
 
 def announced_day(text: str) -> str | None:
@@ -174,6 +180,24 @@ def _told(found: re.Match[str]) -> list[str]:
 
 def _whole(found: re.Match[str]) -> list[str]:
     return words_of(found[0].replace("^", " "))
+
+
+def _names_somebody(text: str) -> bool:
+    """Return whether a given name stands before a word that is nobody else's."""
+    for found in _PAIR.finditer(text):
+        given, family = fold(found["given"]), fold(found["family"])
+        if given in _given_names() and not is_common(family):
+            words = [given, family, *words_of(found["rest"])]
+            if not (protects(words, 1, text) or any(map(is_thing, words[2:4]))):
+                return True
+    return False
+
+
+@cache
+def _given_names() -> frozenset[str]:
+    text = (files("sendit.deid") / "data" / "given_names.txt").read_text("utf-8")
+    lines = (line for line in text.splitlines() if not line.startswith("#"))
+    return frozenset(fold(name) for line in lines for name in line.split())
 
 
 _UNLESS_COMMON = (

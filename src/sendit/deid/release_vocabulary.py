@@ -95,6 +95,11 @@ def stands_as_eponym(name: str, words: list[str], text: str) -> bool:
     )
 
 
+def is_thing(word: str) -> bool:
+    """Return whether a folded word tells that what stands before it is called after somebody."""
+    return word in _section("things")
+
+
 def is_made_of_field_words(word: str, words: list[str]) -> bool:
     """Return whether a known word only stands there as neighbouring words of the field."""
     for start in range(len(words)):

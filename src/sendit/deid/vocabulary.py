@@ -35,6 +35,8 @@ class Vocabulary:
     """Sequences of words inside which every word stays."""
     eponyms: Mapping[str, frozenset[str]]
     """Names of diseases and methods, and the words of which one must stand beside them."""
+    things: frozenset[str]
+    """What is called after somebody, whoever that is."""
     body_parts: frozenset[str]
     """Defined terms of Body Part Examined."""
     longer: frozenset[str]
@@ -89,6 +91,7 @@ def load_vocabulary() -> Vocabulary:
         clinical=_words(table["clinical"]),
         generic=_words(table["generic"]),
         function=_words(table["function"]),
+        things=_words(table["things"]),
         body_parts=_words(table["body_parts"]),
         units=_words(table["units"]),
         phrases=frozenset(
