@@ -670,6 +670,21 @@ def test_what_names_nobody_passes(tmp_path: Path, attributes: dict[str, str], te
     check(original, result)
 
 
+@pytest.mark.parametrize("patient_id", ["00000000", "0000007"])
+def test_a_number_of_zeros_stands_for_no_binary_number(tmp_path: Path, patient_id: str) -> None:
+    def prepare(ds: Dataset) -> None:
+        ds.add_new(0x00209057, "UL", 0)
+        ds.add_new(0x00209128, "UL", 7)
+
+    original, result = pair(tmp_path, prepare=prepare, PatientID=patient_id, ImageComments="x")
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", "slope 0.00000000"))
+
+    known = known_of(original, extra=["PT000000", "IM000007"])
+    allowed = Allowance(OPTIONS)
+
+    check_release(result, known=known, original=original, allowance=allowed)
+
+
 def test_a_chinese_name_makes_no_word_of_a_day_in_chinese(tmp_path: Path) -> None:
     original, result = pair(
         tmp_path,

@@ -155,8 +155,10 @@ class _Reading:
         if is_short(letters):
             return self._accepts_short(start, end, one, edges=edges, inner=inner)
         if not letters.isalpha():
-            if one.kind is Kind.FILE and edges == INSIDE and letters.isdigit():
-                return False  # IM000301 is the 301st file, and no part of a serial number
+            running = one.kind is Kind.FILE and letters.isdigit()
+            if running and (edges == INSIDE or self._is_in_measure(start, end)):
+                # IM000301 is the 301st file, and no part of a serial number or of 0.000301.
+                return False
             return inner < GAP or edges >= SEAM or _has_long_number(letters)
         if one.whole:
             if inner == INSIDE and edges >= SEAM and self._is_protected(start, end):

@@ -235,8 +235,8 @@ def _of_kind(value: str, *, kind: Kind, vocabulary: Vocabulary) -> Iterator[Iden
 
 def _id_forms(value: str, kind: Kind) -> Iterator[Identifier]:
     letters = squeeze(value)
-    if not letters or (kind is Kind.STEP and is_short(letters)):
-        return
+    if not letters.strip("0") or (kind is Kind.STEP and is_short(letters)):
+        return  # 000000 is nobody's number
     yield Identifier(letters, not letters.isalpha(), kind)
     bare = letters.lstrip("0")
     if bare != letters and len(bare) >= _SHORTEST_BARE:
@@ -292,6 +292,8 @@ def _of_name(stem: str, vocabulary: Vocabulary) -> Iterator[Identifier]:
     pieces = [piece for word in distinct for piece in re.findall(r"\d+|[^\W\d]+", word)]
     for piece in (*distinct, *pieces):
         if is_short(piece) or (piece.isalpha() and vocabulary.is_common(piece)):
+            continue
+        if not piece.strip("0"):
             continue
         if len(piece) == _DATE_DIGITS and any(_dates(piece)):
             continue

@@ -39,6 +39,8 @@ STANDARD_UIDS = b"1.2.840.10008."
 """How UIDs begin that are nobody's."""
 _LEAST_LETTERS = 4
 _LEAST_DIGITS = 5
+_LEAST_RUNNING = 4
+"""Digits of the number of a file behind its zeros; IM000012 is the twelfth of a series."""
 _LONG = 7
 _TELLING_WORD = 6
 """Letters from which on one word of a place tells it."""
@@ -151,7 +153,7 @@ class Identifiers:
         """Add a number or a code; a short one only if it is the patient's own."""
         word = squeeze(text)
         known = self._known
-        if not word or word in DUMMIES or (word.isalpha() and is_common(word)):
+        if not word.strip("0") or word in DUMMIES or (word.isalpha() and is_common(word)):
             return
         if kind is Kind.DEVICE and is_generic_station(word):
             return
@@ -230,7 +232,8 @@ class Identifiers:
             if is_common(word) or word in DUMMIES or word in described:
                 continue
             if word.isdigit():
-                if len(word) > _LEAST_DIGITS and not _UID.search(name.encode("ascii", "replace")):
+                tells = len(word) > _LEAST_DIGITS and len(word.lstrip("0")) >= _LEAST_RUNNING
+                if tells and not _UID.search(name.encode("ascii", "replace")):
                     self._add_word_of_folder(known.numbers, word)
             elif len(word) >= _LEAST_LETTERS and (word.isalpha() or len(word) >= _LONG):
                 self._add_word_of_folder(known.words, word)

@@ -43,6 +43,8 @@ from sendit.deid.release_words import (
 _LEAST_LETTERS = 4
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 _MANY_NUMBERS = 4096
+_LEAST_VALUE = 10_000
+"""A number of fewer digits is many things."""
 _LONGEST_NUMBER = 18
 _NAMED_AFTER = Kind.CONTACT | Kind.FOLDER
 
@@ -55,7 +57,12 @@ class Matcher:
         self._words = self._counting(known.words)
         self._long = tuple(self._counting(known.long))
         self._numbers = self._counting(known.numbers)
-        self._values = {int(number) for number in self._numbers if len(number) <= _LONGEST_NUMBER}
+        # A number that was filled up with zeros (0000512) is any 512 among binary ones.
+        self._values = {
+            int(number)
+            for number in self._numbers
+            if len(number) <= _LONGEST_NUMBER and int(number) >= _LEAST_VALUE
+        }
         self._short = known.short
         self._raw = tuple(known.raw)
         self._middle = [w for w in self._words if len(w) in (5, 6) and w.isalpha()]
