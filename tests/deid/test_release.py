@@ -654,6 +654,8 @@ HARMLESS = {
     "six other digits": ({}, "date 999999, vom 123456, CT 191127"),
     "signs and numbers": ({}, "peak@lesion, 64000 Points, scan@rest"),
     "makers": ({}, "Karl Storz, Thomas Test, Peter Spine, Ann Arbor, Robert Xyster disease"),
+    "nobody": ({"OperatorsName": "QA", "PatientName": "TBD"}, "phantom QA, TBD"),
+    "what an id was cut from": ({"PatientID": "M"}, "*/ND/ECHO_00/MOSAIC"),
     "a map": ({}, "Tensor MD, Diffusivity MD"),
     "a vessel": ({}, "100 cc Omnipaque, sister Mary Joseph nodule, son Autism, ul. Nerve 5"),
     "a day of another year": ({"StudyDate": "20190314"}, "2018/073, 2000/100"),

@@ -28,7 +28,7 @@ notavailable applicable patient hidden redacted masked blank empty xxx xxxx xxxx
 physician operator service siemens ge philips toshiba canon hitachi hologic fuji agfa kodak
 carestream default user technologist technician tech mtra mta radiographer radiologist doctor admin
 johndoe janedoe doejohn doejane text
-enter entertext
+enter entertext qa qc tbd anonym
 """
 DUMMIES = frozenset(squeeze(word) for word in _DUMMY_WORDS.split())
 """What stands where an identifier was removed before, folded and squeezed."""
