@@ -238,6 +238,9 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("patient Stéphane O'Quimby fell, Quimby, Ingrid", "patient * fell, *"),
         ("cc: James K. Brown x, MARGARET QUIMBY", "cc: * x, *"),
         ("for Maria Teresa Quimby Head", "for * Head"),
+        ("Attending: R. Quimby; signed, Quimby, by QUIMBY R", "Attending: *; signed, *, by * R"),
+        ("Dr. Quimby saw it, so did quimby", "Dr. * saw it, so did *"),
+        ("placed by RN Quimby, edited by Hausdorf", "placed by RN *, edited by *"),
     ],
 )
 def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
@@ -290,6 +293,7 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "SUV@60min, peak@lesion, ADC@1.5T, flair@axial, scan@rest, 10000 Spokes, 00512 Scout",
         "policy 2, 12000 Counts, 64000 Points, 30500 Hz Sweep, 1.5.12345 Head, 4410 W",
         "Karl Storz, Carl Zeiss Meditec, Arnold Chiari malformation, Thomas Test, Lesion, Maria",
+        "Dr. Abdomen, abdomen and Mr. Lesion lesion",
         "Ann Arbor stage, Charles Bonnet, Graham Steell murmur, Robert Xyster disease, Roy Camille",
         "Gilles de la Tourette syndrome, Thomas splint, Keith-Wagener grade 2, Anna X",
         "Maria Hospital, Peter Spine Routine, MARIA HEAD, Gilbert Syndrome, David Brain Phantom",
@@ -353,6 +357,8 @@ def test_a_description_without_identifiers_stays_as_it_is(text: str) -> None:
         ("DOB 170309; dated 191127 x, vom 271119", "DOB *; dated * x, vom *"),
         ("date 999999, vom 123456, prior 512000", "date 999999, vom 123456, prior 512000"),
         ("CT vom 27.11. und seit 3.4. x", "CT vom * und seit * x"),
+        ("seen on 3/4 at 1430, from 4/3 x", "seen on * at 1430, from * x"),
+        ("grade 3/4, image 3/4, on 3/5", "grade 3/4, image 3/4, on 3/5"),
         ("vom 27.11.5, seit 3.4.5 mm, bis 3.4", "vom 27.11.5, seit 3.4.5 mm, bis 3.4"),
         ("24.4.21 (24.4.21) CT 24.4.21", "25.3.21 (25.3.21) CT 25.3.21"),
         ("9.3.17 10:15, 9.3.17 um 8 Uhr", "7.2.17 10:15, 7.2.17 um 8 Uhr"),

@@ -109,6 +109,7 @@ _DAY_AND_MONTH = re.compile(
 _KNOWN_DAY = re.compile(
     rf"(?<![^\W_])(?<!\d[./-])(?:(?P<d>[0-3]?\d)(?:st|nd|rd|th|\.)?[ _-]*(?:of |de )?(?P<n>{NAME})"
     rf"|(?P<n2>{NAME})[ _.-]*(?P<d2>[0-3]?\d)(?:st|nd|rd|th)?"
+    r"|(?:(?<=on )|(?<=from ))(?P<a3>\d\d?)/(?P<b3>\d\d?)"
     r"|(?P<a>\d\d)/(?P<b>\d\d)|(?P<a2>\d\d?)\.(?P<b2>\d\d?)\.)(?![^\W_])(?![./-]?\d)",
     re.IGNORECASE,
 )
@@ -188,7 +189,9 @@ def _tells_known_day(match: Match[str], *, known: Known, keep: bool) -> bool:
     if name := match["n"] or match["n2"]:
         told = {(number_of(name), int(match["d"] or match["d2"]))}
     else:
-        first, second = int(match["a"] or match["a2"]), int(match["b"] or match["b2"])
+        first, second = (
+            int(match[name] or match[f"{name}2"] or match[f"{name}3"]) for name in "ab"
+        )
         told = {(first, second), (second, first)}
     return any((day.month, day.day) in told for day in days)
 

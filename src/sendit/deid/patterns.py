@@ -191,6 +191,7 @@ _ALONE = re.compile(
 )
 """One word is enough behind what else stands in no description."""
 
+_LONG_WORD = re.compile(r"(?<![^\W_])[^\W\d_]{5,63}+(?![^\W_])")
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'’.-]{0,63}(?:\^+[^\W\d_][\w'’.-]{0,63})+(?![\w^])")
 
 
@@ -237,12 +238,34 @@ def find_persons(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
 
 
 def find_told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
-    """Yield names behind a title, a label, what somebody does, or a given name."""
+    """Yield names behind a title, a label, what somebody does, or a given name, and once more."""
+    spans = list(_told(text, vocabulary))
+    yield from spans
+    if spans:
+        yield from _again(text, spans, vocabulary)
+
+
+def _told(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     for pattern in (_TITLED, _NAMED):
         yield from _persons(text, pattern=pattern, vocabulary=vocabulary)
     yield from _by_role(text, vocabulary)
     yield from find_labelled(text, vocabulary)
     yield from find_by_given_names(text, vocabulary)
+
+
+def _again(text: str, spans: list[Span], vocabulary: Vocabulary) -> Iterator[Span]:
+    """Yield the names of some spans where they stand in the text without anything that tells."""
+    told = {
+        word.casefold() for span in spans for word in _LONG_WORD.findall(text, span.start, span.end)
+    }
+    names = {word for word in told if not _is_word(fold(word).letters, vocabulary)}
+    for match in _LONG_WORD.finditer(text) if names else ():
+        if match.group().casefold() in names:
+            yield Span(match.start(), match.end(), "pattern:name")
+
+
+def _is_word(letters: str, vocabulary: Vocabulary) -> bool:
+    return vocabulary.is_common(letters) or letters in vocabulary.eponyms
 
 
 def has_inside_address(text: str) -> bool:
