@@ -621,6 +621,7 @@ LIKELY = {
     "a numbered street": "at 4410 W 32nd Ave x",
     "six digits": "DOB 430917 x",
     "a day and a month": "CT vom 27.11. und x",
+    "a number before": "b=1000 mother Hausdorf",
     "a reader": "reader 2: Hausdorf",
     "a review": "Reviewed by Hausdorf",
     "a degree alone": "seen Hausdorf MD",

@@ -240,6 +240,7 @@ def test_an_id_counts_as_a_word_or_anywhere(patient_id: str, text: str, expected
         ("for Maria Teresa Quimby Head", "for * Head"),
         ("Attending: R. Quimby; signed, Quimby, by QUIMBY R", "Attending: *; signed, *, by * R"),
         ("Dr. Quimby saw it, so did quimby", "Dr. * saw it, so did *"),
+        ("b=1000 mother Quimby x; Rua das Flores 120 x", "b=1000 mother * x; * x"),
         ("placed by RN Quimby, edited by Hausdorf", "placed by RN *, edited by *"),
     ],
 )
@@ -293,6 +294,7 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "SUV@60min, peak@lesion, ADC@1.5T, flair@axial, scan@rest, 10000 Spokes, 00512 Scout",
         "policy 2, 12000 Counts, 64000 Points, 30500 Hz Sweep, 1.5.12345 Head, 4410 W",
         "Karl Storz, Carl Zeiss Meditec, Arnold Chiari malformation, Thomas Test, Lesion, Maria",
+        "Patient: Hematuria, patient: Vertigo, 100 cc Omnipaque, 80cc Ultravist",
         "Dr. Abdomen, abdomen and Mr. Lesion lesion",
         "Ann Arbor stage, Charles Bonnet, Graham Steell murmur, Robert Xyster disease, Roy Camille",
         "Gilles de la Tourette syndrome, Thomas splint, Keith-Wagener grade 2, Anna X",

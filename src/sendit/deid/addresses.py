@@ -30,7 +30,7 @@ ADDRESS = re.compile(
     rf"|quai|impasse|via|viale|corso|piazza)"
     rf" (?:(?i:de|du|des|la|le|les|l'|d'|del|della|di) ?)*{_CAP}(?: {_CAP}){{0,2}}"
     rf"|(?<!\w)(?i:calle|avenida|plaza|paseo|rua|via|viale|corso|piazza) (?:(?i:de|del|la"
-    rf"|los|las|da|do|dos|di|della) )*"
+    rf"|los|las|da|das|do|dos|di|della) )*"
     rf"{_CAP}(?: {_CAP}){{0,2}},? (?:n[º°o.]* ?)?\d{{1,4}}"
     r"|(?<!\w)[A-Z][a-z]+(?: [A-Z][a-z]+)?,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]"
     r"|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]"

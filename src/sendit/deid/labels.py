@@ -62,7 +62,7 @@ _PERSONS: Final = (
         r" M\.?D(?![^\W_])"
     ),
     re.compile(
-        rf"(?<![^\W_])(?<!\d )(?<!\d)(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"
+        rf"(?<![^\W_])(?!(?<=\d )cc )(?:{_labels('before')}) (?:(?i:{PARTICLES}) )*"
         rf"(?P<name>(?!Mary Joseph\b|{_DISEASE}){_TITLE_CASE}"
         rf"(?:,? (?:(?i:{PARTICLES}) )*{_TITLE_CASE})?)"
     ),

@@ -106,7 +106,7 @@ _PERSON = re.compile(
     r"(?P<four>[A-Z][^\W\d_]{2,})"
     r"|\b(?i:patient(?:'s)?) ?(?i:name) ?[:=] ?(?P<three>[A-Z][^\W\d_]{2,})"
     rf"|(?<![^\W_])(?i:{_labels('persons')}) ?[:=] ?(?P<five>[A-Z][^\W\d_]{{2,}})"
-    rf"|(?<![^\W_])(?<!\d )(?:{_labels('before')}) "
+    rf"|(?<![^\W_])(?!(?<=\d )cc )(?:{_labels('before')}) "
     r"(?!Mary Joseph)(?P<seven>[A-Z][a-z]{3,}(?![^\W_])"
     r"(?<!ia)(?<!i[st]is)(?<!ism)(?<!athy)(?<!rophy))"
     r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
