@@ -35,8 +35,8 @@ _SIX_DIGITS = re.compile(
     re.IGNORECASE,
 )
 _DAY_AND_MONTH = re.compile(
-    r"(?<![^\W_])(?:vom|am|seit|zum|voraufnahme|vu)\.?:? "
-    r"(?P<day>(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.)(?![^\W_])",
+    r"(?<![^\W_])(?:vom|am|seit|zum|voraufnahme|vu|dob|geb|geboren|born)\.?:? "
+    r"(?P<day>(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.)(?![^\W_]| ?['’]?\d)",
     re.IGNORECASE,
 )
 _MONTHS_OF_A_YEAR = 12

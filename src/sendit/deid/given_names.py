@@ -19,13 +19,16 @@ from sendit.deid.vocabulary import Vocabulary
 _CAPITAL = r"[^\W\d_a-zß-ÿ]"
 _LIKE_A_NAME = rf"{_CAPITAL}(?:['’]{_CAPITAL})?[a-zß-ÿ](?:[^\W\d_]|['’-]){{1,63}}+"
 _LOUD = rf"{_CAPITAL}{{4,63}}+"
-_WORD = re.compile(rf"(?<![^\W_])(?<!['’-])(?:{_LIKE_A_NAME}|{_CAPITAL}{{3,63}}+)(?![^\W_])")
+_WORD = re.compile(
+    rf"(?<![^\W_])(?<!['’-])(?:{_LIKE_A_NAME}|{_CAPITAL}{{3,63}}+(?:-{_CAPITAL}{{3,63}}+)?)(?![^\W_])"
+)
 _BEHIND = re.compile(
     rf"(?: {_CAPITAL}\.?)? (?:(?:{PARTICLES}) )*(?P<name>{_LIKE_A_NAME})(?![^\W_])"
     rf"(?: (?P<more>{_LIKE_A_NAME})(?![^\W_]))?"
 )
 _BEHIND_LOUD = re.compile(rf"(?: {_CAPITAL}\.?)? (?P<name>{_LOUD})(?![^\W_])(?P<more>(?!))?")
 _BEFORE = re.compile(rf"(?<![^\W_])(?P<name>{_LIKE_A_NAME}|{_LOUD}), \Z")
+_TWO_WORDS = re.compile(r"(?: [^\W\d_]+){1,2}")
 _AS_LONG = 68
 
 
@@ -33,7 +36,8 @@ def find_by_given_names(text: str, vocabulary: Vocabulary) -> Iterator[Span]:
     """Yield a span for every given name and the family name beside it."""
     for match in _WORD.finditer(text):
         word = match.group()
-        if (word.lower() if word.isascii() else fold(word).letters) not in _given_names():
+        first = word.partition("-")[0]  # Jean-Pierre, Hans-Jürgen
+        if (first.lower() if first.isascii() else fold(first).letters) not in _given_names():
             continue
         start, end = match.span()
         behind = (_BEHIND_LOUD if word.isupper() else _BEHIND).match(text, end)
@@ -60,7 +64,8 @@ def _is_family(word: str, vocabulary: Vocabulary) -> bool:
 def _is_called_after(given: str, family: str, rest: str, vocabulary: Vocabulary) -> bool:
     """Return whether a thing is called so: a disease, a sign, a maker."""
     names = fold(given).letters, fold(family).letters
-    words = (fold(word).letters for word in re.findall(r"[^\W\d_]+", rest[:_AS_LONG])[:2])
+    behind = _TWO_WORDS.match(rest)
+    words = [fold(word).letters for word in behind.group().split()] if behind else []
     heads = vocabulary.eponyms.get(names[1], vocabulary.things)
     return names in vocabulary.phrases or any(word in heads for word in words)
 

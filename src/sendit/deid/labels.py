@@ -58,7 +58,7 @@ _PERSONS: Final = (
         r" (?:MD|RT ?\(R\)|PA-C|NP|RN|CNMT|RDMS)(?![^\W_])"
     ),
     re.compile(
-        r"(?<![^\W_])(?<!-)(?P<name>[^\W\d_a-zß-ÿ][a-zß-ÿ](?:[^\W\d_]|['’-]){3,63}+)"
+        r"(?<![^\W_])(?<!\w-)(?P<name>[^\W\d_a-zß-ÿ](?:[^\W\d_]|['’-]){4,63}+)"
         r" M\.?D(?![^\W_])"
     ),
     re.compile(

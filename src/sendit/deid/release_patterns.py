@@ -93,7 +93,7 @@ _HOST = re.compile(
 )
 _MAIL_LEFT = re.compile(r"[\w.+-]+@\*")
 """A mail address of which only the server went."""
-_MAIL_INSIDE = re.compile(r"(?<![\w.+'-])([a-z][\w+-]{4,63}+)@[a-z]{3,63}+(?![\w.'-])")
+_MAIL_INSIDE = re.compile(r"(?<![\w.+'-])([a-z]{4}[\w+-]{1,63}+)@[a-z]{3,63}+(?![\w.'-])")
 _TOWN = re.compile(r"(?<![\w.,-])(?!\d{3}00)\d{5} ([A-Z][a-zà-ÿ]{3,63}+)(?!\w)")
 _PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/*])/(?:[\w.-]{1,99}/){2,9}\w")
 _INITIALS = r"(?:[A-Z]\. ?){0,2}"
@@ -110,11 +110,12 @@ _PERSON = re.compile(
     r"(?!Mary Joseph)(?P<seven>[A-Z][a-z]{3,}(?![^\W_])"
     r"(?<!ia)(?<!i[st]is)(?<!ism)(?<!athy)(?<!rophy))"
     r"|(?<![^\W_])(?P<six>[A-Z][^\W\d_]{3,} [A-Z][^\W\d_]{3,}), M\.?D\b"
-    r"|(?<![^\W_])(?P<eight>[A-Z][a-zà-ÿ]{5,}),? M\.?D\b"
+    r"|(?<![^\W_])(?<!-)(?P<eight>[A-Z][a-zà-ÿ]{5,}),? M\.?D\b"
 )
 _ANNOUNCED_DAY = re.compile(
-    r"(?<![^\W_])(?:dob|dated?|born|geb|prior|vom|seit)[.:]? "
-    r"(?:(?P<six>\d{6})(?![^\W_]|[.,]\d)|(?:[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?![^\W_]))",
+    r"(?<![^\W_])(?:dob|dated?|born|geb|prior|vom|seit)[.:]? (?P<six>\d{6})(?![^\W_]|[.,]\d)"
+    r"|(?<![^\W_])(?:dob|geb|vom|seit)[.:]? (?:[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\."
+    r"(?![^\W_]| ?['’]?\d)",
     re.IGNORECASE,
 )
 _NAME = r"[A-Z][a-zà-ÿ]{2,63}+"
@@ -188,7 +189,7 @@ def _names_somebody(text: str) -> bool:
         given, family = fold(found["given"]), fold(found["family"])
         if given in _given_names() and not is_common(family):
             words = [given, family, *words_of(found["rest"])]
-            if not (protects(words, 1, text) or any(map(is_thing, words[2:4]))):
+            if not (protects(words, 1, text) or any(map(is_thing, words[2:5]))):
                 return True
     return False
 
