@@ -19,7 +19,8 @@ _STREET = (
     r"|crescent|way|st|ave|rd|ln|dr|ct|pl|sq)"
 )
 ADDRESS = re.compile(
-    rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:{_CAP} ){{1,3}}(?i:{_STREET})\b\.?"
+    rf"(?<![\w.])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?P<words>(?:{_CAP} ){{1,3}})"
+    rf"(?P<kind>(?i:{_STREET}))\b\.?"
     r"(?:,? (?i:apt|suite|ste|unit|floor|#)\.? ?\w+)?"
     rf"(?:,? {_CAP}(?: {_CAP})?,? [A-Z]{{2}}(?![^\W_])(?: \d{{5}}(?:-\d{{4}})?)?)?"
     r"|(?<!\w)(?i:p\.? ?o\.? box|postfach|boîte postale|apartado) ?\d+"
@@ -59,13 +60,26 @@ ADDRESS = re.compile(
     r"\d+(?:[-丁番]\d+){0,3}"
     rf"|{_EASTERN}{_LETTER}{{2,9}}[省市]{_LETTER}{{1,9}}[区县路街]{_LETTER}{{0,9}}\d+号"
 )
+_LIKE_TERMS = frozenset(("ct", "dr", "ln", "pl", "sq"))
+"""And lymph nodes: 64 Slice CT, 3 Mediastinal LN."""
 _COUNTED = re.compile(
     r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
 )
 
 
 def is_address(match: Match[str]) -> bool:
-    """Return whether a street is meant, not "3D OSEM Dr. …", or a town, not "1500 AP Thorax"."""
+    """Return whether a street is meant, not "64 Slice CT", or a town, not "1500 AP Thorax"."""
     if name := match["town"] or match["street"] or match["place"]:
         return not load_vocabulary().is_common(fold(name).letters)
-    return _COUNTED.match(match.group()) is None
+    if _COUNTED.match(match.group()):
+        return False
+    return (match["kind"] or "").casefold() not in _LIKE_TERMS or _names_a_street(match)
+
+
+def _names_a_street(match: Match[str]) -> bool:
+    """Return whether what may be a court or a drive, or a CT, is called like a street."""
+    vocabulary = load_vocabulary()
+    words = [fold(word).letters for word in match["words"].split()]
+    if any(word in vocabulary.clinical for word in words):
+        return False
+    return not all(map(vocabulary.is_common, words))
