@@ -659,6 +659,7 @@ HARMLESS = {
     "what an id was cut from": ({"PatientID": "M"}, "*/ND/ECHO_00/MOSAIC"),
     "a day that moved": ({"StudyDate": "20190314"}, "vom 12.02. 2019, prior 12.11. x"),
     "no server": ({}, "ab12cd@host"),
+    "parts of a protocol": ({}, "3D/Radial/[2]/Br36/Spleen/FSE"),
     "a map": ({}, "Tensor MD, Diffusivity MD"),
     "a vessel": ({}, "100 cc Omnipaque, sister Mary Joseph nodule, son Autism, ul. Nerve 5"),
     "a day of another year": ({"StudyDate": "20190314"}, "2018/073, 2000/100"),

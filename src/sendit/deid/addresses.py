@@ -61,7 +61,7 @@ ADDRESS = re.compile(
     rf"|{_EASTERN}{_LETTER}{{2,9}}[省市]{_LETTER}{{1,9}}[区县路街]{_LETTER}{{0,9}}\d+号"
 )
 _LIKE_TERMS = frozenset(("ct", "dr", "ln", "pl", "sq"))
-"""And lymph nodes: 64 Slice CT, 3 Mediastinal LN."""
+"""64 Slice CT, 3 Mediastinal LN; in capitals ST is the thickness of a slice, too."""
 _COUNTED = re.compile(
     r"[1-4]D\b|\d+ (?:days?|weeks?|months?|years?|views?|phases?|frames?|min|sec)\b", re.IGNORECASE
 )
@@ -73,13 +73,13 @@ def is_address(match: Match[str]) -> bool:
         return not load_vocabulary().is_common(fold(name).letters)
     if _COUNTED.match(match.group()):
         return False
-    return (match["kind"] or "").casefold() not in _LIKE_TERMS or _names_a_street(match)
+    kind = match["kind"] or ""
+    return (kind.casefold() not in _LIKE_TERMS and kind != "ST") or _names_a_street(match)
 
 
 def _names_a_street(match: Match[str]) -> bool:
     """Return whether what may be a court or a drive, or a CT, is called like a street."""
     vocabulary = load_vocabulary()
     words = [fold(word).letters for word in match["words"].split()]
-    if any(word in vocabulary.clinical for word in words):
-        return False
-    return not all(map(vocabulary.is_common, words))
+    terms = vocabulary.clinical | vocabulary.units | vocabulary.eponyms.keys()
+    return terms.isdisjoint(words) and not all(map(vocabulary.is_common, words))

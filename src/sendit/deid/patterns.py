@@ -32,7 +32,7 @@ _URL = re.compile(
 )
 _PATH = re.compile(
     r"(?<!\w)[A-Za-z]:[\\/](?:[^\\/\s*]+[\\/])*[^\\/\s*]*|\\\\[\w.-]+(?:\\[^\\\s*]+)+"
-    r"|(?<![\w/])/(?:[\w.-]+/){2,}[\w.-]*"
+    r"|(?<![\w/)\]%])/(?:[\w.-]+/){2,}[\w.-]*"
 )
 _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _INSIDE_ADDRESS = re.compile(
@@ -164,6 +164,7 @@ _TITLED = re.compile(
     rf"(?P<name>(?:[^\W\d_a-zà-ÿ]\. ?)*{_CAP}"
     rf"(?:[ ]?[-,^_][ ]?{_CAP})?(?: (?:[^\W\d_a-zà-ÿ]\.? )?{_CAP})?)"
 )
+_SPECTROSCOPY = "MRS "
 _NAMED = re.compile(
     rf"(?<!\w)(?i:patient(?:'s)? ?name|pat\.? ?name|name|technologist|tech|operator"
     rf"|radiologist|physician|referred by"
@@ -300,6 +301,8 @@ def _persons(text: str, *, pattern: Pattern[str], vocabulary: Vocabulary) -> Ite
             if IS_PARTICLE.fullmatch(word.group()):
                 continue
             is_word = letters in vocabulary.clinical or letters in vocabulary.function
+            if match.group().startswith(_SPECTROSCOPY):
+                is_word = vocabulary.is_common(letters)
             if is_word and len(letters) > 1:
                 break
             yield Span(start + word.start(), start + word.end(), "pattern:name")

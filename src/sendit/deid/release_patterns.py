@@ -95,7 +95,7 @@ _MAIL_LEFT = re.compile(r"[\w.+-]+@\*")
 """A mail address of which only the server went."""
 _MAIL_INSIDE = re.compile(r"(?<![\w.+'-])([a-z]{4}[\w+-]{1,63}+)@[a-z]{3,63}+(?![\w.'-])")
 _TOWN = re.compile(r"(?<![\w.,-])(?!\d{3}00)\d{5} ([A-Z][a-zà-ÿ]{3,63}+)(?!\w)")
-_PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/*])/(?:[\w.-]{1,99}/){2,9}\w")
+_PATH = re.compile(r"(?<!\w)[A-Za-z]:[\\/]\w+[\\/]\w|(?<![\w/)\]%*])/(?:[\w.-]{1,99}/){2,9}\w")
 _INITIALS = r"(?:[A-Z]\. ?){0,2}"
 _PERSON = re.compile(
     r"(?<!\w)(?:(?:Dr|Prof|Mrs|Miss|Herr|Frau|Mme|Attending)\.?|Sr\.) {1,2}"
