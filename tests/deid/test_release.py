@@ -906,6 +906,21 @@ def test_a_name_under_a_wrongly_declared_character_set_is_found(tmp_path: Path) 
     assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
 
 
+@pytest.mark.parametrize(
+    ("comment", "is_name"), [("D'SA", True), ("d'sa", True), ("DSA of the head", False)]
+)
+def test_a_name_with_an_apostrophe_is_no_term(tmp_path: Path, comment: str, is_name: bool) -> None:
+    original, result = pair(
+        tmp_path, prepare=lambda ds: setattr(ds, "PatientName", "D'Sa^Quillwort")
+    )
+    rewrite(result, lambda ds: setattr(ds, "ImageComments", comment))
+
+    if is_name:
+        assert refusal(original, result).reason is Reason.IDENTIFIER_LEFT
+    else:
+        check_release(result, known=known_of(original), original=original)
+
+
 def test_a_name_that_stands_only_in_a_private_element_is_known(tmp_path: Path) -> None:
     def hide(ds: Dataset) -> None:
         block = ds.private_block(0x0029, "EXAMPLE", create=True)

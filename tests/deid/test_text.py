@@ -3,6 +3,7 @@
 import base64
 import re
 import string
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -308,6 +309,7 @@ def test_what_identifies_anybody_goes(text: str, expected: str) -> None:
         "Gilles de la Tourette syndrome, Thomas splint, Keith-Wagener grade 2, Anna X",
         "Maria Hospital, Peter Spine Routine, MARIA HEAD, Gilbert Syndrome, David Brain Phantom",
         "approved: yes, Ref: Lumbar, planned by Eclipse, reviewed by CAD, annotated by MIM",
+        "Martin score, Gordon Sign, Kelly Clamp, Martin Gruber anastomosis, Graham Patch repair",
         "Tensor MD, DKI MD, Diffusivity MD, Kurtosis MD, T1 Map MD, Nasopharynx, NP",
     ],
 )
@@ -585,6 +587,12 @@ def test_codes_are_searched_for_distinctive_identifiers_only() -> None:
 )
 def test_numbers_are_hit_by_whole_numbers_only(number: str, hit: bool) -> None:
     assert Cleaner(known_as(patient_id="12345"), shift_days=None).holds_number(number) is hit
+
+
+@pytest.mark.parametrize("name", ["N'Da", "D'Sa", "M'Ba", "AC’DA"])
+@pytest.mark.parametrize("spell", [str, str.upper, str.lower])
+def test_short_names_with_an_apostrophe_are_found(name: str, spell: Callable[[str], str]) -> None:
+    assert cleaned(f"for {spell(name)}, DSA", known_as(f"{name}^Zoë")) == "for *, DSA"
 
 
 SURNAMES = st.text(string.ascii_letters + "äöüéèçñøßłžОлег'’-", min_size=4, max_size=14).filter(

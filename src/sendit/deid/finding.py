@@ -52,6 +52,7 @@ _POINT = re.compile(r"[;:,!?()\[\]]|\. ")
 _DECIMAL_SIGN = re.compile(r"\d[.,]")
 _PERSONAL = frozenset((Kind.PERSON, Kind.INITIALS))
 _INITIALS = re.compile(r"[^\W\d_](?:\. ?[^\W\d_])+")
+_WITH_APOSTROPHE = re.compile(r"[^\W\d_]+['’][^\W\d_]+")
 _BEHIND_NUMBER = re.compile(r"\d[ -]?\Z")
 _UNIT = re.compile(r"(?<![^\W_])(?:[cm]m|s|min|ml|k?g)-\Z")
 
@@ -167,7 +168,11 @@ class _Reading:
                 return not (self._ends_in_a_term(end) or self._begins_in_a_unit(start))
             return inner == INSIDE and len(letters) >= _RUN_TOGETHER
         if inner >= SEAM:
-            return edges >= SEAM and (inner < GAP or not self._is_plain_words(start, end))
+            return edges >= SEAM and (
+                inner < GAP
+                or self._has_apostrophe(start, end)
+                or not self._is_plain_words(start, end)
+            )
         if edges >= SEAM:
             return not self._is_protected(start, end)
         enough = _AT_AN_EDGE if max(left, right) >= SEAM else _ANYWHERE
@@ -199,6 +204,8 @@ class _Reading:
         if edges < GAP:
             return False
         if inner >= GAP and not one.whole:
+            if one.kind is Kind.PERSON and self._has_apostrophe(start, end):
+                return True
             is_somebody = one.kind in _PERSONAL and not self._vocabulary.is_common(one.letters)
             return is_somebody and self._are_initials(start, end, one.kind)
         if one.kind is Kind.INITIALS:
@@ -230,6 +237,11 @@ class _Reading:
         return (before[1:] in (".", ",") and before[0].isdigit()) or (
             after[:1] in (".", ",") and after[1:].isdigit()
         )
+
+    def _has_apostrophe(self, start: int, end: int) -> bool:
+        """Return whether the letters are one word with an apostrophe inside: N'Da, O'Hara."""
+        at = self._folded.at
+        return _WITH_APOSTROPHE.fullmatch(self._text, at[start], at[end - 1] + 1) is not None
 
     def _is_plain_words(self, start: int, end: int) -> bool:
         """Return whether what only together makes a name is made of common words."""

@@ -3,7 +3,7 @@
 A given name that is no word of the field (``data/given_names.txt``) makes a person of the word
 behind it, or of the one before it across a comma, if that is written like a name, too, and is no
 word of anatomy, technique or a place.  A name alone makes none, nor does what a disease or a sign
-is called after (*Charles Bonnet syndrome*), or a maker (*Karl Storz*).
+is called after (*Charles Bonnet syndrome*, *Martin score*), or a maker (*Karl Storz*).
 """
 
 import re
@@ -55,6 +55,7 @@ def _is_family(word: str, vocabulary: Vocabulary) -> bool:
     letters = fold(word).letters
     return not (
         letters in vocabulary.clinical
+        or letters in vocabulary.things
         or letters in vocabulary.generic
         or letters in vocabulary.function
         or (word.isupper() and vocabulary.is_common(letters))

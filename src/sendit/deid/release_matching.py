@@ -40,6 +40,7 @@ from sendit.deid.release_words import (
     words_of,
 )
 
+_WITH_APOSTROPHE = re.compile(r"(?<![^\W_])[^\W\d_]+['’][^\W\d_]+(?![^\W_])")
 _LEAST_LETTERS = 4
 _FIELD_STRENGTH = re.compile(r"(?:0?[1357]|15|055)t$")
 _MANY_NUMBERS = 4096
@@ -191,6 +192,8 @@ class Matcher:
             return False
         if any(squeeze(match[1]) == word for match in MISTER.finditer(text)):
             return True
+        if any(squeeze(match[0]) == word for match in _WITH_APOSTROPHE.finditer(text)):
+            return True  # D'Sa is no DSA
         return any(
             other == word
             and (self._beside_a_name(words, index) or not protects(words, index, text))

@@ -187,7 +187,7 @@ def _names_somebody(text: str) -> bool:
     """Return whether a given name stands before a word that is nobody else's."""
     for found in _PAIR.finditer(text):
         given, family = fold(found["given"]), fold(found["family"])
-        if given in _given_names() and not is_common(family):
+        if given in _given_names() and not (is_common(family) or is_thing(family)):
             words = [given, family, *words_of(found["rest"])]
             if not (protects(words, 1, text) or any(map(is_thing, words[2:5]))):
                 return True
