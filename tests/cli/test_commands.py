@@ -18,8 +18,8 @@ from sendit.pipeline.pausing import pause
 from sendit.pipeline.preparation import prepare
 from sendit.records.audit_tables import AuditEntry
 from sendit.records.encrypted import keyed_digest
-from sendit.records.models import Batch, Finding, Profile, StageRun
-from sendit.terms import Reason, Stage, Status, Verdict
+from sendit.records.models import Batch, Delivery, Finding, Profile, StageRun
+from sendit.terms import DeliveryState, Reason, Stage, Status, Verdict
 from tests.support.batches import NOW, add_unreadable, make_batch
 from tests.support.installation import Installation
 
@@ -236,6 +236,56 @@ def test_retry_gives_a_stopped_batch_its_stage_again() -> None:
 
     assert f"Batch {stopped.pk} is tried again at identify." in say("retry", "ACC1")
     assert Batch.objects.get(pk=stopped.pk).status == Status.PROCESSING
+
+
+def test_who_lets_a_batch_go_on_or_tries_it_again_stands_in_the_audit_log() -> None:
+    waiting = batch("ACC1", status=Status.DONEPROCESSING, stage=Stage.SEND, held=HELD_MANUAL)
+    stopped = batch("ACC2", status=Status.ERROR, stage=Stage.IDENTIFY)
+    failed = batch("ACC3", status=Status.DONEPROCESSING, stage=Stage.SEND)
+    Delivery.objects.create(batch=failed, target="out", kind="folder", state=DeliveryState.FAILED)
+
+    say("upload_finished", "ACC1")
+    say("retry", "ACC2")
+    say("retry", "ACC3", "--target", "out")
+
+    entries = [
+        (entry.actor, entry.action, entry.subject, entry.details)
+        for entry in AuditEntry.objects.order_by("number")
+    ]
+    assert entries == [
+        (broker.user(), "batch upload_finished", f"batch {waiting.pk}", {}),
+        (broker.user(), "batch retry", f"batch {stopped.pk}", {}),
+        (broker.user(), "batch retry", f"batch {failed.pk}", {"target": "out"}),
+    ]
+
+
+def test_what_moves_no_batch_leaves_no_entry_in_the_audit_log() -> None:
+    batch("ACC1")
+
+    with pytest.raises(SystemExit):
+        say("upload_finished", "ACC1")
+    with pytest.raises(UsageError):
+        say("retry", "ACC1")
+
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "subject"),
+    [((), "node"), (("--target", "out"), "target out")],
+    ids=["node", "target"],
+)
+def test_who_pauses_and_resumes_stands_in_the_audit_log(
+    words: tuple[str, ...], subject: str
+) -> None:
+    for command in ("pause", "pause", "resume", "resume"):
+        say(command, *words)
+
+    entries = AuditEntry.objects.order_by("number").values_list("actor", "action", "subject")
+    assert list(entries) == [
+        (broker.user(), "pause", subject),
+        (broker.user(), "resume", subject),
+    ]
 
 
 def test_retry_says_that_a_batch_keeps_the_project_file_it_came_with() -> None:

@@ -12,9 +12,9 @@ from sendit.pipeline.workspace import Workspace
 from sendit.records.audit import begin
 from sendit.records.audit_tables import AuditEntry
 from sendit.records.encrypted import keyed_digest
-from sendit.records.models import Batch, Image, Treatment
+from sendit.records.models import Batch, Delivery, Image, Treatment
 from sendit.records.roles import Role
-from sendit.terms import Stage, Status, Verdict
+from sendit.terms import DeliveryState, Stage, Status, Verdict
 from tests.support.batches import add_unreadable, make_batch
 from tests.support.make_study import make_study
 from tests.support.visitors import visitor
@@ -313,6 +313,17 @@ def test_a_decision_is_written_into_the_audit_log(client: Client) -> None:
     assert (entry.actor, entry.action, entry.subject) == (
         "admin", "batch retry", f"batch {batch.pk}",
     )  # fmt: skip
+    assert entry.details == {}
+
+
+def test_the_one_target_that_is_tried_again_stands_in_the_audit_log(client: Client) -> None:
+    batch = make_batch(CANARY, status=Status.DONEPROCESSING, stage=Stage.SEND)
+    Delivery.objects.create(batch=batch, target="out", kind="folder", state=DeliveryState.FAILED)
+
+    client.post(f"/batch/{batch.pk}/do/retry", {"target": "out"})
+
+    (entry,) = AuditEntry.objects.all()
+    assert entry.details == {"target": "out"}
 
 
 def test_a_project_that_does_not_deidentify_has_no_pictures(

@@ -100,7 +100,11 @@ def decide(
             raise UsageError("Say why: the reason is kept with the batch.")
         _carry_out(batch, decision, now=now)
         act = audit.Act(
-            decision.by, f"batch {decision.action}", f"batch {batch_id}", decision.reason
+            decision.by,
+            f"batch {decision.action}",
+            f"batch {batch_id}",
+            decision.reason,
+            {} if decision.target is None else {"target": decision.target},
         )
         audit.append(act, now=now, head_folder=head_folder)
     logger.info("batch %d: %s by user %s", batch_id, decision.action, decision.by)

@@ -19,3 +19,10 @@ def name_of(options: argparse.Namespace) -> str:
     if options.target is not None:
         return f"Target {options.target}"
     return "The node"
+
+
+def subject_of(options: argparse.Namespace) -> str:
+    """Return what is meant, for the audit log."""
+    if options.project is not None:
+        return f"project {options.project}"
+    return "node" if options.target is None else f"target {options.target}"

@@ -3,9 +3,11 @@
 import argparse
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli.command import SenditCommand
-from sendit.cli.management.pause_options import add_what, name_of
+from sendit.cli.management.pause_options import add_what, name_of, subject_of
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.pipeline.pausing import pause
 
@@ -25,6 +27,9 @@ What runs comes to its end; folders are still registered."""
         """Pause."""
         self.prepare(configuration)
         what = name_of(options)
-        new = pause(configuration, project=options.project, target=options.target)
+        with transaction.atomic():
+            new = pause(configuration, project=options.project, target=options.target)
+            if new:
+                write_down(configuration, "pause", subject_of(options))
         self.say(f"{what} is paused." if new else f"{what} was paused already.")
         return 0

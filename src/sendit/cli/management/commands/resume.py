@@ -4,9 +4,11 @@ import argparse
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli.command import SenditCommand
-from sendit.cli.management.pause_options import add_what, name_of
+from sendit.cli.management.pause_options import add_what, name_of, subject_of
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.pipeline.pausing import resume
 
@@ -25,11 +27,14 @@ class Command(SenditCommand):
         """Resume."""
         self.prepare(configuration)
         what = name_of(options)
-        was = resume(
-            configuration,
-            project=options.project,
-            target=options.target,
-            now=datetime.now(UTC),
-        )
+        with transaction.atomic():
+            was = resume(
+                configuration,
+                project=options.project,
+                target=options.target,
+                now=datetime.now(UTC),
+            )
+            if was:
+                write_down(configuration, "resume", subject_of(options))
         self.say(f"{what} goes on." if was else f"{what} was not paused.")
         return 0

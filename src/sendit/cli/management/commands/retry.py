@@ -4,12 +4,15 @@ import argparse
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli import batch_argument
 from sendit.cli.command import SenditCommand
 from sendit.cli.hints import who_goes_on
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.pipeline import machine
+from sendit.pipeline.decide import Action
 
 
 class Command(SenditCommand):
@@ -29,7 +32,10 @@ class Command(SenditCommand):
         """Retry it and say where it goes on."""
         self.prepare(configuration)
         batch = batch_argument.find_batch(options.batch)
-        machine.retry(batch.pk, target=options.target, now=datetime.now(UTC))
+        only = {} if options.target is None else {"target": options.target}
+        with transaction.atomic():
+            machine.retry(batch.pk, target=options.target, now=datetime.now(UTC))
+            write_down(configuration, f"batch {Action.RETRY}", f"batch {batch.pk}", **only)
         batch.refresh_from_db()
         self.say(f"Batch {batch.pk} is tried again at {batch.stage}.")
         project = configuration.projects.get(batch.project)

@@ -4,12 +4,15 @@ import argparse
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from sendit.cli import batch_argument
 from sendit.cli.command import SenditCommand
 from sendit.cli.hints import who_goes_on
+from sendit.cli.writing_down import write_down
 from sendit.config import Configuration
 from sendit.pipeline import machine
+from sendit.pipeline.decide import Action
 from sendit.pipeline.machine.table import HELD_MANUAL
 from sendit.records.models import Batch
 
@@ -35,7 +38,10 @@ class Command(SenditCommand):
         sent: list[int] = []
         refused: list[int] = []
         for batch in named if options.batches else waiting:
-            moved = machine.upload_finished(batch.pk, now=now)
+            with transaction.atomic():
+                moved = machine.upload_finished(batch.pk, now=now)
+                if moved:
+                    write_down(configuration, f"batch {Action.SEND}", f"batch {batch.pk}")
             (sent if moved else refused).append(batch.pk)
         for batch_id in sent:
             self.say(f"Batch {batch_id} goes on to its targets.")
