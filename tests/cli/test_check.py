@@ -1,6 +1,8 @@
 """``sendit check``: everything that the configuration names is tried."""
 
 import json
+import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from io import StringIO
 
@@ -10,7 +12,7 @@ from pytest_django.fixtures import Settings
 
 from sendit.pipeline.preparation import prepare
 from sendit.records.ledger_tables import IdentityHistory
-from tests.support.installation import PROJECT, Installation
+from tests.support.installation import INSTALLATION, PROJECT, Installation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_this_process")]
 
@@ -146,3 +148,67 @@ def test_check_reads_the_table_of_an_honest_broker(
     assert done.returncode == (1 if says else 0)
     assert says in done.stdout
     assert "A-1" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("projects", "says"),
+    [
+        (True, "warning: none is named, so no folder is taken in and no study is sent. Add"),
+        (False, "There is no project yet, either:"),
+    ],
+    ids=["a project", "nothing at all"],
+)
+def test_check_says_that_a_configuration_without_inbox_takes_nothing_in(
+    installation: Installation, projects: bool, says: str
+) -> None:
+    installation.write_config("")
+    if not projects:
+        (installation.projects / "demo.toml").unlink()
+
+    done = installation.run("check")
+
+    assert done.returncode == 0, done.stdout
+    assert "ok      inboxes" in done.stdout
+    assert says in done.stdout
+
+
+def test_run_warns_of_a_configuration_without_inbox(installation: Installation) -> None:
+    installation.write_config("")
+
+    done = installation.run("run", "--once")
+
+    assert done.returncode == 0, done.stderr
+    assert "WARNING no inbox is named, so no folder is taken in" in done.stderr
+
+
+def test_check_does_not_speak_of_inboxes_that_are_named(installation: Installation) -> None:
+    assert "inboxes" not in installation.run("check").stdout
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Return the address of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["says nothing", "is not there"])
+def test_check_asks_the_broker_of_a_site_and_does_not_wait_for_ever(
+    installation: Installation, silent_server: str, silent: bool
+) -> None:
+    installation.write_config(INSTALLATION.replace("pool", "celery"))
+    address = silent_server if silent else "127.0.0.1:1"
+
+    done = installation.run(
+        "check", "--json", SENDIT_BROKER_URL=f"redis://:CANARY@{address}/0", timeout=40
+    )
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    [problem] = told["problems"]
+    assert problem.startswith("broker: The broker does not answer at broker.url; start Redis")
+    assert "CANARY" not in done.stdout + done.stderr
+
+
+def test_check_asks_no_broker_where_none_is_used(installation: Installation) -> None:
+    assert "broker" not in installation.run("check").stdout

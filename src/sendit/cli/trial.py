@@ -1,15 +1,19 @@
 """Try everything that the configuration names, so that a fault is found before a study is.
 
 The configuration's own problems are found when it is loaded; here its keys, recipes,
-targets and identity services are used for a moment.  Nothing is left behind.
+targets, identity services and the broker of a site are used for a moment.  Nothing is left
+behind.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from django.core import checks
 
+from sendit.cli.hints import shown
+from sendit.cli.work_check import broker
 from sendit.config import Configuration, Project
 from sendit.config.places import hung_places
 from sendit.errors import SenditError
@@ -35,6 +39,11 @@ ONLY_A_UID = (
     "corrected study counts as delivered even if the older one stays there. Set proof = "
     '"retrieve", if the peer can.'
 )
+NO_INBOX = (
+    "none is named, so no folder is taken in and no study is sent. Add [[inboxes]] with a path and "
+    "a project to {file}, or remove that file to use the default."
+)
+NO_PROJECT = " There is no project yet, either: each is a file NAME.toml in {folder}."
 SENT_FROM_OUT = (
     "Tried from here; it is sent from where the workers of zone out run: if that is another place, "
     'run "sendit check" there.'
@@ -60,10 +69,14 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
             yield Trial(f"Django {found.id}", f"{found.msg}{hint}")
     hung = hung_places(configuration)
     yield Trial("mounted file systems", " ".join(hung) or None)
+    if configuration.source is not None and not configuration.settings.inboxes:
+        yield Trial("inboxes", None, _no_inbox(configuration, configuration.source))
     here = zone_here(configuration)
     keys: list[Keys | None] = []
     what = "volumes, database and keys" if here is Zone.PHI else "results and database"
     yield _try(what, lambda: keys.append(prepare_to_try(configuration)))
+    if configuration.settings.mode == "celery":
+        yield _try("broker", lambda: broker(configuration))
     for project in configuration.projects.values():
         yield _try(f"project {project.name}: recipe", project.recipe)
         if keys and keys[0] is not None:
@@ -72,6 +85,12 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
         if here is Zone.PHI or zone_of_targets(project) is here:
             yield from _try_targets(configuration, project, here=here)
             yield from _warn_of_corrections(project)
+
+
+def _no_inbox(configuration: Configuration, file: Path) -> str:
+    folder = shown(configuration.settings.projects_dir)
+    more = "" if configuration.projects else NO_PROJECT.format(folder=folder)
+    return NO_INBOX.format(file=shown(file)) + more
 
 
 def _try_targets(configuration: Configuration, project: Project, *, here: Zone) -> Iterator[Trial]:

@@ -6,6 +6,7 @@ in ``project``; what several values decide together is in ``rules``.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ _GB = 10**9
 _SQLITE = "sqlite:///"
 _DATABASES = ("sqlite", "postgresql")
 _BROKERS = ("redis", "rediss", "redis+socket")
+_NUMBERED = re.compile(r"/?[0-9]*(;.*)?")
+"""What stands behind the host of a broker: a number, and further addresses for when it is away."""
 
 
 def _cpus() -> int:
@@ -49,7 +52,13 @@ def _database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:
 
 
 def _broker_url(secret: SecretStr) -> SecretStr:
-    _require_scheme(secret.get_secret_value(), _BROKERS)
+    url = secret.get_secret_value()
+    _require_scheme(url, _BROKERS)
+    _require_port(url)
+    if not url.startswith("redis+socket:") and not _NUMBERED.fullmatch(urlsplit(url).path):
+        raise PydanticCustomError(
+            "number", "does not end with the number of a database; allowed: redis://HOST/0"
+        )
     return secret
 
 

@@ -103,6 +103,8 @@ def run(
             len(configuration.settings.inboxes),
             configuration.settings.mode,
         )
+        if not configuration.settings.inboxes:
+            logger.warning("no inbox is named, so no folder is taken in; see sendit check")
         try:
             _Loop(configuration, crew, stop).go(once=once)
         finally:

@@ -13,7 +13,9 @@ from sendit.config import Configuration
 class Command(SenditCommand):
     """Checks the installation."""
 
-    help = "Check the configuration, the keys, and every target and identity service."
+    help = (
+        "Check the configuration, the keys, a site's broker, and every target and identity service."
+    )
     example = "sendit check --config /etc/sendit/sendit.toml"
 
     def add_arguments(self, parser: CommandParser) -> None:
