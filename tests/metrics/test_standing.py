@@ -1,5 +1,7 @@
 """What a person is told to do about a batch that stopped."""
 
+from datetime import timedelta
+
 import pytest
 
 from sendit.metrics.standing import standing
@@ -47,6 +49,16 @@ def test_batch_whose_worker_died_each_time_is_tried_again() -> None:
     batch = stopped(Stage.CLEAN_UP, CRASHED="The worker died each time it ran clean_up.")
 
     assert standing(batch, now=NOW).todo.startswith(f"sendit retry {batch.pk}")
+
+
+def test_delivered_batch_that_could_not_be_cleaned_up_says_when_it_is_tried_again() -> None:
+    later = NOW + timedelta(hours=1)
+    batch = make_batch("ACC1", status=Status.DONE, stage=Stage.CLEAN_UP, retry_at=later)
+
+    told = standing(batch, now=NOW)
+
+    assert (told.tone, told.todo) == ("waiting", "")
+    assert told.words.startswith("Delivered and verified; cleaning up failed, tried again at ")
 
 
 def delivery(state: str, recalled: dict[str, object] | None = None) -> dict[str, object]:

@@ -68,7 +68,7 @@ def standing(
     if batch.held == HELD_STATIC:
         return Standing("good", "De-identified and kept here; the project has no target.")
     if status in (Status.DONE, Status.EMPTY):
-        return _at_rest(batch, status, deliveries)
+        return _at_rest(batch, status, deliveries, now=now)
     if batch.retry_at is not None and batch.retry_at > now:
         again = moment_text(batch.retry_at)
         return Standing("waiting", f"Failed at {batch.stage}; tried again at {again} UTC.")
@@ -90,7 +90,9 @@ def _rejected(batch: Batch, deliveries: Sequence[Mapping[str, Any]]) -> Standing
     return Standing("quiet", f"{words} What was sent before is still at a target.", _recall(batch))
 
 
-def _at_rest(batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any]]) -> Standing:
+def _at_rest(
+    batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any]], *, now: datetime
+) -> Standing:
     if status == Status.EMPTY:
         return Standing("quiet", f"Nothing to send: {_why_empty(batch)}.")
     recalls = [one["recalled"] for one in deliveries if one["recalled"]]
@@ -102,6 +104,11 @@ def _at_rest(batch: Batch, status: Status, deliveries: Sequence[Mapping[str, Any
         )
     if recalls:
         return Standing("quiet", "Delivered and recalled; what was recalled is gone.")
+    if batch.retry_at is not None and batch.retry_at > now:
+        again = moment_text(batch.retry_at)
+        return Standing(
+            "waiting", f"Delivered and verified; cleaning up failed, tried again at {again} UTC."
+        )
     if batch.cleaned_at is None:
         return Standing("good", "Delivered and verified.")
     return Standing("good", "Delivered, verified and cleaned up.")

@@ -150,6 +150,32 @@ def test_batch_that_kills_its_worker_each_time_is_given_up() -> None:
     assert try_to_take(batch, Stage.IMPORT, now=now + LEASE) is None
 
 
+def test_delivered_batch_whose_clean_up_kills_its_worker_stays_done_and_is_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    batch = batch_at(Stage.CLEAN_UP)
+    finished = batch.finished
+    now = NOW
+    for _ in range(TRIES):
+        take(batch, Stage.CLEAN_UP, now=now)
+        now += LEASE + timedelta(seconds=1)
+
+    assert try_to_take(batch, Stage.CLEAN_UP, now=now) is None
+
+    batch.refresh_from_db()
+    assert (batch.status, batch.stage, batch.has_error) == (Status.DONE, Stage.CLEAN_UP, False)
+    assert (batch.finished, batch.errors, batch.lease_token) == (finished, [], "")
+    assert batch.retry_at == now + LONGEST_DELAY
+    last = batch.runs.order_by("pk").last()
+    assert (last.outcome, last.code) == ("failed", "CRASHED")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"clean_up of batch {batch.pk}" in caplog.text
+    assert try_to_take(batch, Stage.CLEAN_UP, now=now) is None
+    for _ in range(TRIES):
+        take(batch, Stage.CLEAN_UP, now=now + LONGEST_DELAY)
+        now += LEASE + timedelta(seconds=1)
+
+
 def test_retryable_error_is_tried_again_with_growing_delay_and_then_given_up() -> None:
     batch = batch_at(Stage.SEND)
     error = TargetUnavailable("out0 did not answer")

@@ -3,6 +3,7 @@
 A try is counted at the claim, so a batch that kills its worker also runs out of tries.
 """
 
+import logging
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from sendit.records.passing import passing
 from sendit.records.prepared import Prepared, insert
 from sendit.terms import Reason, Stage, Status
 
+logger = logging.getLogger(__name__)
+
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(hours=1)
 LONGEST_LEASE = timedelta(hours=1)
@@ -39,7 +42,7 @@ _FREE = Prepared(
         Q(lease_token="") | Q(lease_until__lt=now), pk=batch, stage=stage
     )
 )
-_ATTEMPTS = Prepared(lambda batch: Batch.objects.filter(pk=batch).values_list("attempts"))
+_ATTEMPTS = Prepared(lambda batch: Batch.objects.filter(pk=batch).values_list("attempts", "status"))
 _MINE = Prepared(lambda batch, token: Batch.objects.filter(pk=batch, lease_token=token))
 _OPEN_RUNS = Prepared(lambda batch: StageRun.objects.filter(batch=batch, ended=None))
 
@@ -49,7 +52,8 @@ def claim(
 ) -> Claim | None:
     """Take the exclusive stage of a batch; None when somebody else has it or nothing is due.
 
-    The try is counted here, so a batch that kills its worker also runs out of tries.
+    The try is counted here, so a batch that kills its worker also runs out of tries; one that is
+    ``DONE`` or ``EMPTY`` keeps that word, and is cleaned up later.
     """
     token = f"{worker}:{uuid.uuid4().hex}"
     taken = {
@@ -63,12 +67,15 @@ def claim(
         if not _FREE.update(taken, batch=batch_id, stage=stage, now=now):
             return None
         _OPEN_RUNS.update({"ended": now, "outcome": "lost"}, batch=batch_id)
-        [(attempt,)] = _ATTEMPTS.rows(batch=batch_id)
+        [(attempt, status)] = _ATTEMPTS.rows(batch=batch_id)
         run = StageRun(batch_id=batch_id, stage=stage, worker=worker, attempt=attempt, started=now)
         insert(run)
         made = Claim(batch_id, stage, token, lease, run.pk)
         if attempt > tries:
-            give_up(made, Reason.CRASHED, _crashed(stage, tries), now=now)
+            if status in (Status.DONE, Status.EMPTY):  # all that matters of it is done
+                _clean_up_later(made, now=now)
+            else:
+                give_up(made, Reason.CRASHED, _crashed(stage, tries), now=now)
             return None
     return made
 
@@ -224,6 +231,17 @@ def forgive_clock(*, now: datetime, lease: timedelta) -> int:
     for model in (Delivery, Batch):
         mended += model.objects.filter(retry_at__gt=far).update(retry_at=now, modified=now)
     return mended
+
+
+def _clean_up_later(claim: Claim, *, now: datetime) -> None:
+    changes = {"attempts": 0, "retry_at": now + LONGEST_DELAY}
+    write(claim.batch_id, claim.stage, claim.token, now=now, **changes)
+    end_run(claim, "failed", now=now, code=Reason.CRASHED)
+    logger.warning(
+        "%s of batch %d: the worker died or was stopped each time; tried again in an hour",
+        claim.stage,
+        claim.batch_id,
+    )
 
 
 def _let_go_of_images(claim: Claim) -> None:
