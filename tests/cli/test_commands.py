@@ -127,6 +127,28 @@ def test_status_table_is_plain_text_on_one_line_a_batch() -> None:
     assert "two\\nlines\\x1b[31m" in table
 
 
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_status_shortens_long_names_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"CT {'long' * 50} of May"
+    batch(name)
+    monkeypatch.setenv("COLUMNS", "120")
+    screen = Terminal()
+
+    call_command("status", stdout=screen)
+
+    assert max(map(len, screen.getvalue().splitlines())) <= 120
+    assert name not in screen.getvalue()
+    assert "of May" in screen.getvalue()
+    assert name in say("status")
+    told = Terminal()
+    call_command("status", "--json", stdout=told)
+    assert json.loads(told.getvalue())[0]["uid"] == name
+
+
 def test_status_says_what_keeps_the_queue_waiting(in_this_process: Configuration) -> None:
     (in_this_process.settings.work_dir / "phi/.sendit-volume").unlink()
     batch("ACC1", status=Status.QUEUE, stage=Stage.IMPORT, n_images=0)

@@ -338,6 +338,15 @@ def test_export_metrics_is_named_after_the_local_day(installation: Installation)
     assert (installation.root / done.stdout.strip()).is_file()
 
 
+def test_what_the_terminal_has_no_letters_for_is_escaped(installation: Installation) -> None:
+    (installation.inbox / "Müller 日本.err").mkdir()
+
+    done = installation.run("status", PYTHONIOENCODING="latin-1")
+
+    assert done.returncode == 0, done.stderr
+    assert "ller \\u65e5\\u672c.err" in done.stdout
+
+
 def test_damaged_database_is_told_in_one_line(installation: Installation) -> None:
     installation.work_dir.mkdir()
     (installation.work_dir / "sendit.sqlite3").write_bytes(b"not a database" * 1000)

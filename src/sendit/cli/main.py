@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 
@@ -41,6 +42,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     withhold_warnings()
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        # A name in letters that the terminal's character set lacks must end nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if words is None:
         gc.disable()  # until ``_loaded``
     try:

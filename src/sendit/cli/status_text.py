@@ -35,11 +35,15 @@ def all_lines(
     configuration: Configuration,
     *,
     now: datetime,
+    width: int | None = None,
 ) -> Iterator[str]:
-    """Yield a table of all batches, what is paused or kept out, and what was set aside."""
+    """Yield a table of all batches, what is paused or kept out, and what was set aside.
+
+    Long names are shortened to fit a terminal of some ``width``.
+    """
     if batches:
         rows = [_row(batch, told, now) for batch, told in zip(batches, described, strict=True)]
-        yield from table(HEADER, rows)
+        yield from table(HEADER, rows, width=width, giving=HEADER.index("uid"))
     else:
         yield f"No batch yet in {shown(configuration.settings.work_dir)}."
     if (stopped := pauses()) is not None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from datetime import UTC, datetime
 
 from django.core.management.base import CommandParser
@@ -17,7 +18,8 @@ from sendit.records.models import Batch
 class Command(SenditCommand):
     """Shows states and errors."""
 
-    help = "Show every batch with its state, or one in full, and the folders set aside (.err)."
+    help = """Show every batch with its state, or one in full, and the folders set aside (.err).
+On a terminal long names are shortened in the list; in a pipe and for one batch they are whole."""
     example = "sendit status 42"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,5 +45,7 @@ class Command(SenditCommand):
         elif one:
             self.say(*batch_lines(batches[0], described[0], now=now))
         else:
-            self.say(*all_lines(batches, described, configuration, now=now))
+            # A script that reads this gets whole names; a person reads them with the number.
+            width = shutil.get_terminal_size().columns if self.stdout.isatty() else None
+            self.say(*all_lines(batches, described, configuration, now=now, width=width))
         return 0
