@@ -68,7 +68,7 @@ REMEDIES: Mapping[str, str] = {
     ),
     Reason.TOO_LARGE: "The file is larger than limits.max_instance allows (raise it if the file is "
     "right), or holds far more than a file of its size can need. " + _INBOX,
-    Reason.NO_PERMISSION: "Let the user that runs sendit read the file in the .err folder, then "
+    Reason.NO_PERMISSION: "Let the user that runs sendit read what it names in the .err folder, then "
     "drop the extension to hand it in again.",
     Reason.SAME_UID: "Two files claim to be the same image; the first was taken. " + _LEFT_OUT,
     Reason.UNSUPPORTED: "sendit cannot work on this kind of file. " + _LEFT_OUT,

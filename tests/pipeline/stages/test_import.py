@@ -195,6 +195,7 @@ def test_file_deeper_than_a_path_stays_and_the_rest_is_delivered(line: Line) -> 
     batch = line.run("ACC1")
 
     assert (batch.status, line.codes(batch.pk)) == (Status.DONEPROCESSING, ["NO_PERMISSION"])
+    assert batch.errors[0]["message"].startswith("1 folder may not be read, with all that lies in")
     assert len(line.installation.delivered()) == 1
     assert line.err_folder("ACC1").is_dir()
 

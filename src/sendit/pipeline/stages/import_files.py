@@ -44,7 +44,9 @@ MESSAGES: dict[Reason, str] = {
     Reason.LINK_OUTSIDE: "1 link was not followed, since it leads to no file of the folder",
     Reason.NO_PERMISSION: "1 file may not be read",
 }
-
+CLOSED_FOLDER = "1 folder may not be read, with all that lies in it"
+TOLD = (Reason.NOT_DICOM, Reason.EMPTY_FILE, Reason.NO_PERMISSION)
+"""Of these the detail would say it again."""
 
 BY_FILTER = " by the project's filters"
 EXCLUSIONS: dict[str, str] = {
@@ -266,11 +268,11 @@ def _announced(header: Header | None) -> int | None:
 
 def _unreadable(seen: _Seen, nr: int) -> NewFinding:
     reason = seen.reason or Reason.MALFORMED
-    told = reason in (Reason.NOT_DICOM, Reason.EMPTY_FILE)  # the detail would say it again
-    detail = f" ({seen.detail})" if seen.detail and not told else ""
+    what = CLOSED_FOLDER if seen.found.is_folder else MESSAGES[reason]
+    detail = f" ({seen.detail})" if seen.detail and reason not in TOLD else ""
     return NewFinding(
         reason,
-        f"{MESSAGES[reason]}{detail}; kept in the .err folder. Mend or remove it, "
+        f"{what}{detail}; kept in the .err folder. Mend or remove it, "
         "then drop the folder's .err extension to hand it in again.",
         Stage.IMPORT,
         file=seen.found.path,

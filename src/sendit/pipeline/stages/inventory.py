@@ -28,6 +28,8 @@ class Found:
     """Why it cannot be looked at, if so."""
     is_link: bool = field(default=False, compare=False)
     """A link to another file of the same folder."""
+    is_folder: bool = field(default=False, compare=False)
+    """A folder that cannot be looked into."""
 
 
 def inventory(folder: Path) -> list[Found]:
@@ -44,7 +46,7 @@ def _walk(root: Path, start: str) -> Iterator[Found]:
         except FileNotFoundError:
             raise
         except OSError:  # not permitted, or deeper than a path can say
-            yield Found(relative, Reason.NO_PERMISSION)
+            yield Found(relative, Reason.NO_PERMISSION, is_folder=True)
             continue
         for entry in entries:
             path = f"{relative}/{entry.name}" if relative else entry.name
