@@ -52,6 +52,20 @@ def test_missing_or_other_key_beside_history_refuses_to_start(
         assert not path.exists()
 
 
+def test_the_folder_of_keys_that_are_away_is_not_made_anew(in_this_process: Configuration) -> None:
+    """Whoever moves it back would else move it into an empty one."""
+    prepare(in_this_process)
+    folder = in_this_process.settings.keys.site_file.parent
+    folder.rename(folder.with_name("away"))
+
+    with pytest.raises(KeyProblem):
+        prepare(in_this_process)
+
+    assert not folder.exists()
+    folder.with_name("away").rename(folder)
+    prepare(in_this_process)
+
+
 def test_a_database_that_is_gone_refuses_to_start_where_work_was_done(
     in_this_process: Configuration,
 ) -> None:

@@ -45,8 +45,9 @@ def prepare(configuration: Configuration) -> Keys:
             workspace.check()
         else:
             workspace.create()
+        keys = load_keys(configuration)  # first: where they are away, their folder is not made
         _make_audit_folder(configuration.settings.audit.folder)
-        return load_keys(configuration)
+        return keys
 
 
 def require_database_of_work(configuration: Configuration) -> None:
