@@ -241,8 +241,12 @@ def test_a_batch_that_waits_for_its_proof_is_not_done_after_a_recall(line: Line)
     line.work()
 
     assert (copy.left, here.where) == ("", "this installation")
+    assert f'"sendit resolve {batch_id} --reject" removes them' in here.left
     assert line.installation.delivered() == []
     assert (line.batch(batch_id).status, line.codes(batch_id)) == (Status.ERROR, ["STOPPED"])
+    machine.turn_down(batch_id, reason="", now=line.clock)
+    line.work()
+    assert not line.workspace.clean(batch_id).exists()
 
 
 def test_nobody_known_is_said(line: Line) -> None:

@@ -68,8 +68,8 @@ REMEDIES: Mapping[str, str] = {
     ),
     Reason.TOO_LARGE: "The file is larger than limits.max_instance allows (raise it if the file is "
     "right), or holds far more than a file of its size can need. " + _INBOX,
-    Reason.NO_PERMISSION: "Let the user that runs sendit read what it names in the .err folder, then "
-    "drop the extension to hand it in again.",
+    Reason.NO_PERMISSION: "Let the user that runs sendit read what it names in the .err folder, "
+    "then drop the extension to hand it in again.",
     Reason.SAME_UID: "Two files claim to be the same image; the first was taken. " + _LEFT_OUT,
     Reason.UNSUPPORTED: "sendit cannot work on this kind of file. " + _LEFT_OUT,
     Reason.IDENTIFIER_LEFT: "Something of the original was found in the result, which was not "

@@ -246,15 +246,19 @@ def _identified(wanted: Wanted) -> Iterator[Copy]:
 
 def _kept_here(configuration: Configuration, batches: set[int]) -> Iterator[Copy]:
     workspace = Workspace(configuration.settings.work_dir)
+    outward = Batch.objects.filter(pk__in=batches, stage__in=[Stage.SEND, Stage.VERIFY])
+    unproven = set(outward.values_list("pk", flat=True))
     for batch_id in sorted(batches):
-        files = list(workspace.clean(batch_id).rglob("*.dcm"))
+        place = workspace.clean(batch_id)
+        files = list(place.rglob("*.dcm"))
         if files:
-            yield Copy(
-                "this installation",
-                f"results of batch {batch_id}",
-                len(files),
-                f"Retention keeps them in {workspace.clean(batch_id)}; remove them there.",
+            left = (
+                "The batch stops at its next try; then "
+                f'"sendit resolve {batch_id} --reject" removes them.'
+                if batch_id in unproven
+                else f"Retention keeps them in {place}; remove them there."
             )
+            yield Copy("this installation", f"results of batch {batch_id}", len(files), left)
 
 
 def _number(name: str) -> list[int]:
