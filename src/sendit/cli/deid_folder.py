@@ -11,13 +11,17 @@ A file that brings its process down costs itself and nothing else: the chunk tha
 done again, file by file.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Final, Literal, TypeVar
 
 from sendit.deid import (
@@ -298,6 +302,17 @@ _task: Callable[[Sequence[Path]], Iterable[object]] | None = None
 def _start(task: Callable[[Sequence[Path]], Iterable[object]]) -> None:
     global _task
     _task = task
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    """End this process when the one that started it is gone, killed ones included.
+
+    Nobody would give it work any more, and it holds what identifies patients in memory.
+    """
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(paths: Sequence[Path]) -> list[object]:
