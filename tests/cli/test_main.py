@@ -338,6 +338,22 @@ def test_export_metrics_is_named_after_the_local_day(installation: Installation)
     assert (installation.root / done.stdout.strip()).is_file()
 
 
+def test_output_that_has_no_room_is_told(installation: Installation) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sendit", "status"],
+            cwd=installation.root,
+            env=installation.environ(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "The operating system refused something: No space left on device.\n"
+
+
 def test_what_the_terminal_has_no_letters_for_is_escaped(installation: Installation) -> None:
     (installation.inbox / "Müller 日本.err").mkdir()
 

@@ -57,6 +57,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader (head, less) has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        if error.filename is None:  # as what goes by > to a disk that is full
+            return _say(f"The operating system refused something: {error.strerror}.", code=REFUSED)
         return _say(f"{error.strerror}: {error.filename}", code=REFUSED)
     except KeyboardInterrupt:
         return _say("interrupted", code=INTERRUPTED)
