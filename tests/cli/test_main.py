@@ -178,6 +178,28 @@ def test_every_problem_of_the_configuration_is_told_at_once(installation: Instal
     assert told == {"ok": False, "problems": lines, "warnings": [], "checks": []}
 
 
+def test_an_inbox_that_is_away_keeps_only_those_from_going_on_who_take_in(
+    installation: Installation,
+) -> None:
+    assert installation.run("start_watcher").returncode == 0
+    installation.inbox.rename(installation.root / "away")
+    problem = f"sendit.toml: inboxes[1].path: {installation.inbox} is not a folder; make it, or"
+
+    try:
+        status = installation.run("status")
+        pause = installation.run("pause")
+    finally:
+        stop = installation.run("stop_watcher")
+    run = installation.run("run", "--once")
+    check = installation.run("check")
+
+    assert (status.returncode, pause.returncode, stop.returncode) == (0, 0, 0), stop.stderr
+    assert problem in status.stdout
+    assert (run.returncode, run.stderr[: len(problem)]) == (1, problem)
+    assert check.returncode == 1
+    assert f"FAILED  inboxes\n        {problem}" in check.stdout
+
+
 def test_unknown_command_is_wrong_usage_beside_a_broken_configuration(
     installation: Installation,
 ) -> None:

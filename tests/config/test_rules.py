@@ -125,7 +125,7 @@ def test_an_inbox_may_not_hold_the_working_folder(installation: Installation) ->
 def test_a_missing_inbox_is_named(installation: Installation) -> None:
     (installation.root / "inbox").rmdir()
 
-    [problem] = installation.problems()
+    [problem] = installation.load().unusable_inboxes
 
     assert problem.endswith("inbox is not a folder; make it, or mount its volume")
 
@@ -136,7 +136,7 @@ def test_an_inbox_that_cannot_be_written_is_named(
     installation.write("sendit.toml", f'[[inboxes]]\npath = "{small_disk}"\nproject = "irb-1"\n')
     remount("ro")
 
-    [problem] = installation.problems()
+    [problem] = installation.load().unusable_inboxes
 
     assert problem.startswith("sendit.toml: inboxes[1].path: ")
     assert "cannot be written by this user; originals are moved out of it" in problem

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from sendit.config import Configuration, make_default_folders
-from sendit.errors import VolumeMissing
+from sendit.errors import ConfigurationInvalid, VolumeMissing
 from sendit.pipeline.preparation import make_all_new_targets_ready, prepare
 from sendit.records.installation import Keys
 
@@ -79,7 +79,15 @@ class SenditCommand(BaseCommand):
         return prepare(configuration)
 
     def prepare_to_work(self, configuration: Configuration) -> Keys:
-        """Make ready for a command that takes in and sends: also the places of new targets."""
+        """Make ready for a command that takes in and sends: also the places of new targets.
+
+        Raises
+        ------
+        sendit.errors.ConfigurationInvalid
+            When an inbox is away.
+        """
+        if configuration.unusable_inboxes:
+            raise ConfigurationInvalid("\n".join(configuration.unusable_inboxes))
         keys = prepare(configuration)
         make_default_folders(configuration)
         make_all_new_targets_ready(configuration)

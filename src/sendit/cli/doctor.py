@@ -32,7 +32,7 @@ from sendit.cli.work_check import (
 )
 from sendit.config import Configuration
 from sendit.config.places import hung_own_places, hung_places
-from sendit.config.rules import inbox_problems
+from sendit.config.rules import unusable_inboxes
 from sendit.errors import SchemaMismatch, SenditError, VolumeMissing
 from sendit.pipeline.admission import obstacle
 from sendit.pipeline.preparation import require_database_of_work, zone_here
@@ -181,9 +181,7 @@ def _of_database(error: DatabaseError) -> str:
 
 
 def _inboxes(configuration: Configuration) -> str:
-    problems = inbox_problems(
-        configuration.settings, projects=configuration.projects, must_exist=True, file="sendit.toml"
-    )
+    problems = unusable_inboxes(configuration.settings, file="sendit.toml")
     return "; ".join(str(problem) for problem in problems)
 
 

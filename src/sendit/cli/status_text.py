@@ -53,9 +53,9 @@ def all_lines(
     if waiting and (why := obstacle(configuration)) is not None:
         yield ""
         yield f"Nothing is let in: {why}"
-    for hung in hung_places(configuration):
+    for away in (*configuration.unusable_inboxes, *hung_places(configuration)):
         yield ""
-        yield hung
+        yield away
     for inbox in configuration.settings.inboxes:
         yield from _names(
             f"Set aside in {inbox.path}, mend one and drop its extension",

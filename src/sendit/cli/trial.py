@@ -71,6 +71,8 @@ def try_everything(configuration: Configuration) -> Iterator[Trial]:
     yield Trial("mounted file systems", " ".join(hung) or None)
     if configuration.source is not None and not configuration.settings.inboxes:
         yield Trial("inboxes", None, _no_inbox(configuration, configuration.source))
+    if configuration.unusable_inboxes:
+        yield Trial("inboxes", " ".join(configuration.unusable_inboxes))
     here = zone_here(configuration)
     keys: list[Keys | None] = []
     what = "volumes, database and keys" if here is Zone.PHI else "results and database"

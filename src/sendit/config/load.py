@@ -25,6 +25,7 @@ from sendit.config.rules import (
     place_problems,
     project_problems,
     settings_problems,
+    unusable_inboxes,
 )
 from sendit.config.settings import Settings
 from sendit.deid.files import absolute
@@ -48,6 +49,8 @@ class Configuration:
     """By name."""
     source: Path | None
     """The file; None when the embedded default is used."""
+    unusable_inboxes: tuple[str, ...] = ()
+    """What is wrong with inboxes that are away: who takes studies in refuses, others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def load(
     """
     path = find(config, environ=environ, cwd=cwd)
     problems: list[Problem] = []
+    away: list[Problem] = []
     if path is None:
         main, sources = _embedded(environ, cwd)
         broken: set[str] = set()
@@ -106,19 +110,19 @@ def load(
     settings, faulty = _read_settings(main, given, problems)
     problems += settings_problems(settings, faulty=faulty, file=main.file, mounts=mounts)
     if not faulty & {"inboxes", "work_dir"}:
-        problems += inbox_problems(
-            settings,
-            projects=sources.keys() | broken,
-            # At a site pages and workers run where no inbox is mounted; the watcher tells.
-            must_exist=path is not None and settings.mode != "celery",
-            file=main.file,
-        )
+        problems += inbox_problems(settings, projects=sources.keys() | broken, file=main.file)
+        # At a site pages and workers run where no inbox is mounted; the watcher tells.
+        if path is not None and settings.mode != "celery":
+            away += unusable_inboxes(settings, file=main.file)
         problems += place_problems(settings, projects, files=files)
     if "oidc" not in faulty:
         names = sources.keys() | broken
         problems += oidc_project_problems(settings.oidc, projects=names, file=main.file)
-    refuse(problems)
-    return Configuration(settings, MappingProxyType(projects), path)
+    if problems:
+        refuse([*problems, *away])
+    return Configuration(
+        settings, MappingProxyType(projects), path, tuple(str(problem) for problem in away)
+    )
 
 
 def find(config: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path | None:

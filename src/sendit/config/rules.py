@@ -78,10 +78,8 @@ def namespace_problems(
             )
 
 
-def inbox_problems(
-    settings: Settings, *, projects: Iterable[str], must_exist: bool, file: str
-) -> Iterator[Problem]:
-    """Find inboxes that cannot be used.
+def inbox_problems(settings: Settings, *, projects: Iterable[str], file: str) -> Iterator[Problem]:
+    """Find inboxes that can never be used, whatever is mounted.
 
     Parameters
     ----------
@@ -89,8 +87,6 @@ def inbox_problems(
         What was read; only inboxes and ``work_dir`` matter.
     projects
         The names of the projects.
-    must_exist
-        False in the embedded default, whose inbox is made by the commands that need it.
     file
         Where the inboxes are configured.
     """
@@ -101,8 +97,6 @@ def inbox_problems(
             text = f'"{inbox.project}" {unknown(inbox.project, names)}'
             its_file = settings.projects_dir / f"{inbox.project}.toml"
             yield Problem(file, f"{key}.project", f"{text}; its file would be {its_file}")
-        if must_exist and (text := _unusable(inbox.path)):
-            yield Problem(file, f"{key}.path", text)
         if _contains(inbox.path, settings.work_dir):
             yield Problem(
                 file,
@@ -116,6 +110,13 @@ def inbox_problems(
                 f"inboxes[{second}].path",
                 f"nests with inboxes[{first}].path; allowed: folders apart from each other",
             )
+
+
+def unusable_inboxes(settings: Settings, *, file: str) -> Iterator[Problem]:
+    """Find inboxes that are away, or from which originals cannot be moved."""
+    for number, inbox in _numbered(settings):
+        if text := _unusable(inbox.path):
+            yield Problem(file, f"inboxes[{number}].path", text)
 
 
 def place_problems(
