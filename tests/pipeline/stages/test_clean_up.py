@@ -227,6 +227,7 @@ class TestRejecting:
         line.work()
 
         assert line.batch(batch.pk).held == HELD_RETURN
+        assert "The inbox is not there" in line.batch(batch.pk).errors[-1]["message"]
         elsewhere.rename(line.installation.inbox)
         machine.retry(batch.pk, target=None, now=line.clock)
         line.work()

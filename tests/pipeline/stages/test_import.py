@@ -200,6 +200,21 @@ def test_file_deeper_than_a_path_stays_and_the_rest_is_delivered(line: Line) -> 
     assert line.err_folder("ACC1").is_dir()
 
 
+def test_batch_whose_inbox_is_away_says_so_and_retry_goes_on(line: Line) -> None:
+    line.installation.add_study("ACC1", n_series=1, n_images=1)
+    batch_id = line.hand_in("ACC1")
+    away = line.installation.inbox.rename(line.installation.root / "away")
+
+    line.work()
+    stopped = line.batch(batch_id)
+    away.rename(line.installation.inbox)
+    machine.retry(batch_id, target=None, now=line.clock)
+    line.work()
+
+    assert stopped.errors[0]["message"].startswith("The inbox is not there; nothing was taken in.")
+    assert line.batch(batch_id).status == Status.DONE
+
+
 def test_second_file_with_the_same_bytes_is_left_out(line: Line) -> None:
     folder = line.installation.add_study("ACC1", n_series=1, n_images=2)
     shutil.copy(folder / "series1/image001.dcm", folder / "series1/image003.dcm")

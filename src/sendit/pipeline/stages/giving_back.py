@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from sendit.errors import BatchStopped
 from sendit.pipeline.stages.inventory import free_err_name, is_err_name_of
 from sendit.pipeline.work import Work, is_own, require_answer
 from sendit.pipeline.workspace import remove_empty_folders
@@ -22,6 +23,11 @@ def give_back(work: Work) -> None:
     """Put the originals back, and remove what was made of them."""
     inbox = Path(work.batch.inbox)
     require_answer("inbox", inbox)
+    if not inbox.is_dir():
+        raise BatchStopped(
+            "The inbox is not there, so the originals wait in the working folder; mount its "
+            'volume, or make it, then run "sendit retry".'
+        )
     own = _own_folder(work, inbox)
     filling = inbox / f".sendit-giving-back-{work.batch_id}"
     images = list(Image.objects.filter(batch=work.batch_id).order_by("nr"))

@@ -59,7 +59,7 @@ def run(work: Work) -> Outcome:
     """Take the batch's folder in."""
     work.asking.clear()
     work.workspace.check()
-    require_answer("inbox", Path(work.batch.inbox))
+    require_answer("inbox", inbox := Path(work.batch.inbox))
     folder = work.folder()
     known = _finish_moves(work, folder)
     if not known:
@@ -68,6 +68,9 @@ def run(work: Work) -> Outcome:
         raise BatchStopped(
             "The folder is no longer in the inbox; nothing was taken in. "
             'Put it back under its name, then run "sendit retry".'
+            if inbox.is_dir()
+            else "The inbox is not there; nothing was taken in. Mount its volume, or make it, then "
+            'run "sendit retry".'
         )
     if folder is not None:
         try:
