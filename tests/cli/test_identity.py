@@ -58,6 +58,14 @@ def acts() -> list[str]:
     return [one.action for one in AuditEntry.objects.order_by("number")]
 
 
+@pytest.mark.parametrize("what", ["token", "credential"])
+def test_a_list_of_nobody_says_how_to_make_one(sendit: Sendit, what: str) -> None:
+    told = sendit("identity", what, "list")
+
+    assert told.startswith("No ")
+    assert f"sendit identity {what} issue" in told
+
+
 @pytest.fixture
 def credential(sendit: Sendit, tmp_path: Path) -> Path:
     path = tmp_path / "broker.key"

@@ -150,6 +150,34 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"sendit {__version__}\n"
 
 
+def test_status_without_a_configuration_says_where_it_looked(tmp_path: Path) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("SENDIT_")}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "sendit", "status"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert f"There is no sendit.toml in {tmp_path}" in done.stdout
+
+
+@pytest.mark.parametrize("config", ["folder", "nowhere.toml"])
+def test_what_is_no_configuration_file_is_said_truly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], config: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / config
+
+    assert main(["status", "--config", str(path)]) == 2
+
+    words = "is a folder" if config == "folder" else "does not exist"
+    assert f'"{path}" {words}' in capsys.readouterr().err
+
+
 def test_config_is_found_before_and_after_the_command(installation: Installation) -> None:
     other = installation.root / "other"
     other.mkdir()

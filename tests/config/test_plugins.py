@@ -1,5 +1,6 @@
 """Plug-ins from another package, found by entry points, with secrets from the environment."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,17 @@ def test_a_plug_in_that_cannot_be_imported_is_named(installation: Installation) 
     assert problem.startswith(
         'projects/irb-1.toml: targets[1].kind: The target plug-in "broken" cannot be loaded'
     )
+
+
+def test_a_built_in_kind_without_its_packages_says_how_to_get_them(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sendit.storage.s3", None)
+    installation.write("projects/irb-1.toml", '[[targets]]\nkind = "s3"\nbucket = "b"\n')
+
+    [problem] = installation.problems()
+
+    assert 'in the copy of the source, with: pip install ".[s3]"' in problem
 
 
 def test_a_kind_that_does_not_take_originals_says_so(installation: Installation) -> None:

@@ -299,7 +299,7 @@ def test_a_service_that_is_not_there_is_tried_again_later(secrets: Path, there: 
     )
     service._client.pauses = ()  # type: ignore[attr-defined]
 
-    with pytest.raises(IdentityUnavailable, match="Connection refused"):
+    with pytest.raises(IdentityUnavailable, match=r"Connection refused.*identity\.url"):
         service.identify(ask(*ONE))
 
 

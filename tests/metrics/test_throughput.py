@@ -68,5 +68,10 @@ def test_nobody_is_told_to_retry_what_a_filter_left_out(reason: Reason) -> None:
     assert "retry" not in remedy(reason, is_error=False)
 
 
+def test_a_study_without_its_number_is_not_blamed_on_a_service_alone() -> None:
+    assert "files" in remedy("IDENTITY")
+    assert "hand" in remedy("IDENTITY")
+
+
 def test_a_code_that_nobody_knows_has_a_remedy_all_the_same() -> None:
     assert remedy("SOMETHING_NEW") == OTHERWISE

@@ -77,6 +77,9 @@ def token_list(_call: Call) -> Sequence[str]:
         (one.client_id, one.study, f"{one.created:%Y-%m-%d}", "revoked" if one.revoked else "")
         for one in tokens.clients()
     ]
+    if not rows:
+        how = "sendit identity token issue --study NAME --output FILE"
+        return (f'No client yet; "{how}" makes one.',)
     return table(("client", "study", "issued", ""), rows)
 
 
@@ -103,6 +106,9 @@ def credential_list(_call: Call) -> Sequence[str]:
         (one.name, f"{one.created:%Y-%m-%d}", "revoked" if one.revoked else "")
         for one in credentials.all_credentials()
     ]
+    if not rows:
+        how = "sendit identity credential issue NAME --output FILE"
+        return (f'No credential yet; "{how}" makes the first.',)
     return table(("name", "issued", ""), rows)
 
 

@@ -100,11 +100,12 @@ def _understand(words: Sequence[str]) -> _Request:
 def _use_config(config: str) -> None:
     try:
         path = Path(config).expanduser()
-        is_file = path.is_file()
+        is_file, is_folder = path.is_file(), path.is_dir()
     except (RuntimeError, ValueError):  # a user who is nobody; a character that no path has
-        is_file = False
+        is_file = is_folder = False
     if not config or not is_file:
-        raise _WrongUsage(f'--config names no file: "{config}" does not exist.')
+        why = "is a folder" if config and is_folder else "does not exist"
+        raise _WrongUsage(f'--config names no file: "{config}" {why}.')
     os.environ["SENDIT_CONFIG"] = str(path.absolute())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any  # a batch as ``metrics.status`` describes it: a JSON object
 
 from sendit.cli.hints import shown
@@ -46,6 +47,9 @@ def all_lines(
         yield from table(HEADER, rows, width=width, giving=HEADER.index("uid"))
     else:
         yield f"No batch yet in {shown(configuration.settings.work_dir)}."
+        if configuration.source is None:
+            here = Path.cwd()
+            yield f"There is no sendit.toml in {here}, and no --config: the default is in use."
     if (stopped := pauses()) is not None:
         yield ""
         yield stopped

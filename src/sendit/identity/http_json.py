@@ -95,7 +95,8 @@ class Line:
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise IdentityUnavailable(
-                f"The identity service could not be reached ({why})."
+                f"The identity service could not be reached ({why}). See that it runs, and that "
+                "identity.url and firewall are right."
             ) from None
         finally:
             connection.close()

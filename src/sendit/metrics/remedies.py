@@ -107,7 +107,9 @@ REMEDIES: Mapping[str, str] = {
     "then retry.",
     "TARGET_REFUSED": "The target refused the study: read its message, mend the cause, then retry.",
     "TARGET": "The target refused the study: read its message, mend the cause, then retry.",
-    "IDENTITY": "The identity service's answer cannot be used: mend it there, then retry.",
+    "IDENTITY": "Read the message. What the files or the project leave open: mend it, reject the "
+    "batch, and hand its folder in again. What the identity service says wrong: mend it there, "
+    "then retry.",
     "KEY": "Put the right key file back from your backup, then retry.",
     "CONFIGURATION": 'Mend the project\'s file ("sendit check" says what is wrong), then retry.',
 }

@@ -25,6 +25,9 @@ BUILT_IN: Mapping[str, str] = {
     "s3": "sendit.storage.s3:S3",
 }
 
+EXTRAS = frozenset({"gcs", "s3"})
+"""Built-in kinds that need packages of an extra of the same name."""
+
 
 class TargetPlugin(Protocol):
     """The class of a plug-in: makes a ``Target`` from its own options."""
@@ -84,8 +87,11 @@ def _plugin(kind: str) -> TargetPlugin:
             f'There is no target of kind "{kind}"; allowed: {", ".join(kinds())}'
         ) from None
     except (ImportError, AttributeError) as error:
+        needs = "what it needs"
+        if kind in EXTRAS:
+            needs += f', in the copy of the source, with: pip install ".[{kind}]"'
         raise ConfigurationInvalid(
             f'The target plug-in "{kind}" cannot be loaded ({type(error).__name__}: {error}); '
-            "install what it needs or choose another kind"
+            f"install {needs}; or choose another kind"
         ) from error
     return plugin

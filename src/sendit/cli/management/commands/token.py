@@ -28,8 +28,8 @@ class Command(SenditCommand):
     """Issues and revokes tokens."""
 
     help = """Issue and revoke tokens of the API.
-A token may never do more than its owner, has
-scopes and an end, and is shown once: only its digest is kept."""
+A token may never do more than its owner, has scopes and an end, and is shown once: only its
+digest is kept."""
     example = "sendit token issue maria --name dashboard --scope read --days 30"
     more_examples = (
         "sendit token revoke 1",
