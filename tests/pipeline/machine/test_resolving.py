@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -91,6 +92,25 @@ def test_accepting_leaves_held_images_out() -> None:
     image = batch.images.get()
     assert (image.verdict, image.reason) == (Verdict.EXCLUDED, Reason.REVIEW)
     assert state(batch) == (Stage.CLEAN_UP, Status.EMPTY, "")
+
+
+@pytest.mark.parametrize(
+    ("decide", "word"), [(machine.accept, "accepted"), (machine.turn_down, "rejected")]
+)
+def test_what_a_person_decided_tells_nobody_to_release_images(
+    decide: Callable[..., None], word: str
+) -> None:
+    batch = batch_at(Stage.DEIDENTIFY, images=1)
+    batch.images.update(verdict=Verdict.HELD, reason=Reason.PIXELS_UNREAD)
+    held = NewFinding(Reason.PIXELS_UNREAD, "1 image", Stage.DEIDENTIFY, severity=Finding.ALERT)
+    left_out = NewFinding(Reason.MODALITY, "1 file", Stage.IMPORT, severity=Finding.ALERT)
+    machine.note(batch.pk, [held, left_out], now=NOW)
+
+    decide(batch.pk, reason="not needed", now=NOW)
+
+    batch.refresh_from_db()
+    assert [alert["resolved"] for alert in batch.alerts] == [word, None]
+    assert Finding.objects.get(code=Reason.PIXELS_UNREAD).decision == "not needed"
 
 
 def test_accepting_does_not_release_a_manual_batch() -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from sendit.records.models import Batch, Finding
 from sendit.terms import OUTCOME_OF, Outcome, Reason, Stage
 
 ACCEPTED = "accepted"
 """How an error is settled that a person goes on without."""
+_HELD = [reason for reason, outcome in OUTCOME_OF.items() if outcome is Outcome.HELD]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ def note(batch_id: int, findings: Iterable[NewFinding], *, now: datetime) -> Non
 def open_errors(batch_id: int) -> QuerySet[Finding]:
     """Return the errors of a batch that nothing and nobody has settled."""
     return Finding.objects.filter(batch=batch_id, severity=Finding.ERROR, resolved="")
+
+
+def unsettled(batch_id: int) -> QuerySet[Finding]:
+    """Return what of a batch waits for a person: its open errors, and what images are held for."""
+    waits = Q(severity=Finding.ERROR) | Q(code__in=_HELD)
+    return Finding.objects.filter(waits, batch=batch_id, resolved="")
 
 
 def write_errors(batch_id: int) -> None:

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from sendit.errors import UsageError
 from sendit.pipeline.machine.claims import renew
-from sendit.pipeline.machine.findings import ACCEPTED, NewFinding, note, open_errors, write_errors
+from sendit.pipeline.machine.findings import ACCEPTED, NewFinding, note, unsettled, write_errors
 from sendit.pipeline.machine.steps import (
     Claim,
     count_bytes,
@@ -34,7 +34,7 @@ def accept(batch_id: int, *, reason: str, now: datetime) -> None:
         batch = locked(batch_id)
         if batch.turned_down or not is_open(batch_id):
             raise UsageError(f"Batch {batch_id} has nothing open to accept.")
-        open_errors(batch_id).update(resolved=ACCEPTED, decision=reason or None)
+        unsettled(batch_id).update(resolved=ACCEPTED, decision=reason or None)
         Image.objects.filter(batch=batch_id, verdict=Verdict.HELD).update(
             verdict=Verdict.EXCLUDED, reason=Reason.REVIEW, modified=now
         )
@@ -208,7 +208,7 @@ def turn_down(batch_id: int, *, reason: str, now: datetime) -> None:
                 f'run "sendit retry {batch_id}" instead.'
             )
         refuse_if_busy(batch, now=now)
-        open_errors(batch_id).update(resolved="rejected", decision=reason or None)
+        unsettled(batch_id).update(resolved="rejected", decision=reason or None)
         # Whoever was paused with a lapsed claim on some of its images writes nothing any more.
         Image.objects.filter(batch=batch_id).update(lease_token="", lease_until=None)
         move = BY_EVENT[Stage(batch.stage), Event.TURNED_DOWN]
