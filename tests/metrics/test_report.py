@@ -58,6 +58,26 @@ def test_nothing_that_may_identify_stands_in_a_report(tmp_path: Path) -> None:
     assert "secret" not in page
 
 
+def test_what_was_found_of_many_files_is_said_once(tmp_path: Path) -> None:
+    batch = make_batch(UID, status=Status.DONEPROCESSING, stage=Stage.CLEAN_UP)
+    for nr in range(3, 10):
+        add_unreadable(batch, nr=nr, file=f"{nr}.txt")
+
+    page = _page(tmp_path, batch)
+
+    assert page.count("NOT_DICOM</code>") == 1
+    assert "7 times" in page
+    assert "files no. 3, 4, 5, 6, 7, and 2 more" in page
+
+
+def test_a_batch_that_has_not_ended_has_no_time(tmp_path: Path) -> None:
+    batch = make_batch(UID, status=Status.PROCESSING, stage=Stage.DEIDENTIFY)
+    Batch.objects.filter(pk=batch.pk).update(finished=None)
+    batch.refresh_from_db()
+
+    assert "from start to end" not in _page(tmp_path, batch)
+
+
 def test_a_report_needs_nothing_from_anywhere(tmp_path: Path) -> None:
     batch = make_batch(UID, status=Status.DONE)
 

@@ -18,6 +18,7 @@ from sendit import __version__
 from sendit.dictionary import keyword_of
 from sendit.metrics.recalls import Recalled, recalled_text
 from sendit.metrics.report_facts import BatchFacts, collect
+from sendit.metrics.said import SHOWN
 from sendit.metrics.standing import Standing, standing
 from sendit.metrics.wording import count_text, duration_text, moment_text, size_text
 from sendit.pipeline.workspace import Workspace
@@ -92,6 +93,17 @@ class _Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found, once for all files that it was found of."""
+
+    first: Finding
+    time: str
+    count: int
+    files: str
+    """The first of their running numbers."""
+
+
+@dataclass(frozen=True, slots=True)
 class _BatchPage:
     """One batch as the template shows it: everything is text."""
 
@@ -108,7 +120,7 @@ class _BatchPage:
     actions: Sequence[_Row]
     rules: Sequence[_Row]
     elements: Sequence[tuple[str, str, str, str, int]]
-    findings: Sequence[tuple[Finding, str]]
+    findings: Sequence[_Found]
     deliveries: Sequence[tuple[Delivery, str]]
     pictures: Sequence[_Picture]
 
@@ -132,7 +144,7 @@ class _BatchPage:
             actions=_actions(facts),
             rules=_counted(facts, lambda key: key[2]),
             elements=_elements(facts),
-            findings=[(finding, moment_text(finding.time)) for finding in facts.findings],
+            findings=_found(facts.findings),
             deliveries=[
                 (delivery, _receipt(delivery, told["recalled"]))
                 for delivery, told in zip(facts.deliveries, facts.told, strict=True)
@@ -143,7 +155,6 @@ class _BatchPage:
 
 def _tiles(facts: Sequence[BatchFacts]) -> list[tuple[str, str]]:
     verdicts = sum((Counter(one.verdicts) for one in facts), Counter[str]())
-    took = sum((one.took or timedelta() for one in facts), timedelta())
     tiles = [
         (str(sum(one.n_files for one in facts)), "files seen"),
         (str(sum(one.n_written for one in facts)), "images de-identified"),
@@ -152,9 +163,29 @@ def _tiles(facts: Sequence[BatchFacts]) -> list[tuple[str, str]]:
         (str(sum(one.n_unusable for one in facts)), "unusable"),
         (size_text(sum(one.bytes_out for one in facts)), "of results"),
     ]
-    if len(facts) == 1:
-        return [*tiles, (duration_text(took), "from start to end")]
-    return [(str(len(facts)), "batches"), *tiles]
+    if len(facts) != 1:
+        return [(str(len(facts)), "batches"), *tiles]
+    took = facts[0].took
+    return tiles if took is None else [*tiles, (duration_text(took), "from start to end")]
+
+
+def _found(findings: Iterable[Finding]) -> list[_Found]:
+    """Put together what differs in nothing but the file."""
+    alike: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        key = (one.severity, one.stage, one.code, one.message, one.target, one.resolved)
+        alike.setdefault(key, []).append(one)
+    return [
+        _Found(same[0], moment_text(same[0].time), len(same), _numbers(same))
+        for same in alike.values()
+    ]
+
+
+def _numbers(findings: Iterable[Finding]) -> str:
+    numbers = [str(one.nr) for one in findings if one.nr]
+    more = f", and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
+    what = "file no." if len(numbers) == 1 else "files no."
+    return f"{what} {', '.join(numbers[:SHOWN])}{more}" if numbers else ""
 
 
 def _files(facts: BatchFacts) -> list[_Row]:
