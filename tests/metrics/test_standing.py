@@ -6,6 +6,7 @@ import pytest
 
 from sendit.metrics.standing import standing
 from sendit.pipeline.machine import NewFinding, note
+from sendit.pipeline.machine.table import HELD_MANUAL
 from sendit.records.models import Batch
 from sendit.terms import Stage, Status
 from tests.support.batches import NOW, make_batch
@@ -59,6 +60,17 @@ def test_delivered_batch_that_could_not_be_cleaned_up_says_when_it_is_tried_agai
 
     assert (told.tone, told.todo) == ("waiting", "")
     assert told.words.startswith("Delivered and verified; cleaning up failed, tried again at ")
+
+
+def test_batch_with_a_bad_file_that_waits_to_be_sent_by_hand_says_so() -> None:
+    batch = make_batch("ACC1", status=Status.DONEPROCESSING, stage=Stage.SEND)
+    note(batch.pk, [NewFinding("NOT_DICOM", "1 file is not DICOM.", Stage.IMPORT)], now=NOW)
+    Batch.objects.filter(pk=batch.pk).update(held=HELD_MANUAL)
+
+    told = standing(Batch.objects.get(pk=batch.pk), now=NOW)
+
+    assert "ready to be sent" in told.words
+    assert told.todo.startswith(f"sendit upload_finished {batch.pk}, or ")
 
 
 def delivery(state: str, recalled: dict[str, object] | None = None) -> dict[str, object]:

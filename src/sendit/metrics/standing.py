@@ -123,6 +123,8 @@ def _why_empty(batch: Batch) -> str:
 
 
 def _bad_words(batch: Batch) -> str:
+    if batch.held == HELD_MANUAL:
+        return "With errors; what is good is ready to be sent and waits for a person."
     if batch.stage == Stage.CLEAN_UP and batch.status == Status.DONEPROCESSING:
         return "Delivered as far as it is good; the rest waits for a person."
     if batch.held or batch.status == Status.EMPTY:
@@ -155,6 +157,8 @@ def _retry(batch: Batch) -> str:
 
 def _resolve(batch: Batch) -> str:
     words = f"sendit resolve {batch.pk} --accept|--reject"
+    if batch.held == HELD_MANUAL:
+        words = f"sendit upload_finished {batch.pk}, or {words}"
     held = {code for code, outcome in OUTCOME_OF.items() if outcome is Outcome.HELD}
     if any(alert["code"] in held and not alert.get("resolved") for alert in batch.alerts):
         return f"sendit release {batch.pk} --reason TEXT, or {words}"
