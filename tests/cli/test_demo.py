@@ -1,6 +1,7 @@
 """``sendit demo``: real studies, a real run, and a folder that is only ever its own."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -33,22 +34,22 @@ def test_the_demo_shows_every_outcome_and_can_be_repeated(tmp_path: Path) -> Non
     # A configuration that is nobody's business must not disturb it.
     (tmp_path / "sendit.toml").write_text("this is not TOML")
 
-    first = _run("-m", "sendit", "demo", "--dir", "shown", cwd=tmp_path)
-    second = _run("-m", "sendit", "demo", "--dir=shown", cwd=tmp_path)
+    first = _run("-m", "sendit", "demo", "--dir", "my demo", cwd=tmp_path)
+    second = _run("-m", "sendit", "demo", "--dir=my demo", cwd=tmp_path)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     for study in STUDIES:
         assert study.name in second.stdout
-    for words in ("DONEPROCESSING", "EMPTY", "private element removed", "shown/report.html"):
+    for words in ("DONEPROCESSING", "EMPTY", "private element removed", "my demo/report.html"):
         assert words in second.stdout
     assert max(map(len, second.stdout.partition("Batch ")[0].splitlines())) <= 80
-    [header] = [line.split() for line in second.stdout.splitlines() if "pydicom show" in line]
+    [header] = [shlex.split(line) for line in second.stdout.splitlines() if "pydicom show" in line]
     shown = subprocess.run(header, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "Patient Identity Removed" in shown.stdout, shown.stderr
-    delivered = list((tmp_path / "shown" / "out").rglob("*.dcm"))
+    delivered = list((tmp_path / "my demo" / "out").rglob("*.dcm"))
     assert len(delivered) == sum(study.delivered for study in STUDIES)
-    assert (tmp_path / "shown/inbox/DEMO-4-NOTES.err/notes.txt").is_file()
-    page = (tmp_path / "shown" / "report.html").read_text()
+    assert (tmp_path / "my demo/inbox/DEMO-4-NOTES.err/notes.txt").is_file()
+    page = (tmp_path / "my demo" / "report.html").read_text()
     assert page.count("data:image/png") == 5
     for name in (*(study.name for study in STUDIES), "notes.txt", "98890234", "Doe"):
         assert name not in page

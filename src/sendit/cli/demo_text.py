@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from sendit.cli.demo_run import DemoOutcome
-from sendit.cli.hints import program, shown
+from sendit.cli.hints import program, shown, typed
 from sendit.metrics.report import ACTIONS
 from sendit.metrics.report_facts import elements_of
 
@@ -59,14 +59,14 @@ def action_table(found: Sequence[DemoOutcome]) -> Table:
 
 def hints(folder: Path, found: Sequence[DemoOutcome], report: Path) -> list[tuple[str, str]]:
     """Return what to look at next: what for, and the words to type or the place to open."""
-    config = f"--config {shown(folder / 'sendit.toml')}"
+    config = f"--config {typed(folder / 'sendit.toml')}"
     out = folder / "out"
     result = next(iter(sorted(out.rglob("*.dcm"))), out)
     waiting = next((one.batch for one in found if one.batch and one.batch.has_error), None)
     listed = [
         ("a page about the run", shown(report)),
         ("results", shown(out)),
-        ("one result's header", f"{_pydicom()} show {shown(result)}"),
+        ("one result's header", f"{_pydicom()} show {typed(result)}"),
         ("states and errors", f"{program()} status {config}"),
         ("the same as a service", f"{program()} serve {config}"),
     ]
@@ -81,7 +81,7 @@ def _pydicom() -> str:
     beside = Path(sys.executable).with_name("pydicom")
     found = shutil.which("pydicom")
     is_this = found is not None and Path(found).absolute() == beside.absolute()
-    return "pydicom" if is_this else shown(beside)
+    return "pydicom" if is_this else typed(beside)
 
 
 def _cells(one: DemoOutcome) -> tuple[str, ...]:

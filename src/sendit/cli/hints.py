@@ -1,5 +1,6 @@
 """What an operator does next, in words that can be copied into the same terminal."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -36,13 +37,18 @@ def words_for(command: str, configuration: Configuration) -> str:
     source = configuration.source
     if source is None or source == Path.cwd() / "sendit.toml":
         return f"{program()} {command}"
-    return f"{program()} {command} --config {shown(source)}"
+    return f"{program()} {command} --config {typed(source)}"
 
 
 def shown(path: Path) -> str:
     """Return a path as the person at the keyboard would write it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def typed(path: Path) -> str:
+    """Return a path as it stands in a command, whatever blanks are in it."""
+    return shlex.quote(shown(path))
 
 
 def program() -> str:
@@ -52,11 +58,11 @@ def program() -> str:
         return "python manage.py"
     if started.name != "sendit":
         return f"{python()} -m sendit"
-    return "sendit" if shutil.which("sendit") else shown(started)
+    return "sendit" if shutil.which("sendit") else typed(started)
 
 
 def python() -> str:
     """Return how this Python is started."""
     found = shutil.which("python")
     is_this = found is not None and Path(found).absolute() == Path(sys.executable).absolute()
-    return "python" if is_this else shown(Path(sys.executable))
+    return "python" if is_this else typed(Path(sys.executable))
