@@ -359,6 +359,17 @@ def test_copies_that_a_recall_left_behind_need_a_person(signed_in: Client) -> No
     assert "(1) sendit</title>" in signed_in.get("/").content.decode()
 
 
+def test_a_delivery_of_what_was_there_already_says_so(signed_in: Client) -> None:
+    batch = make_batch(UID, status=Status.DONE)
+    Delivery.objects.filter(batch=batch).update(
+        receipt={"location": "/data/out", "n_instances": 0, "there_already": 2, "digests": {}}
+    )
+
+    page = signed_in.get(f"/batch/{batch.pk}/").content.decode()
+
+    assert "0 instances in <code>/data/out</code>, 2 were there already" in page
+
+
 def test_the_stage_at_which_a_batch_stopped_is_told_in_words(signed_in: Client) -> None:
     batch = make_batch(UID, status=Status.ERROR, stage=Stage.DEIDENTIFY)
 

@@ -247,7 +247,7 @@ def _receipt(delivery: Delivery, recalled: Recalled | None) -> str:
     if not receipt:
         return ""
     there = receipt.get("there_already")
-    already = f", {there} were there already" if there else ""
+    already = f", {there} {'was' if there == 1 else 'were'} there already" if there else ""
     back = f"; {recalled_text(recalled)}" if recalled else ""
     count = count_text(receipt["n_instances"], "instance")
     return f"{count} in {receipt['location']}{already}{back}"

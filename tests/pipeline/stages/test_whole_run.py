@@ -325,6 +325,7 @@ def test_image_that_waits_for_a_person_holds_the_batch_and_is_excluded_when_acce
     held = Image.objects.get(verdict="HELD")
     assert (batch.status, batch.has_error) == (Status.DONEPROCESSING, False)
     assert [alert["code"] for alert in batch.alerts] == ["UNKNOWN_SOP_CLASS"]
+    assert "because of (0008,0016) SOPClassUID;" in batch.alerts[0]["message"]
     assert len(line.installation.delivered()) == 2
     machine.accept(batch.pk, reason="", now=line.clock)
     line.work()

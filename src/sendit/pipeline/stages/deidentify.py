@@ -8,6 +8,7 @@ input and the keys, so doing an image twice makes the same bytes.
 import hashlib
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from sendit.deid import Engine, Report
 from sendit.deid.ahead import each_ahead
 from sendit.deid.engine import Steps
+from sendit.dictionary import keyword_of
 from sendit.errors import BatchStopped, ImageError, SenditError, Unreadable
 from sendit.pipeline.log_context import working_on
 from sendit.pipeline.machine import SHARED, ImageResult, NewFinding
@@ -28,6 +30,8 @@ from sendit.storage.durable import sync_volume
 from sendit.terms import DELIVERY_HOLDS, OUTCOME_OF, Outcome, Reason, Verdict
 
 logger = logging.getLogger(__name__)
+
+_LAST_TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)(?!/)")
 
 VERDICTS: dict[Outcome, Verdict] = {
     Outcome.EXCLUDED: Verdict.EXCLUDED,
@@ -174,7 +178,9 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
     chunk.results.append(ImageResult(image.pk, VERDICTS[fate], reason=reason, detail=detail))
     if fate is Outcome.EXCLUDED:
         return
-    shown = f" because of {detail}" if detail.startswith("(") else f" ({detail})" if detail else ""
+    shown = f" ({detail})" if detail else ""
+    if detail.startswith("("):
+        shown = f" because of {_LAST_TAG.sub(_named, detail, count=1)}"
     if fate is Outcome.HELD:
         message = (
             f"1 image is held for a person{shown}; nothing of it was sent. Look at it, then "
@@ -195,6 +201,11 @@ def _refused(image: Image, reason: Reason, detail: str, chunk: Chunk) -> None:
             image_id=image.pk,
         )
     )
+
+
+def _named(tag: re.Match[str]) -> str:
+    """Return a tag with its keyword behind it, where it has one."""
+    return f"{tag[0]} {keyword_of(int(tag[1] + tag[2], 16))}".rstrip()
 
 
 def _release(work: Work, results: Sequence[ImageResult]) -> None:
