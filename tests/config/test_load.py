@@ -212,3 +212,14 @@ def test_so_is_one_of_a_project_and_one_on_the_command_line(
         installation.load()
     with pytest.raises(UsageError, match=said):
         load(Path(path.replace("\\u0000", "\0")), environ={}, cwd=installation.root)
+
+
+def test_site_rules_among_the_projects_are_told_to_lie_elsewhere(
+    installation: Installation,
+) -> None:
+    installation.write("projects/knee.toml", 'release = ["FACE"]\n[[rule]]\ndo = "keep"\n')
+
+    [problem] = installation.problems()
+
+    assert problem.startswith("projects/knee.toml: holds site rules")
+    assert "another folder" in problem

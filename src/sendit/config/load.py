@@ -32,6 +32,12 @@ from sendit.deid.files import absolute
 from sendit.errors import ConfigurationInvalid, UsageError
 
 DEFAULT_FILE = "sendit.toml"
+_SITE_RULES = frozenset({"rule", "filter", "private", "release"})
+"""What a file of site rules holds, and a project never."""
+_MISPLACED = (
+    "holds site rules, and every .toml file here is a project; move it into another folder and "
+    'name it so in deid.recipe ("../rules/NAME.toml")'
+)
 DEFAULT_WORK_DIR = "sendit-data"
 DEFAULT_PROJECT = "default"
 _HANGS = "does not answer: its file system hangs; mend its server, or keep the file on this machine"
@@ -238,6 +244,8 @@ def _project_sources(
         file = _label(path, cwd)
         before = len(problems)
         document = _parse(path, file, problems)
+        if document and _SITE_RULES.issuperset(document):
+            problems.append(Problem(file, "", _MISPLACED))
         if len(problems) == before:
             sources[path.stem] = _Source(document, file, path.parent)
         else:
