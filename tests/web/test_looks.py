@@ -18,7 +18,7 @@ from tests.support.installation import INSTALLATION, PROJECT, SOURCES, Installat
 from tests.support.make_study import not_dicom
 from tests.support.serving import serving, until
 
-PHONE, DESK = 390, 1300
+PHONE, HALF, DESK = 390, 1000, 1300
 STYLES = (
     SOURCES / "sendit/web/static/web/sendit.css",
     SOURCES / "sendit/metrics/templates/report.css",
@@ -52,7 +52,7 @@ def _watched(browser: Browser, *, allowed: str) -> Iterator[Page]:
 def _fits(page: Page) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for width in (PHONE, DESK):
+        for width in (PHONE, HALF, DESK):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
