@@ -169,7 +169,7 @@ def test_without_a_login_nothing_is_answered(path: str, stopped: Batch) -> None:
     assert stopped.status == Status.ERROR
 
 
-@pytest.mark.parametrize("path", ["/", "/batch/1", "/batches/?q=a%26b&page=2", "/api/"])
+@pytest.mark.parametrize("path", ["/", "/batch/1", "/batches/?project=a%26b&page=2", "/api/"])
 def test_without_a_login_a_page_leads_to_the_sign_in_and_back(path: str) -> None:
     answer = Client().get(path)
 

@@ -59,8 +59,9 @@ def test_a_tampered_address_is_404_in_plain_words(client: Client, path: str) -> 
 @pytest.mark.parametrize(
     "query",
     [
-        "page=0", "page=-1", "page=99999999999999999999", "page=x", "q=%00", "q=" + "9" * 5000,
-        "q=%27+OR+1%3D1", "q=%ED%A0%80", "status=NOPE", "status=DONE%00", "errors=x", "since=x",
+        "page=0", "page=-1", "page=99999999999999999999", "page=x", "number=%00",
+        "number=" + "9" * 5000, "number=%27+OR+1%3D1", "number=%ED%A0%80", "number=,-1,%2012",
+        "status=NOPE", "status=DONE%00", "errors=x", "since=x",
         "since=0001-01-01", "since=9999-12-31&until=9999-12-31", "until=2026-02-31", "sort=uid",
         "sort=-bytes", "project=%00", "project=" + "a" * 9000, "project=../../etc",
     ],
@@ -76,13 +77,24 @@ def test_search_finds_a_number_a_whole_name_and_its_copies(client: Client) -> No
     for uid in (CANARY, f"{CANARY}~2"):
         make_batch(uid, status=Status.DONE, uid_digest=keyed_digest(uid))
 
-    by_name = client.get("/batches/", {"q": CANARY}).content.decode()
-    by_number = client.get("/batches/", {"q": f"#{batch.pk}"}).content.decode()
-    by_part = client.get("/batches/", {"q": CANARY[:-1]}).content.decode()
+    by_name, by_number, by_part = (
+        client.post("/batches/", {"called": text, "sort": "oldest"}, follow=True)
+        for text in (CANARY, f"#{batch.pk}", CANARY[:-1])
+    )
 
-    assert "2 batches found" in by_name
-    assert "1 batch found" in by_number
-    assert "No batch is like that" in by_part
+    assert "2 batches found" in by_name.content.decode()
+    assert "1 batch found" in by_number.content.decode()
+    assert "No batch is like that" in by_part.content.decode()
+    assert by_name.redirect_chain == [("/batches/?number=2%2C3&sort=oldest", 302)]
+    assert by_part.redirect_chain == [("/batches/?number=0&sort=oldest", 302)]
+
+
+@pytest.mark.parametrize("text", ["\0", "9" * 5000, "' OR 1=1", "\ud800", "", ",,#"])
+def test_any_search_is_answered(client: Client, text: str) -> None:
+    make_batch(CANARY, status=Status.DONE)
+    posted = text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+    assert client.post("/batches/", {"called": posted}, follow=True).status_code == 200
 
 
 @pytest.mark.parametrize("action", ["burn", "RETRY", "accept2"])

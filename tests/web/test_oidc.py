@@ -142,9 +142,9 @@ def test_the_provider_is_asked_with_state_nonce_and_proof_key(client: Client) ->
 def test_a_member_of_a_group_comes_in_with_its_role(
     client: Client, configuration: Configuration
 ) -> None:
-    answer = sign_in(client, "/batches/?q=1")
+    answer = sign_in(client, "/batches/?number=1")
 
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/batches/?q=1")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/batches/?number=1")
     assert is_in(client)
     assert grants() == {("maria", "operator", "demo")}
     assert log_of() == [("maria", "signed in", "provider")]

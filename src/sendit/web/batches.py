@@ -1,14 +1,20 @@
-"""The list of batches: filtered, searched, sorted, in pages; as fast for many as for few."""
+"""The list of batches: filtered, searched, sorted, in pages; as fast for many as for few.
+
+A name may tell who a patient is, and addresses are kept by browsers and proxies: it is posted, and
+the address of what is found has numbers of batches in its place.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import cast
+from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
 
 from sendit.records.access import Access
 from sendit.records.encrypted import keyed_digest
@@ -26,20 +32,21 @@ SORTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "finished": ("Last finished first", ("-finished", "-pk")),
     "largest": ("Largest first", ("-bytes", "-pk")),
 }
+_FILTERS = ("number", "project", "status", "errors", "since", "until", "sort")
 _LONGEST = 200
+_LONGEST_NUMBER = 18
 _COPIES = range(2, 10)
 """A folder that comes again is ``NAME~2``, and so on."""
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def batch_list(request: HttpRequest) -> HttpResponse:
-    """List the batches that whoever asks may see."""
+    """List the batches that whoever asks may see; search for what is posted."""
     now = datetime.now(UTC)
     access = who(request)
-    asked = {
-        name: request.GET.get(name, "").strip().replace("\0", "")[:_LONGEST]
-        for name in ("q", "project", "status", "errors", "since", "until", "sort")
-    }
+    if request.method == "POST":
+        return redirect(f"{reverse('batches')}?{urlencode(_searched(request.POST, access))}")
+    asked = _asked(request.GET)
     found = _filtered(access.batches(), asked)
     sort = asked["sort"] if asked["sort"] in SORTS else "newest"
     paginator = Paginator(found.order_by(*SORTS[sort][1]), PER_PAGE)
@@ -59,6 +66,23 @@ def batch_list(request: HttpRequest) -> HttpResponse:
         "kept": f"{kept.urlencode()}&" if kept else "",
     }
     return render(request, "web/batches.html", context)
+
+
+def _asked(said: Mapping[str, str]) -> dict[str, str]:
+    return {name: _line(said.get(name, "")) for name in _FILTERS}
+
+
+def _line(text: str) -> str:
+    return text.strip().replace("\0", "")[:_LONGEST]
+
+
+def _searched(said: Mapping[str, str], access: Access) -> dict[str, str]:
+    """Return the filters that show what was asked for; 0 is the number of no batch."""
+    asked = _asked(said)
+    if text := _line(said.get("called", "")):
+        found = access.batches().filter(_called(text)).values_list("pk", flat=True)
+        asked["number"] = ",".join(map(str, sorted(found))) or "0"
+    return {name: value for name, value in asked.items() if value}
 
 
 def _from_the_near_end(page: Page[Batch]) -> list[Batch]:
@@ -88,17 +112,23 @@ def _filtered(batches: BatchQuerySet, asked: Mapping[str, str]) -> BatchQuerySet
         batches = batches.filter(created__gte=since)
     if until is not None:
         batches = batches.filter(created__lt=until + timedelta(days=1))
-    return batches.filter(_called(asked["q"])) if asked["q"] else batches
+    return batches.filter(pk__in=_numbers(asked["number"])) if asked["number"] else batches
 
 
 def _called(text: str) -> Q:
-    """Match a number or a whole name; names are encrypted, so parts of one cannot be found."""
+    """Match numbers or a whole name; names are encrypted, so parts of one cannot be found."""
     digests = [keyed_digest(name) for name in (text, *(f"{text}~{copy}" for copy in _COPIES))]
-    called = Q(uid_digest__in=digests)
-    number = text.removeprefix("#")
-    if number.isascii() and number.isdigit() and len(number) <= 18:
-        called |= Q(pk=int(number))
-    return called
+    return Q(uid_digest__in=digests) | Q(pk__in=_numbers(text))
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers in a text like ``#12`` or ``12,15``."""
+    words = (word.strip().removeprefix("#") for word in text.split(","))
+    return [
+        int(word)
+        for word in words
+        if word.isascii() and word.isdigit() and len(word) <= _LONGEST_NUMBER
+    ]
 
 
 def _projects(access: Access) -> list[str]:
