@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sendit.errors import TargetRefused
-from sendit.storage.http_client import Flow, HttpClient
+from sendit.storage.http_body import Flow
+from sendit.storage.http_client import HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.together import Stopped, Traffic
 from tests.support.certificates import Authority

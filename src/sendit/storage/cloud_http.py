@@ -14,7 +14,8 @@ from http.client import HTTPResponse
 from typing import Protocol
 
 from sendit.errors import TargetError
-from sendit.storage.http_client import Body, Flow, HttpClient
+from sendit.storage.http_body import Body, Flow
+from sendit.storage.http_client import HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.together import Traffic
 

@@ -47,7 +47,8 @@ from sendit.storage.dicomweb_answers import (
     read_store_answer,
 )
 from sendit.storage.dicomweb_metadata import MayChange, differences
-from sendit.storage.http_client import Body, FilePart, HttpClient
+from sendit.storage.http_body import Body, FilePart
+from sendit.storage.http_client import HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.outgoing import (
     MISSING,

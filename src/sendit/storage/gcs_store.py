@@ -27,7 +27,7 @@ from sendit.storage.cloud_http import CloudHttp, Login, Told
 from sendit.storage.durable import open_source
 from sendit.storage.gcs_upload import ResumableUpload
 from sendit.storage.google_answers import explain, no_store, read_json
-from sendit.storage.http_client import FilePart, Parts
+from sendit.storage.http_body import FilePart, Parts
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.objects import Held, WholeReading
 from sendit.storage.pieces import SummedAside

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sendit.errors import TargetQuotaUsed, TargetUnavailable
 from sendit.storage.cloud_http import CloudHttp, Told
 from sendit.storage.google_answers import no_store
-from sendit.storage.http_client import Body, Flow
+from sendit.storage.http_body import Body, Flow
 from sendit.storage.together import Traffic
 
 _TRIES = 3

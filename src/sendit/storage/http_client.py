@@ -13,41 +13,18 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, LifoQueue
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 from sendit.errors import TargetError, TargetFull, TargetRefused, TargetUnavailable
+from sendit.storage.http_body import Body, Flow, length_header, send_body
 from sendit.storage.http_options import HttpOptions, tls_context
 from sendit.storage.together import Traffic
 
-_BLOCK = 1 << 22
-_SMALL = 1 << 16
-"""Less than this is sent together with what follows."""
 _MAX_ANSWER = 1 << 26
 _RETRYABLE = (408, 425, 429, 500, 502, 503, 504)
 _CLOSED = (ConnectionError, ssl.SSLEOFError)
 """What is raised by sending to a server that has closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """Bytes of a body that are in a file."""
-
-    path: Path = field(repr=False)
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A body whose length nobody knows before: it goes in chunks (RFC 9112, 7.1), and once."""
-
-    blocks: Iterator[bytes] = field(repr=False)
-
-
-Parts = Sequence[bytes | FilePart]
-Body = Parts | Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +129,7 @@ class HttpClient:
         """Ask, and let the caller read the answer; parameters and errors as ``request``."""
         traffic = traffic or Traffic()
         merged = self._headers | dict(headers or {})
-        if isinstance(body, Flow):
-            merged["Transfer-Encoding"] = "chunked"
-        else:
-            merged["Content-Length"] = str(sum(_size(part) for part in body))
+        merged |= length_header(body)
         ask = _Question(method, self._path + path, body, merged)
         with self._failures():
             connection, sock, response = self._answered(ask, traffic)
@@ -310,69 +284,7 @@ def _send(
     for name, value in ask.headers.items():
         connection.putheader(name, value)
     connection.endheaders()
-    if isinstance(ask.body, Flow):
-        _send_chunks(connection, ask.body, tell)
-    else:
-        _send_parts(connection, ask.body, tell)
-
-
-def _send_chunks(
-    connection: http.client.HTTPConnection, flow: Flow, tell: Callable[[int], None]
-) -> None:
-    end = b""
-    for block in flow.blocks:
-        if block:
-            connection.send(end + b"%X\r\n" % len(block))
-            connection.send(block)
-            tell(len(block))
-            end = b"\r\n"
-    connection.send(end + b"0\r\n\r\n")
-
-
-def _send_parts(
-    connection: http.client.HTTPConnection,
-    parts: Parts,
-    tell: Callable[[int], None],
-) -> None:
-    small: list[bytes] = []
-    for part in parts:
-        if isinstance(part, bytes) and len(part) < _SMALL:
-            small.append(part)
-            continue
-        if small:
-            connection.send(b"".join(small))
-            small.clear()
-        if isinstance(part, bytes):
-            connection.send(part)
-            tell(len(part))
-        else:
-            _send_file(connection.sock, part, tell)
-    if small:
-        connection.send(b"".join(small))
-
-
-def _send_file(sock: socket.socket, part: FilePart, tell: Callable[[int], None]) -> None:
-    """Send a file's bytes, as many as were announced."""
-    try:
-        stream = part.path.open("rb")
-    except OSError as error:
-        raise TargetError(
-            f"A result cannot be read ({error.strerror}). Check the disk, then retry the batch."
-        ) from None
-    with stream:
-        offset = 0
-        while offset < part.size:
-            sent = sock.sendfile(stream, offset, min(_BLOCK, part.size - offset))
-            if not sent:
-                _shorter()
-            offset += sent
-            tell(sent)
-
-
-def _shorter() -> NoReturn:
-    raise TargetError(
-        "A result became shorter while it was sent. Check the disk, then process the batch again."
-    )
+    send_body(connection, ask.body, tell)
 
 
 def _is_quiet(sock: socket.socket) -> bool:
@@ -398,10 +310,6 @@ def _credentials(options: HttpOptions) -> dict[str, str]:
         pair = f"{options.username}:{options.password.get_secret_value()}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
     return {}
-
-
-def _size(part: bytes | FilePart) -> int:
-    return len(part) if isinstance(part, bytes) else part.size
 
 
 def _reason(error: Exception) -> str:

@@ -31,7 +31,8 @@ from sendit.storage.base import (
     Stored,
     no_progress,
 )
-from sendit.storage.http_client import FilePart, HttpClient
+from sendit.storage.http_body import FilePart
+from sendit.storage.http_client import HttpClient
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.outgoing import (
     MISSING,

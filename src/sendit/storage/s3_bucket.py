@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from sendit.errors import TargetError, TargetRefused
 from sendit.storage.cloud_http import CloudHttp, Login, Told
-from sendit.storage.http_client import Body
+from sendit.storage.http_body import Body
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.s3_answers import Element, error_code, explain, has_expired, read_xml
 from sendit.storage.together import Traffic

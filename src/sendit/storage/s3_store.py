@@ -15,7 +15,7 @@ from sendit.errors import VerificationFailed
 from sendit.storage.archive import Entry, file_blocks
 from sendit.storage.base import Progress
 from sendit.storage.cloud_http import Login, Told
-from sendit.storage.http_client import Body, FilePart
+from sendit.storage.http_body import Body, FilePart
 from sendit.storage.http_options import HttpOptions
 from sendit.storage.objects import Held, WholeReading
 from sendit.storage.s3_answers import error_code, held_of, to_base64
